@@ -1,0 +1,1 @@
+//! What the control plane and an agent say to each other (ACS and TCS messages).

@@ -1,0 +1,1 @@
+//! The loop on a container instance: desired, observed, steps, apply.

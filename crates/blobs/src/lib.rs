@@ -1,0 +1,1 @@
+//! Content-addressed bytes, shared by images and the registry.

@@ -1,0 +1,1 @@
+//! A typed client of the AWS protocols, made of the same generated shapes.

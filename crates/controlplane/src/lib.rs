@@ -1,0 +1,1 @@
+//! The loop: wake, snapshot, decide, commit; and the server around it.

@@ -1,0 +1,1 @@
+//! Resolve, pull, verify and unpack container images.

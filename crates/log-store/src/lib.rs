@@ -1,0 +1,1 @@
+//! Log events on disk: append, read in order, filter.

@@ -1,0 +1,1 @@
+//! Log drivers on a node: from the shim's files to CloudWatch Logs.

@@ -1,0 +1,1 @@
+//! The nouns of Berth's services: their ids, units and states.

@@ -1,0 +1,1 @@
+//! What happens next: pure functions from a snapshot to decisions.

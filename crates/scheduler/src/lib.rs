@@ -1,0 +1,1 @@
+//! Where a task may run: filter, score, choose, explain.

@@ -1,0 +1,1 @@
+//! What a generated AWS shape is: its schema, its document form, its constraints.

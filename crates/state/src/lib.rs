@@ -1,0 +1,1 @@
+//! The snapshot everybody reads and the changes everybody makes, as plain values.

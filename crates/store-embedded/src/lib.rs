@@ -1,0 +1,1 @@
+//! The Engine on SQLite: one file, one writer thread, group commit.

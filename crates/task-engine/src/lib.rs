@@ -1,0 +1,1 @@
+//! One task on one container instance, as a state machine.

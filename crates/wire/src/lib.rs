@@ -1,0 +1,1 @@
+//! The AWS protocols, SigV4, and one port for all services.

@@ -1,0 +1,3 @@
+//! Every command of Berth.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! A one-shot OCI runtime on libcontainer.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The sample web application.
+
+fn main() {}

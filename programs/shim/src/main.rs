@@ -1,0 +1,3 @@
+//! The small program beside every task.
+
+fn main() {}
