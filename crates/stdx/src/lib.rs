@@ -1,1 +1,9 @@
 //! What the standard library forgot; nothing of Berth in it.
+//!
+//! Start reading at [`time`]: the one clock-free notion of time that every crate shares.
+
+#![forbid(unsafe_code)]
+
+pub mod time;
+
+pub use time::Timestamp;
