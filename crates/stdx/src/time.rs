@@ -72,7 +72,15 @@ pub fn civil(at: Timestamp) -> (i64, u32, u32, u32, u32, u32, u32) {
     let month = (if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 }) as u32;
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let seconds = of_day / 1000;
-    (year, month, day, (seconds / 3600) as u32, (seconds / 60 % 60) as u32, (seconds % 60) as u32, (of_day % 1000) as u32)
+    (
+        year,
+        month,
+        day,
+        (seconds / 3600) as u32,
+        (seconds / 60 % 60) as u32,
+        (seconds % 60) as u32,
+        (of_day % 1000) as u32,
+    )
 }
 
 /// ISO 8601 in UTC with milliseconds: `2026-11-23T13:15:34.120Z`.
