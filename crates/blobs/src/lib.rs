@@ -1,1 +1,25 @@
-//! Content-addressed bytes, shared by images and the registry.
+//! Content-addressed bytes on disk, shared by the node's images and the built-in registry.
+//!
+//! A blob is a file named by the SHA-256 of what is in it. It appears whole or not at all: bytes are written aside
+//! with a running digest, flushed to the disk, and only then renamed to their name. So an image that was pushed to the
+//! registry is run by the agent from the very same files.
+//!
+//! This crate never knows what a blob means: manifests, tags and layers belong to its users, and so does the decision
+//! which blobs are still needed ([`Blobs::sweep`] is told).
+//!
+//! Start reading at [`Blobs`]; [`Upload`] is how bytes arrive over many requests, [`pump`] is how they arrive from a stream.
+
+#![forbid(unsafe_code)]
+
+mod digest;
+pub mod durable;
+mod error;
+mod pump;
+mod store;
+mod upload;
+
+pub use digest::{Digest, DigestError};
+pub use error::BlobError;
+pub use pump::{PumpError, pump};
+pub use store::{BlobWriter, Blobs, Swept};
+pub use upload::{Upload, UploadId};

@@ -1,0 +1,41 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{Digest, UploadId};
+
+/// Why a blob could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    #[error("blob {digest} not found")]
+    NotFound { digest: Digest },
+    /// The bytes are not what their name says. Nothing was stored.
+    #[error("digest mismatch: expected {expected}, got {actual}")]
+    Mismatch { expected: Digest, actual: Digest },
+    #[error("blob {digest} is larger than the {limit} bytes that may be read at once")]
+    TooLarge { digest: Digest, limit: u64 },
+    #[error("upload {upload} not found")]
+    UploadNotFound { upload: UploadId },
+    /// Another request is writing to this upload right now.
+    #[error("upload {upload} is being written by another request")]
+    UploadBusy { upload: UploadId },
+    #[error("failed to {action} {}", path.display())]
+    Io {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BlobError {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlobError {
+        let path = path.to_owned();
+        move |source| BlobError::Io { action, path, source }
+    }
+
+    /// Whether the disk had no room for the bytes.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, BlobError::Io { source, .. }
+            if matches!(source.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+    }
+}
