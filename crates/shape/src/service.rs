@@ -1,0 +1,88 @@
+//! A service as the front door sees it: a model and one function.
+
+use async_trait::async_trait;
+
+use crate::caller::Caller;
+use crate::document::Document;
+use crate::error::{ErrorCode, OperationError, WireError};
+use crate::schema::Schema;
+use crate::value::Shape;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// awsJson 1.0 and 1.1; the version is in [`ServiceModel::json_version`].
+    AwsJson,
+    AwsQuery,
+    Ec2Query,
+    RestJson1,
+    RpcV2Cbor,
+}
+
+/// The interface facts of one AWS service.
+#[derive(Debug)]
+pub struct ServiceModel {
+    /// The name in botocore and on the command line: `ecs`.
+    pub name: &'static str,
+    pub service_id: &'static str,
+    pub protocol: Protocol,
+    /// `1.0` or `1.1`; empty when the protocol is not awsJson.
+    pub json_version: &'static str,
+    /// What stands before the dot in `X-Amz-Target`.
+    pub target_prefix: &'static str,
+    /// The first label of the host: `api.ecr`.
+    pub endpoint_prefix: &'static str,
+    /// The service in a credential scope: `ecr`.
+    pub signing_name: &'static str,
+    pub api_version: &'static str,
+    pub xml_namespace: &'static str,
+    pub operations: &'static [&'static Operation],
+}
+
+impl ServiceModel {
+    pub fn operation(&self, name: &str) -> Option<&'static Operation> {
+        self.operations.iter().find(|operation| operation.name == name).copied()
+    }
+}
+
+/// One operation of a service.
+#[derive(Debug)]
+pub struct Operation {
+    pub name: &'static str,
+    pub http_method: &'static str,
+    /// The URI with its labels: `/` for everything but REST.
+    pub http_uri: &'static str,
+    pub input: &'static Schema,
+    pub output: &'static Schema,
+    /// The element around an XML result, of query services.
+    pub result_wrapper: Option<&'static str>,
+    /// The exceptions that the model lists for it.
+    pub errors: &'static [&'static str],
+}
+
+/// A type that names one operation, for typed clients.
+pub trait Call {
+    type Input: Shape;
+    type Output: Shape;
+    const OPERATION: &'static Operation;
+    const MODEL: &'static ServiceModel;
+}
+
+/// A service behind the front door. The generated routers implement it on top of typed handlers.
+///
+/// Calls may be concurrent. `input` has the form of `operation.input` and satisfies its constraints.
+#[async_trait]
+pub trait Service: Send + Sync {
+    fn model(&self) -> &'static ServiceModel;
+
+    async fn call(
+        &self,
+        operation: &'static Operation,
+        caller: Caller,
+        input: Document,
+    ) -> Result<Document, WireError>;
+}
+
+/// Turns what a handler returned into what the front door sends.
+pub fn answer<O: Shape, C: ErrorCode>(result: Result<O, OperationError<C>>) -> Result<Document, WireError> {
+    result.map(O::into_document).map_err(WireError::from)
+}
