@@ -1,3 +1,36 @@
-//! Chores of the workspace: codegen, tidy, dist.
+//! Chores of the workspace.
+//!
+//! `cargo xtask codegen [--check]` writes `api/` from `api/operations.toml` and the service models in botocore.
+//! `cargo xtask tidy` checks what the compiler cannot: which crate may know which, and how long a file may be.
+//! It never runs as part of the product.
 
-fn main() {}
+#![forbid(unsafe_code)]
+
+mod codegen;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match arguments.as_slice() {
+        ["codegen"] => codegen::write(&workspace()),
+        ["codegen", "--check"] => codegen::check(&workspace()),
+        ["tidy"] => tidy::check(&workspace()),
+        _ => Err(anyhow::anyhow!("usage: cargo xtask codegen [--check] | tidy")),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The folder of the workspace: the parent of this package.
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies inside the workspace").to_owned()
+}

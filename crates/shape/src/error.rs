@@ -167,9 +167,7 @@ impl ErrorCode for CommonError {
                 const { &ErrorFacts::client("InvalidSignatureException", 403).code("SignatureDoesNotMatch") }
             }
             CommonError::MissingAuthenticationTokenException => {
-                const {
-                    &ErrorFacts::client("MissingAuthenticationTokenException", 403).code("MissingAuthenticationToken")
-                }
+                const { &ErrorFacts::client("MissingAuthenticationTokenException", 403).code("MissingAuthenticationToken") }
             }
             CommonError::RequestEntityTooLarge => const { &ErrorFacts::client("RequestEntityTooLarge", 413) },
             CommonError::SerializationException => {

@@ -74,12 +74,8 @@ pub trait Call {
 pub trait Service: Send + Sync {
     fn model(&self) -> &'static ServiceModel;
 
-    async fn call(
-        &self,
-        operation: &'static Operation,
-        caller: Caller,
-        input: Document,
-    ) -> Result<Document, WireError>;
+    async fn call(&self, operation: &'static Operation, caller: Caller, input: Document)
+    -> Result<Document, WireError>;
 }
 
 /// Turns what a handler returned into what the front door sends.

@@ -210,7 +210,8 @@ fn every_constraint(schema: &Schema) -> Vec<String> {
         Kind::Integer | Kind::Long | Kind::Float | Kind::Double => Measure::Value,
         _ => Measure::Length,
     };
-    let bounds = [schema.max.map(|max| bound(measure, "less", max)), schema.min.map(|min| bound(measure, "greater", min))];
+    let bounds =
+        [schema.max.map(|max| bound(measure, "less", max)), schema.min.map(|min| bound(measure, "greater", min))];
     let pattern = schema.pattern.map(pattern_constraint);
     let values = (!schema.values.is_empty()).then(|| values_constraint(schema.values));
     bounds.into_iter().flatten().chain(pattern).chain(values).collect()
