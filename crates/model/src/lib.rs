@@ -1,1 +1,41 @@
-//! The nouns of Berth's services: their ids, units and states.
+//! The nouns of ECS: their names, units and states, as plain values.
+//!
+//! What is here is what the store keeps, so every record type carries a [`VERSION`](Versioned::VERSION) and golden files of old
+//! records are tests. Nothing here knows a wire protocol, a database or a clock.
+//!
+//! Start reading at [`Task`] and [`TaskDefinition`]; [`arn`] says how each of them is named.
+
+#![forbid(unsafe_code)]
+
+pub mod arn;
+pub mod cluster;
+pub mod container_definition;
+pub mod container_instance;
+pub mod resources;
+pub mod scope;
+pub mod service;
+pub mod tag;
+pub mod task;
+pub mod task_definition;
+pub mod token;
+pub mod units;
+
+pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, TaskDefinitionArn};
+pub use cluster::{Cluster, ClusterStatus};
+pub use container_definition::ContainerDefinition;
+pub use container_instance::{Attribute, ContainerInstance, ContainerInstanceStatus};
+pub use resources::{PortReservation, Reservation, Resources};
+pub use scope::Scope;
+pub use service::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, ServiceStatus};
+pub use tag::Tag;
+pub use task::{Container, HealthStatus, NetworkBinding, StopCode, Task, TaskStatus};
+pub use task_definition::{Family, TaskDefinition, TaskDefinitionStatus};
+pub use token::ClientToken;
+pub use units::{CpuUnits, MemoryMib};
+
+/// A record that is kept: the number says which shape was written.
+///
+/// A new field with a default needs no new version. A changed meaning does, and an upgrade from the one before it.
+pub trait Versioned {
+    const VERSION: u32;
+}

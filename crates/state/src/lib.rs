@@ -1,1 +1,25 @@
-//! The snapshot everybody reads and the changes everybody makes, as plain values.
+//! What everybody reads: the control plane's records as one immutable value, with the indexes that the API needs.
+//!
+//! A [`Snapshot`] is cheap to clone and never changes; it knows the [`Revision`] it stands for. Whoever wants something else
+//! writes [`Changes`], which carry the revisions they relied on, and gives them to a [`Ledger`]. If the world moved
+//! meanwhile, the answer is a conflict, and the decision is simply made again on the next snapshot.
+//!
+//! Nothing here waits, reads a clock or touches a disk. Start reading at [`Snapshot`], then [`Changes`].
+
+#![forbid(unsafe_code)]
+
+mod changes;
+mod ledger;
+mod load;
+mod record;
+mod records;
+mod snapshot;
+mod table;
+
+pub use changes::{Changes, Guard, Op};
+pub use ledger::{CommitError, Ledger, MemoryLedger, transact};
+pub use load::Load;
+pub use record::{DecodeError, Record, Revision, decode, encode};
+pub use records::PlacementFence;
+pub use snapshot::{Snapshot, Touched};
+pub use table::{Key, Row, Table};

@@ -1,0 +1,98 @@
+//! A container instance: a machine whose agent has joined a cluster.
+
+use serde::{Deserialize, Serialize};
+use stdx::Timestamp;
+
+use crate::{ContainerInstanceArn, Resources, Scope, Tag, Versioned};
+
+/// A container instance, as it is kept. What remains of its resources follows from its tasks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ContainerInstance {
+    pub scope: Scope,
+    pub cluster: String,
+    pub id: String,
+    pub status: ContainerInstanceStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status_reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ec2_instance_id: Option<String>,
+    pub agent_connected: bool,
+    #[serde(default)]
+    pub version_info: VersionInfo,
+    pub registered: Resources,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attributes: Vec<Attribute>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    pub registered_at: Timestamp,
+    /// Rises with every change, as `ContainerInstance.version` does.
+    pub version: u64,
+}
+
+impl Versioned for ContainerInstance {
+    const VERSION: u32 = 1;
+}
+
+impl ContainerInstance {
+    pub fn arn(&self) -> ContainerInstanceArn {
+        ContainerInstanceArn::new(&self.scope, &self.cluster, &self.id)
+    }
+
+    /// True when the attribute is there; a given value must be equal.
+    pub fn has_attribute(&self, name: &str) -> bool {
+        self.attributes.iter().any(|attribute| attribute.name == name)
+    }
+
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|attribute| attribute.name == name)?.value.as_deref()
+    }
+
+    /// The launch type of the tasks it takes: an ECS Anywhere instance says so by an attribute of its agent.
+    pub fn is_external(&self) -> bool {
+        self.has_attribute("ecs.capability.external")
+    }
+}
+
+/// Source: Amazon ECS API Reference, `ContainerInstance.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ContainerInstanceStatus {
+    Registering,
+    RegistrationFailed,
+    Active,
+    Draining,
+    Deregistering,
+    Inactive,
+}
+
+impl ContainerInstanceStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContainerInstanceStatus::Registering => "REGISTERING",
+            ContainerInstanceStatus::RegistrationFailed => "REGISTRATION_FAILED",
+            ContainerInstanceStatus::Active => "ACTIVE",
+            ContainerInstanceStatus::Draining => "DRAINING",
+            ContainerInstanceStatus::Deregistering => "DEREGISTERING",
+            ContainerInstanceStatus::Inactive => "INACTIVE",
+        }
+    }
+}
+
+/// A fact about an instance that placement can ask for. A capability is a name without a value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attribute {
+    #[serde(rename = "n")]
+    pub name: String,
+    #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionInfo {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub agent_version: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub agent_hash: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub docker_version: String,
+}

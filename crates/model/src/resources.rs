@@ -1,0 +1,53 @@
+//! What an instance has, and what a task takes of it.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CpuUnits, MemoryMib};
+
+/// What an instance registered: the whole of it, and the ports it keeps for itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    pub cpu: CpuUnits,
+    pub memory: MemoryMib,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports_tcp: BTreeSet<u16>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ports_udp: BTreeSet<u16>,
+}
+
+/// What one task holds on its instance until it has stopped.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reservation {
+    #[serde(default, skip_serializing_if = "CpuUnits::is_zero")]
+    pub cpu: CpuUnits,
+    #[serde(default, skip_serializing_if = "MemoryMib::is_zero")]
+    pub memory: MemoryMib,
+    /// The fixed host ports. Dynamic ones are the node's business and are never short.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortReservation>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PortReservation {
+    pub port: u16,
+    pub protocol: Protocol,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+impl Protocol {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Tcp => "tcp",
+            Protocol::Udp => "udp",
+        }
+    }
+}

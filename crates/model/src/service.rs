@@ -1,0 +1,218 @@
+//! A service: a number of tasks that are kept running, and the deployments that bring them from one definition to the next.
+
+use serde::{Deserialize, Serialize};
+use stdx::Timestamp;
+
+use crate::cluster::CapacityProviderStrategyItem;
+use crate::task::LaunchType;
+use crate::task_definition::PlacementConstraint;
+use crate::{ServiceArn, Scope, Tag, Versioned};
+
+/// How many events a service remembers. Source: Amazon ECS API Reference, `Service.events`.
+pub const EVENTS_MAX: usize = 100;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub scope: Scope,
+    pub cluster: String,
+    pub name: String,
+    pub status: ServiceStatus,
+    pub desired_count: u32,
+    /// The newest first: that one is `PRIMARY`, the others are on their way out.
+    pub deployments: Vec<Deployment>,
+    pub deployment_configuration: DeploymentConfiguration,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<LaunchType>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement_constraints: Vec<PlacementConstraint>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub placement_strategy: Vec<PlacementStrategy>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check_grace_period_seconds: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub propagate_tags: Option<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ecs_managed_tags_enabled: bool,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub execute_command_enabled: bool,
+    /// The newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<ServiceEvent>,
+    /// Starting tasks has failed this often in a row. It slows the scheduler down.
+    #[serde(default)]
+    pub failed_starts: u32,
+    /// When the scheduler may try again after such failures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    pub created_at: Timestamp,
+    pub created_by: String,
+}
+
+impl Versioned for Service {
+    const VERSION: u32 = 1;
+}
+
+impl Service {
+    pub fn arn(&self) -> ServiceArn {
+        ServiceArn::new(&self.scope, &self.cluster, &self.name)
+    }
+
+    /// The deployment that new tasks belong to. A service has one from its first moment.
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments.iter().find(|deployment| deployment.status == DeploymentStatus::Primary)
+    }
+
+    /// Writes down what happened, newest first, and forgets the oldest.
+    pub fn record(&mut self, id: String, now: Timestamp, message: String) {
+        self.events.insert(0, ServiceEvent { id, created_at: now, message });
+        self.events.truncate(EVENTS_MAX);
+    }
+}
+
+/// Source: Amazon ECS API Reference, `Service.status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+impl ServiceStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ServiceStatus::Active => "ACTIVE",
+            ServiceStatus::Draining => "DRAINING",
+            ServiceStatus::Inactive => "INACTIVE",
+        }
+    }
+}
+
+/// One task definition on its way in, or on its way out.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Deployment {
+    /// `ecs-svc/` and digits; tasks carry it as `startedBy`.
+    pub id: String,
+    pub status: DeploymentStatus,
+    pub family: String,
+    pub revision: u32,
+    /// Tasks that failed to start or left without being asked, since the deployment began.
+    #[serde(default)]
+    pub failed_tasks: u32,
+    pub rollout_state: RolloutState,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rollout_state_reason: String,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeploymentStatus {
+    Primary,
+    Active,
+    Inactive,
+}
+
+impl DeploymentStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeploymentStatus::Primary => "PRIMARY",
+            DeploymentStatus::Active => "ACTIVE",
+            DeploymentStatus::Inactive => "INACTIVE",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RolloutState {
+    InProgress,
+    Completed,
+    Failed,
+}
+
+impl RolloutState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RolloutState::InProgress => "IN_PROGRESS",
+            RolloutState::Completed => "COMPLETED",
+            RolloutState::Failed => "FAILED",
+        }
+    }
+}
+
+/// Units: percent of the desired count. The minimum is rounded up and the maximum down, as on AWS.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentConfiguration {
+    pub maximum_percent: u32,
+    pub minimum_healthy_percent: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub circuit_breaker: Option<CircuitBreaker>,
+}
+
+impl Default for DeploymentConfiguration {
+    /// Source: Amazon ECS API Reference, `DeploymentConfiguration`: 200 and 100 for the replica strategy.
+    fn default() -> Self {
+        DeploymentConfiguration { maximum_percent: 200, minimum_healthy_percent: 100, circuit_breaker: None }
+    }
+}
+
+impl DeploymentConfiguration {
+    /// The fewest tasks that must stay up while a service of `desired` tasks is deployed.
+    pub fn tasks_min(&self, desired: u32) -> u32 {
+        u64::from(desired).saturating_mul(u64::from(self.minimum_healthy_percent)).div_ceil(100) as u32
+    }
+
+    /// The most tasks that may run while a service of `desired` tasks is deployed.
+    pub fn tasks_max(&self, desired: u32) -> u32 {
+        (u64::from(desired).saturating_mul(u64::from(self.maximum_percent)) / 100) as u32
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CircuitBreaker {
+    pub enable: bool,
+    pub rollback: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlacementStrategy {
+    pub kind: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceEvent {
+    pub id: String,
+    pub created_at: Timestamp,
+    pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentages_round_as_on_aws() {
+        let check = |minimum, maximum, desired, expected: (u32, u32)| {
+            let configuration = DeploymentConfiguration {
+                maximum_percent: maximum,
+                minimum_healthy_percent: minimum,
+                circuit_breaker: None,
+            };
+            assert_eq!((configuration.tasks_min(desired), configuration.tasks_max(desired)), expected);
+        };
+        check(100, 200, 3, (3, 6));
+        check(50, 150, 3, (2, 4));
+        check(50, 100, 1, (1, 1));
+        check(0, 100, 0, (0, 0));
+    }
+}

@@ -1,0 +1,284 @@
+//! A task: a task definition at work on one instance, from its placement until some time after its end.
+
+use serde::{Deserialize, Serialize};
+use stdx::Timestamp;
+
+use crate::arn::ContainerArn;
+use crate::resources::Protocol;
+use crate::{
+    ClusterArn, ContainerInstanceArn, CpuUnits, MemoryMib, Reservation, Scope, Tag, TaskArn, TaskDefinitionArn, Versioned,
+};
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Task {
+    pub scope: Scope,
+    pub cluster: String,
+    /// 32 hexadecimal digits.
+    pub id: String,
+    pub family: String,
+    pub revision: u32,
+    pub container_instance: String,
+    pub launch_type: LaunchType,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<String>,
+    pub last_status: TaskStatus,
+    pub desired_status: TaskStatus,
+    #[serde(default)]
+    pub health: HealthStatus,
+    pub containers: Vec<Container>,
+    /// What placement counted; it is free again once the task has stopped.
+    #[serde(default)]
+    pub reserved: Reservation,
+    /// `family:web`, `service:web`, or what RunTask was given.
+    pub group: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub started_by: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overrides: Option<Box<TaskOverride>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuUnits>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryMib>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub execute_command_enabled: bool,
+    pub created_at: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connectivity_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_stopped_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_stopped_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_code: Option<StopCode>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub stopped_reason: String,
+    /// Rises with every change, as `Task.version` does.
+    pub version: u64,
+}
+
+impl Versioned for Task {
+    const VERSION: u32 = 1;
+}
+
+impl Task {
+    pub fn arn(&self) -> TaskArn {
+        TaskArn::new(&self.scope, &self.cluster, &self.id)
+    }
+
+    pub fn cluster_arn(&self) -> ClusterArn {
+        ClusterArn::new(&self.scope, &self.cluster)
+    }
+
+    pub fn task_definition_arn(&self) -> TaskDefinitionArn {
+        TaskDefinitionArn::new(&self.scope, &self.family, self.revision)
+    }
+
+    pub fn container_instance_arn(&self) -> ContainerInstanceArn {
+        ContainerInstanceArn::new(&self.scope, &self.cluster, &self.container_instance)
+    }
+
+    pub fn container_arn(&self, container: &Container) -> ContainerArn {
+        ContainerArn::new(&self.scope, &self.cluster, &self.id, &container.id)
+    }
+
+    /// The service it belongs to, by its group.
+    pub fn service(&self) -> Option<&str> {
+        self.group.strip_prefix("service:")
+    }
+
+    /// True until it has stopped: it holds its resources, and its instance has it.
+    pub fn is_live(&self) -> bool {
+        self.last_status != TaskStatus::Stopped
+    }
+}
+
+/// Where a task is in its life. The order of the variants is the order of that life.
+///
+/// Source: Amazon ECS Developer Guide, "Task lifecycle states".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TaskStatus {
+    Provisioning,
+    Pending,
+    Activating,
+    Running,
+    Deactivating,
+    Stopping,
+    Deprovisioning,
+    Stopped,
+}
+
+impl TaskStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskStatus::Provisioning => "PROVISIONING",
+            TaskStatus::Pending => "PENDING",
+            TaskStatus::Activating => "ACTIVATING",
+            TaskStatus::Running => "RUNNING",
+            TaskStatus::Deactivating => "DEACTIVATING",
+            TaskStatus::Stopping => "STOPPING",
+            TaskStatus::Deprovisioning => "DEPROVISIONING",
+            TaskStatus::Stopped => "STOPPED",
+        }
+    }
+
+    /// A task only ever moves forward; it may skip states that have nothing to do for it.
+    pub fn may_move_to(self, next: TaskStatus) -> bool {
+        next > self
+    }
+}
+
+/// Source: Amazon ECS API Reference, `Task.stopCode`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopCode {
+    TaskFailedToStart,
+    EssentialContainerExited,
+    UserInitiated,
+    ServiceSchedulerInitiated,
+    SpotInterruption,
+    TerminationNotice,
+}
+
+impl StopCode {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StopCode::TaskFailedToStart => "TaskFailedToStart",
+            StopCode::EssentialContainerExited => "EssentialContainerExited",
+            StopCode::UserInitiated => "UserInitiated",
+            StopCode::ServiceSchedulerInitiated => "ServiceSchedulerInitiated",
+            StopCode::SpotInterruption => "SpotInterruption",
+            StopCode::TerminationNotice => "TerminationNotice",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum HealthStatus {
+    Healthy,
+    Unhealthy,
+    #[default]
+    Unknown,
+}
+
+impl HealthStatus {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HealthStatus::Healthy => "HEALTHY",
+            HealthStatus::Unhealthy => "UNHEALTHY",
+            HealthStatus::Unknown => "UNKNOWN",
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum LaunchType {
+    Ec2,
+    Fargate,
+    External,
+}
+
+impl LaunchType {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LaunchType::Ec2 => "EC2",
+            LaunchType::Fargate => "FARGATE",
+            LaunchType::External => "EXTERNAL",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<LaunchType> {
+        match text {
+            "EC2" => Some(LaunchType::Ec2),
+            "FARGATE" => Some(LaunchType::Fargate),
+            "EXTERNAL" => Some(LaunchType::External),
+            _ => None,
+        }
+    }
+}
+
+/// One container of a task, as its agent last reported it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Container {
+    pub name: String,
+    /// The last part of the container's ARN.
+    pub id: String,
+    pub image: String,
+    pub last_status: TaskStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_bindings: Vec<NetworkBinding>,
+    #[serde(default)]
+    pub health: HealthStatus,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkBinding {
+    pub bind_ip: String,
+    pub container_port: u16,
+    pub host_port: u16,
+    pub protocol: Protocol,
+}
+
+/// What RunTask changed for this task alone.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TaskOverride {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub containers: Vec<ContainerOverride>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuUnits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryMib>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_role_arn: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_role_arn: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ContainerOverride {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment: Vec<(String, String)>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<CpuUnits>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<MemoryMib>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reservation: Option<MemoryMib>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_only_moves_forward() {
+        assert!(TaskStatus::Pending.may_move_to(TaskStatus::Running));
+        assert!(TaskStatus::Pending.may_move_to(TaskStatus::Stopped));
+        assert!(!TaskStatus::Stopped.may_move_to(TaskStatus::Running));
+        assert!(!TaskStatus::Running.may_move_to(TaskStatus::Running));
+    }
+}

@@ -1,0 +1,87 @@
+//! What a decision wants to write, and what it relied on.
+
+use std::collections::BTreeMap;
+
+use crate::{Key, Record, Revision, Snapshot, Table, encode};
+
+/// One record to set or to remove.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    Put { key: Key, value: Vec<u8> },
+    Delete { key: Key },
+}
+
+impl Op {
+    pub fn key(&self) -> &Key {
+        match self {
+            Op::Put { key, .. } | Op::Delete { key } => key,
+        }
+    }
+}
+
+/// A key that the decision has read, and the revision it had; nothing when it was absent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guard {
+    pub key: Key,
+    pub revision: Option<Revision>,
+}
+
+/// All of it is written, or nothing. A record that is written is also guarded: whoever changed it in between wins, and the
+/// decision is made again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    ops: BTreeMap<Key, Op>,
+    guards: BTreeMap<Key, Option<Revision>>,
+}
+
+impl Changes {
+    pub fn new() -> Self {
+        Changes::default()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ops.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// In the order of their keys.
+    pub fn ops(&self) -> impl Iterator<Item = &Op> {
+        self.ops.values()
+    }
+
+    pub fn guards(&self) -> impl Iterator<Item = Guard> + '_ {
+        self.guards.iter().map(|(key, revision)| Guard { key: key.clone(), revision: *revision })
+    }
+
+    /// Sets a record, if it still is (or still is not) what the snapshot says.
+    pub fn put<R: Record>(&mut self, snapshot: &Snapshot, record: &R) {
+        let key = Table::<R>::key(&record.name());
+        self.guard(snapshot, &key);
+        self.ops.insert(key.clone(), Op::Put { key, value: encode(record) });
+    }
+
+    /// Removes a record, if it still is what the snapshot says.
+    pub fn delete<R: Record>(&mut self, snapshot: &Snapshot, record: &R) {
+        let key = Table::<R>::key(&record.name());
+        self.guard(snapshot, &key);
+        self.ops.insert(key.clone(), Op::Delete { key });
+    }
+
+    /// The decision depends on this record, or on its absence, without writing it.
+    pub fn rely_on<R: Record>(&mut self, snapshot: &Snapshot, name: &str) {
+        self.guard(snapshot, &Table::<R>::key(name));
+    }
+
+    /// Takes in the changes of another decision that was made on the same snapshot. Later writes win.
+    pub fn merge(&mut self, other: Changes) {
+        self.ops.extend(other.ops);
+        self.guards.extend(other.guards);
+    }
+
+    fn guard(&mut self, snapshot: &Snapshot, key: &Key) {
+        self.guards.entry(key.clone()).or_insert_with(|| snapshot.revision_of(key));
+    }
+}

@@ -1,0 +1,124 @@
+//! All records of one kind, ordered by key, with their secondary indexes.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use crate::{Record, Revision};
+
+/// A key as the store has it: kind, scope, name.
+pub type Key = Arc<str>;
+
+/// A record, and the revision that last wrote it.
+#[derive(Debug)]
+pub struct Row<R> {
+    pub record: Arc<R>,
+    pub revision: Revision,
+}
+
+impl<R> Clone for Row<R> {
+    fn clone(&self) -> Self {
+        Row { record: Arc::clone(&self.record), revision: self.revision }
+    }
+}
+
+/// Cloning shares the structure; a change copies only the path to it.
+#[derive(Debug)]
+pub struct Table<R> {
+    rows: OrdMap<Key, Row<R>>,
+    indexes: Vec<OrdSet<(Arc<str>, Key)>>,
+}
+
+impl<R> Clone for Table<R> {
+    fn clone(&self) -> Self {
+        Table { rows: self.rows.clone(), indexes: self.indexes.clone() }
+    }
+}
+
+impl<R: Record> Default for Table<R> {
+    fn default() -> Self {
+        Table { rows: OrdMap::new(), indexes: R::INDEXES.iter().map(|_| OrdSet::new()).collect() }
+    }
+}
+
+impl<R: Record> Table<R> {
+    /// The key of the record with that name.
+    pub fn key(name: &str) -> Key {
+        format!("{}/{name}", R::KIND).into()
+    }
+
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The record of that name, without its kind.
+    pub fn get(&self, name: &str) -> Option<&Arc<R>> {
+        self.row(&Self::key(name)).map(|row| &row.record)
+    }
+
+    pub fn row(&self, key: &str) -> Option<&Row<R>> {
+        self.rows.get(key)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
+        self.rows.values().map(|row| &row.record)
+    }
+
+    /// The records whose name begins with `prefix`, in the order of their names.
+    pub fn range<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<R>> {
+        let prefix = Self::key(prefix);
+        let from = (Bound::Included(Arc::clone(&prefix)), Bound::Unbounded);
+        self.rows
+            .range::<_, Arc<str>>(from)
+            .take_while(move |(key, _)| key.starts_with(&*prefix))
+            .map(|(_, row)| &row.record)
+    }
+
+    /// The records that the named index files under `value`, in the order of their names.
+    ///
+    /// An unknown index is a bug of the caller, and panics.
+    pub fn by<'a>(&'a self, index: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> {
+        let number = R::INDEXES.iter().position(|known| *known == index).expect("the index is declared by the record");
+        let value: Arc<str> = value.into();
+        let lowest: Key = "".into();
+        let from = (Bound::Included((Arc::clone(&value), lowest)), Bound::Unbounded);
+        self.indexes[number]
+            .range(from)
+            .take_while(move |(filed, _)| *filed == value)
+            .map(|(_, key)| &self.rows[key].record)
+    }
+
+    /// Sets a record; gives back the one it replaced.
+    pub(crate) fn put(&mut self, key: Key, record: Arc<R>, revision: Revision) -> Option<Arc<R>> {
+        let old = self.rows.insert(Arc::clone(&key), Row { record: Arc::clone(&record), revision }).map(|row| row.record);
+        for (number, index) in self.indexes.iter_mut().enumerate() {
+            let before = old.as_deref().and_then(|old| old.index(number));
+            let after = record.index(number);
+            if before == after {
+                continue;
+            }
+            if let Some(value) = before {
+                index.remove(&(Arc::from(value), Arc::clone(&key)));
+            }
+            if let Some(value) = after {
+                index.insert((Arc::from(value), Arc::clone(&key)));
+            }
+        }
+        old
+    }
+
+    pub(crate) fn delete(&mut self, key: &Key) -> Option<Arc<R>> {
+        let old = self.rows.remove(key)?.record;
+        for (number, index) in self.indexes.iter_mut().enumerate() {
+            if let Some(value) = old.index(number) {
+                index.remove(&(Arc::from(value), Arc::clone(key)));
+            }
+        }
+        Some(old)
+    }
+}

@@ -1,0 +1,34 @@
+//! Records that were written by earlier versions can be read for ever. A file here is never changed, only added.
+
+use std::fs;
+use std::path::PathBuf;
+
+use model::{ClientToken, Cluster, ContainerInstance, Family, Service, Task, TaskDefinition};
+use state::{DecodeError, Record, decode, encode};
+
+fn check<R: Record>(file: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/records").join(file);
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let record: R = decode(&bytes).unwrap_or_else(|error| panic!("{file}: {error:?}"));
+    // What is read is written with the same meaning.
+    let before: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
+    let after: serde_json::Value = serde_json::from_slice(&encode(&record)).unwrap();
+    assert_eq!(after, before, "{file}");
+}
+
+#[test]
+fn records_of_version_1() {
+    check::<Cluster>("cluster.v1.json");
+    check::<Family>("family.v1.json");
+    check::<TaskDefinition>("task-definition.v1.json");
+    check::<ContainerInstance>("container-instance.v1.json");
+    check::<Task>("task.v1.json");
+    check::<Service>("service.v1.json");
+    check::<ClientToken>("client-token.v1.json");
+}
+
+#[test]
+fn a_record_of_a_newer_version_is_refused() {
+    let error = decode::<Family>(br#"{"v":2,"r":{}}"#).unwrap_err();
+    assert!(matches!(error, DecodeError::Version { kind: "family", found: 2, known: 1 }), "{error}");
+}

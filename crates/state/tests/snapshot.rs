@@ -1,0 +1,146 @@
+//! A snapshot after any history of tasks: its indexes and sums say what its rows say.
+
+use std::sync::Arc;
+
+use model::task::{LaunchType, TaskStatus};
+use model::{CpuUnits, HealthStatus, MemoryMib, PortReservation, Reservation, Scope, Task};
+use proptest::prelude::*;
+use state::{Changes, CommitError, Ledger, Load, MemoryLedger, Record, Snapshot};
+use stdx::Timestamp;
+
+fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
+    Task {
+        scope: Scope::new("123456789012", "us-east-1"),
+        cluster: "default".into(),
+        id: format!("{id:032x}"),
+        family: "web".into(),
+        revision: 1,
+        container_instance: format!("{instance:032x}"),
+        launch_type: LaunchType::Ec2,
+        capacity_provider: None,
+        last_status: status,
+        desired_status: TaskStatus::Running,
+        health: HealthStatus::Unknown,
+        containers: Vec::new(),
+        reserved: Reservation {
+            cpu: CpuUnits(10),
+            memory: MemoryMib(memory),
+            ports: vec![PortReservation { port: 8000 + u16::from(id), protocol: Default::default() }],
+        },
+        group: format!("service:s{}", id % 3),
+        started_by: String::new(),
+        overrides: None,
+        cpu: None,
+        memory: None,
+        tags: Vec::new(),
+        execute_command_enabled: false,
+        created_at: Timestamp::from_millis(1_795_384_329_148),
+        connectivity_at: None,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: String::new(),
+        version: 1,
+    }
+}
+
+fn instance(number: u8) -> model::ContainerInstance {
+    model::ContainerInstance {
+        scope: Scope::new("123456789012", "us-east-1"),
+        cluster: "default".into(),
+        id: format!("{number:032x}"),
+        status: model::ContainerInstanceStatus::Active,
+        status_reason: None,
+        ec2_instance_id: None,
+        agent_connected: true,
+        version_info: Default::default(),
+        registered: Default::default(),
+        attributes: Vec::new(),
+        tags: Vec::new(),
+        registered_at: Timestamp::EPOCH,
+        version: 1,
+    }
+}
+
+const STATUSES: [TaskStatus; 3] = [TaskStatus::Pending, TaskStatus::Running, TaskStatus::Stopped];
+
+proptest! {
+    #[test]
+    fn indexes_and_sums_follow_the_rows(steps in prop::collection::vec((0u8..6, 0u8..3, 0usize..4, 1u32..100), 0..40)) {
+        let ledger = MemoryLedger::new(Snapshot::default());
+        for (id, on, status, memory) in steps {
+            let snapshot = ledger.snapshot();
+            let mut changes = Changes::new();
+            match STATUSES.get(status) {
+                Some(status) => changes.put(&snapshot, &task(id, on, *status, memory)),
+                None => changes.delete(&snapshot, &task(id, on, TaskStatus::Pending, memory)),
+            }
+            ledger.commit_now(&changes).unwrap();
+        }
+        let snapshot = ledger.snapshot();
+        for number in 0..3 {
+            let mine = instance(number);
+            let live: Vec<_> =
+                snapshot.tasks.iter().filter(|task| task.is_live() && task.container_instance == mine.id).cloned().collect();
+            let found: Vec<_> = snapshot.tasks.by("live", &mine.name()).cloned().collect();
+            prop_assert_eq!(&found, &live);
+            let load = snapshot.load(&mine);
+            prop_assert_eq!(load.memory, live.iter().map(|task| task.reserved.memory).sum());
+            prop_assert_eq!(load.tasks() as usize, live.len());
+            prop_assert_eq!(load.ports.values().sum::<u32>() as usize, live.len());
+            if live.is_empty() {
+                prop_assert_eq!(load, &Load::default());
+            }
+            let service = format!("123456789012/us-east-1/default/s{number}");
+            let of_service = snapshot.tasks.by("service", &service).count();
+            let group = format!("service:s{number}");
+            prop_assert_eq!(of_service, snapshot.tasks.iter().filter(|task| task.group == group).count());
+        }
+    }
+}
+
+#[test]
+fn who_relied_on_an_older_record_must_decide_again() {
+    let ledger = MemoryLedger::default();
+    let planned_on = ledger.snapshot();
+    let mut first = Changes::new();
+    first.put(&planned_on, &task(1, 1, TaskStatus::Pending, 1));
+    let mut second = Changes::new();
+    second.put(&planned_on, &task(1, 1, TaskStatus::Running, 1));
+    ledger.commit_now(&first).unwrap();
+    assert!(matches!(ledger.commit_now(&second), Err(CommitError::Conflict)));
+
+    // Relying on something without writing it is enough.
+    let mut third = Changes::new();
+    third.rely_on::<Task>(&planned_on, &task(1, 1, TaskStatus::Pending, 1).name());
+    third.put(&planned_on, &task(2, 1, TaskStatus::Pending, 1));
+    assert!(matches!(ledger.commit_now(&third), Err(CommitError::Conflict)));
+    assert_eq!(ledger.snapshot().tasks.len(), 1);
+}
+
+#[test]
+fn a_snapshot_never_changes() {
+    let ledger = MemoryLedger::default();
+    let before: Arc<Snapshot> = ledger.snapshot();
+    let mut changes = Changes::new();
+    changes.put(&before, &task(1, 1, TaskStatus::Pending, 1));
+    ledger.commit_now(&changes).unwrap();
+    assert!(before.tasks.is_empty());
+    assert_eq!(ledger.snapshot().tasks.len(), 1);
+}
+
+#[test]
+fn a_prefix_is_not_a_longer_name() {
+    let ledger = MemoryLedger::default();
+    let mut other = task(1, 1, TaskStatus::Pending, 1);
+    other.cluster = "default-2".into();
+    let mut changes = Changes::new();
+    changes.put(&ledger.snapshot(), &task(1, 1, TaskStatus::Pending, 1));
+    changes.put(&ledger.snapshot(), &other);
+    ledger.commit_now(&changes).unwrap();
+    assert_eq!(ledger.snapshot().tasks.range("123456789012/us-east-1/default/").count(), 1);
+}
