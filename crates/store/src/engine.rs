@@ -172,7 +172,8 @@ pub struct Batch {
 impl Batch {
     /// How much memory the batch holds on to, roughly, in bytes.
     pub fn weight(&self) -> usize {
-        let payload: usize = self.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |v| v.len())).sum();
+        let payload: usize =
+            self.changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, |v| v.len())).sum();
         payload + self.changes.len() * size_of::<Change>() + size_of::<Batch>()
     }
 }

@@ -305,8 +305,10 @@ async fn add<E: Engine>(engine: &E, key: String) {
 async fn leases<E: Engine>(engine: &E) {
     let second = Duration::from_secs(1);
     assert!(matches!(engine.grant(Duration::ZERO).await, Err(LeaseError::Ttl)), "a lease needs time to live");
-    let (kept, left, held) = (grant(engine, second).await, grant(engine, second).await, grant(engine, PATIENCE * 4).await);
-    let changes = RawChanges::new().put_leased("kept", "1", kept).put_leased("left", "1", left).put_leased("held", "1", held);
+    let (kept, left, held) =
+        (grant(engine, second).await, grant(engine, second).await, grant(engine, PATIENCE * 4).await);
+    let changes =
+        RawChanges::new().put_leased("kept", "1", kept).put_leased("left", "1", left).put_leased("held", "1", held);
     let put_at = engine.commit(changes.put("free", "1")).await.expect("committed");
     let mut watch = engine.watch(put_at);
     // One lease is kept alive while the other runs out, and then for another whole life of a third.

@@ -293,9 +293,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn passes_the_exam() {
-        crate::exam::run(|setup| async move {
-            MemoryEngine::with(Arc::new(SystemClock::new()), setup.history_revisions)
-        })
+        crate::exam::run(
+            |setup| async move { MemoryEngine::with(Arc::new(SystemClock::new()), setup.history_revisions) },
+        )
         .await;
     }
 
