@@ -60,7 +60,8 @@ mod tests {
 
     #[test]
     fn the_record_reads_as_before() {
-        let killed = ExitRecord { pid: 42, exit_code: 137, signal: Some(9), oom_killed: true, started_at: 1, finished_at: 2 };
+        let killed =
+            ExitRecord { pid: 42, exit_code: 137, signal: Some(9), oom_killed: true, started_at: 1, finished_at: 2 };
         let golden = "{\"version\":1,\"pid\":42,\"exitCode\":137,\"signal\":9,\"oomKilled\":true,\"startedAt\":1,\"finishedAt\":2}\n";
         assert_eq!(killed.to_json(), golden);
         assert_eq!(ExitRecord::from_json(golden), Some(killed.clone()));

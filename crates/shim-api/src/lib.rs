@@ -33,3 +33,12 @@ pub const PID_NAME: &str = "shim.pid";
 
 /// The longest line either side accepts, in bytes. An overlay of 120 layers with long paths is about 20 KiB.
 pub const LINE_BYTES_MAX: usize = 256 * 1024;
+
+/// The exit record, in the container's directory. Once it is there, the container's log is complete.
+pub const EXIT_NAME: &str = "exit.json";
+
+/// The directory of the containers, in the task's directory.
+pub const CONTAINERS_NAME: &str = "containers";
+
+/// The directory of a container's log segments, in the container's directory.
+pub const LOG_NAME: &str = "log";

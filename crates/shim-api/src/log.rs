@@ -88,7 +88,10 @@ mod tests {
 
     #[test]
     fn frames_read_as_before() {
-        check(Frame { time: 17, stream: Stream::Stdout, partial: false, text: b"hello  world " }, b"17 o F hello  world \n");
+        check(
+            Frame { time: 17, stream: Stream::Stdout, partial: false, text: b"hello  world " },
+            b"17 o F hello  world \n",
+        );
         check(Frame { time: 18, stream: Stream::Stderr, partial: true, text: b"\xff\x00" }, b"18 e P \xff\x00\n");
         check(Frame { time: 19, stream: Stream::Stdout, partial: false, text: b"" }, b"19 o F \n");
     }

@@ -40,10 +40,15 @@ pub struct ContainerStatus {
 pub enum ContainerState {
     Starting,
     /// `started_at` is in nanoseconds since the Unix epoch.
-    Running { pid: i32, started_at: u64 },
+    Running {
+        pid: i32,
+        started_at: u64,
+    },
     Exited(ExitRecord),
     /// It never ran.
-    Failed { message: String },
+    Failed {
+        message: String,
+    },
     /// It was deleted; the last thing heard of it.
     Gone,
 }

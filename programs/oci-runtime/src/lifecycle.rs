@@ -1,0 +1,115 @@
+//! The steps after the start.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, anyhow, bail};
+use libcontainer::container::Container;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::error::LibcontainerError;
+use libcontainer::signal::Signal;
+use libcontainer::syscall::syscall::SyscallType;
+use serde_json::json;
+
+use crate::launch;
+use crate::options::{Exec, Global};
+
+pub fn load(global: &Global, id: &str) -> Result<Container> {
+    check_id(id)?;
+    let dir = global.root.join(id);
+    if !dir.is_dir() {
+        bail!("container {id:?} does not exist");
+    }
+    Container::load(dir).with_context(|| format!("failed to load container {id:?}"))
+}
+
+/// An id is a directory's name, and must not lead anywhere else.
+fn check_id(id: &str) -> Result<()> {
+    match id.is_empty() || id.starts_with('.') || id.contains('/') {
+        true => Err(anyhow!("{id:?} is not a container's name")),
+        false => Ok(()),
+    }
+}
+
+/// Prints the state as the OCI runtime specification has it.
+pub fn state(global: &Global, id: &str) -> Result<()> {
+    let container = load(global, id)?;
+    let pid = match container.can_kill() {
+        true => container.pid().map_or(0, |pid| pid.as_raw()),
+        false => 0,
+    };
+    let state = json!({
+        "ociVersion": "1.0.2",
+        "id": container.id(),
+        "status": container.status().to_string().to_lowercase(),
+        "pid": pid,
+        "bundle": container.bundle(),
+    });
+    println!("{state:#}");
+    Ok(())
+}
+
+pub fn kill(global: &Global, id: &str, signal: &str, all: bool) -> Result<()> {
+    let signal = Signal::try_from(signal)?;
+    load(global, id)?.kill(signal, all).with_context(|| format!("failed to kill {id:?}"))
+}
+
+/// Forgets a container; with `force`, also one that runs, and it is no error when there is none.
+pub fn delete(global: &Global, id: &str, force: bool) -> Result<()> {
+    check_id(id)?;
+    launch::remove_fifo(global, id)?;
+    if force && !global.root.join(id).exists() {
+        return Ok(());
+    }
+    match load(global, id)?.delete(force) {
+        Ok(()) => Ok(()),
+        Err(LibcontainerError::IncorrectStatus(status)) => {
+            bail!("cannot delete container {id:?} that is {status}, except by force")
+        }
+        Err(err) => Err(err).with_context(|| format!("failed to delete {id:?}")),
+    }
+}
+
+/// One more process in a running container.
+pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
+    check_id(&exec.id)?;
+    let env = exec
+        .env
+        .iter()
+        .filter_map(|pair| pair.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect::<HashMap<_, _>>();
+    let pid = ContainerBuilder::new(exec.id.clone(), SyscallType::default())
+        .with_root_path(&global.root)?
+        .with_pid_file(exec.pid_file.as_ref())?
+        .validate_id()?
+        .as_tenant()
+        .with_detach(exec.detach)
+        .with_env(env)
+        .with_cwd(exec.cwd)
+        .with_container_args(exec.args)
+        .with_process(exec.process)
+        .build()
+        .with_context(|| format!("failed to execute in {:?}", exec.id))?;
+    if exec.detach {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut status = 0;
+    // SAFETY: the process is a child of this one, and `status` outlives the call.
+    while unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) } < 0 {
+        let err = io::Error::last_os_error();
+        if err.kind() != io::ErrorKind::Interrupted {
+            return Err(err).context("failed to wait for the process");
+        }
+    }
+    Ok(ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)))
+}
+
+/// As a shell reports it.
+pub fn exit_code(status: i32) -> i32 {
+    match libc::WIFSIGNALED(status) {
+        true => 128 + libc::WTERMSIG(status),
+        false => libc::WEXITSTATUS(status),
+    }
+}

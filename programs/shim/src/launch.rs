@@ -1,0 +1,124 @@
+//! Calling the OCI runtime.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use shim_api::RunRequest;
+
+use crate::failure;
+use crate::output::Output;
+use crate::overlay::Mount;
+use crate::sys;
+
+/// A runtime at work on a start.
+pub struct Launch {
+    pub runtime_pid: i32,
+    pub output: Output,
+}
+
+/// The files around a start, all in the container's directory.
+pub struct Files {
+    dir: PathBuf,
+}
+
+impl Files {
+    pub fn new(dir: &Path) -> Files {
+        Files { dir: dir.to_owned() }
+    }
+
+    fn log(&self) -> PathBuf {
+        self.dir.join("oci.log")
+    }
+
+    fn pid(&self) -> PathBuf {
+        self.dir.join("pid")
+    }
+
+    /// What an earlier run of the same container left must not be taken for this one's.
+    fn clear(&self) -> io::Result<()> {
+        for path in [self.log(), self.pid(), self.dir.join(shim_api::EXIT_NAME)] {
+            match std::fs::remove_file(path) {
+                Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The container's first process, as the runtime wrote it down.
+    pub fn read_pid(&self) -> Option<i32> {
+        std::fs::read_to_string(self.pid()).ok()?.trim().parse().ok()
+    }
+
+    /// Why the runtime failed, in its own words if it had any.
+    pub fn failure(&self, status: i32) -> String {
+        let log = std::fs::read(self.log()).unwrap_or_default();
+        failure::last_error(&String::from_utf8_lossy(&log)).unwrap_or_else(|| match libc::WIFSIGNALED(status) {
+            true => format!("the OCI runtime was killed by signal {}", libc::WTERMSIG(status)),
+            false => format!("the OCI runtime ended with status {}", libc::WEXITSTATUS(status)),
+        })
+    }
+}
+
+/// Starts `<runtime> run --detach` with the container's pipes as its output, in a mount namespace where the root file
+/// system is mounted. That namespace lives on as the container's, and the mount ends with it.
+pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Result<Launch> {
+    let files = Files::new(dir);
+    std::fs::create_dir_all(dir)?;
+    files.clear()?;
+    let (stdout, stdout_writer) = io::pipe()?;
+    let (stderr, stderr_writer) = io::pipe()?;
+    let output = Output::open(&dir.join(shim_api::LOG_NAME), stdout, stderr)?;
+
+    let rootfs = format!("{}/rootfs", run.bundle);
+    let mount = run.overlay.as_ref().map(|overlay| Mount::new(overlay, &rootfs)).transpose()?;
+    let mut log = OpenOptions::new().create(true).append(true).open(files.log())?;
+    let oom_score = oom_score.map(str::to_owned);
+
+    let mut command = Command::new(&run.oci_runtime);
+    command.arg("--root").arg(&run.oci_root).arg("--log").arg(std::path::absolute(files.log())?);
+    command.args(["--log-format", "json", "run", "--detach", "--pid-file"]).arg(std::path::absolute(files.pid())?);
+    command.arg("--bundle").arg(&run.bundle).arg(&run.oci_id);
+    command.stdin(Stdio::null()).stdout(stdout_writer).stderr(stderr_writer);
+    let prepare = move || {
+        if let Some(score) = &oom_score {
+            let _ = std::fs::write("/proc/self/oom_score_adj", score);
+        }
+        let result = sys::unshare_mounts().map_err(|err| (err, "make a mount namespace")).and_then(|()| {
+            mount.as_ref().map_or(Ok(()), Mount::mount).map_err(|err| (err, "mount the root file system"))
+        });
+        result.map_err(|(err, what)| {
+            // Only the number crosses over to the parent; the words go where the runtime's would.
+            let _ = log.write_all(failure::error_line(&format!("failed to {what}: {err}")).as_bytes());
+            err
+        })
+    };
+    // SAFETY: this process has one thread, so the child of the fork may allocate and use the standard library.
+    unsafe { command.pre_exec(prepare) };
+    let child = command.spawn().map_err(|err| {
+        let text = std::fs::read_to_string(files.log()).unwrap_or_default();
+        let reason = failure::last_error(&text);
+        io::Error::new(err.kind(), reason.unwrap_or_else(|| format!("failed to execute {:?}: {err}", run.oci_runtime)))
+    })?;
+    // The children are reaped together, by their ids, and dropping the handle does not wait.
+    Ok(Launch { runtime_pid: pid(&child), output })
+}
+
+/// Starts `<runtime> delete --force`, which also removes the cgroup and whatever is still in it.
+pub fn delete(run: &RunRequest) -> io::Result<i32> {
+    let child = Command::new(&run.oci_runtime)
+        .args(["--root", &run.oci_root, "delete", "--force", &run.oci_id])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::inherit())
+        .spawn()?;
+    Ok(pid(&child))
+}
+
+fn pid(child: &std::process::Child) -> i32 {
+    // A process id is a positive int by the kernel's own type.
+    i32::try_from(child.id()).unwrap_or(i32::MAX)
+}

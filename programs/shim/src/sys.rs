@@ -1,0 +1,127 @@
+//! The system calls that the standard library does not offer.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+pub fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    match result {
+        -1 => Err(io::Error::last_os_error()),
+        value => Ok(value),
+    }
+}
+
+/// Nanoseconds since the Unix epoch.
+pub fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Leaves the agent's session, so that its terminal and its signals are not ours, and becomes the parent of every
+/// orphan below us, so that containers come back to us when their runtime exits.
+pub fn detach() -> io::Result<()> {
+    // SAFETY: none of these calls touches memory. `setsid` fails when we already lead a session, which is as good.
+    unsafe {
+        libc::setsid();
+        libc::umask(0o022);
+        check(libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))?;
+    }
+    Ok(())
+}
+
+/// Takes the signals that could end us or tell of a child out of delivery, and into a descriptor.
+///
+/// They are blocked and not ignored: a child inherits what is ignored, while the standard library gives it an empty mask.
+pub fn signals() -> io::Result<File> {
+    // SAFETY: the set is initialised by sigemptyset before anything reads it, and the descriptor is new and ours.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut set);
+        for signal in [libc::SIGCHLD, libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT, libc::SIGUSR1] {
+            libc::sigaddset(&mut set, signal);
+        }
+        check(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()))?;
+        let fd = check(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
+        Ok(File::from(OwnedFd::from_raw_fd(fd)))
+    }
+}
+
+/// Forgets the signals that are waiting; the children say themselves what happened.
+pub fn clear(mut signals: &File) {
+    let mut buffer = [0; size_of::<libc::signalfd_siginfo>() * 4];
+    while signals.read(&mut buffer).is_ok_and(|read| read == buffer.len()) {}
+}
+
+/// A child that has ended and its wait status, if there is one.
+pub fn reap() -> Option<(i32, i32)> {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    let pid = unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) };
+    (pid > 0).then_some((pid, status))
+}
+
+/// Sends a signal to a child that has not been reaped, so its id cannot have become another process's.
+pub fn kill(pid: i32, signal: i32) -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::kill(pid, signal) }).map(drop)
+}
+
+pub fn poll(fds: &mut [libc::pollfd], timeout_ms: i32) -> io::Result<()> {
+    let count = libc::nfds_t::try_from(fds.len()).unwrap_or(0);
+    // SAFETY: the pointer and the length are of one slice.
+    match check(unsafe { libc::poll(fds.as_mut_ptr(), count, timeout_ms) }) {
+        Err(err) if err.kind() != io::ErrorKind::Interrupted => Err(err),
+        _ => Ok(()),
+    }
+}
+
+pub fn set_nonblocking(fd: RawFd) -> io::Result<()> {
+    // SAFETY: the flags are plain integers.
+    unsafe {
+        let flags = check(libc::fcntl(fd, libc::F_GETFL))?;
+        check(libc::fcntl(fd, libc::F_SETFL, flags | libc::O_NONBLOCK))?;
+    }
+    Ok(())
+}
+
+/// The lock says that a shim lives in this directory; it goes when the process goes, however it goes.
+pub fn lock(file: &File) -> io::Result<()> {
+    // SAFETY: the descriptor is open while `file` is borrowed.
+    check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+}
+
+/// Puts `/dev/null` at standard input and output, and returns what standard input was if it was a socket.
+pub fn take_stdin_socket() -> io::Result<Option<OwnedFd>> {
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    // SAFETY: `stat` is plain data that fstat fills; descriptors 0 and 1 belong to this process, and nothing else here
+    // holds them; the duplicate is new and ours.
+    unsafe {
+        let mut stat = std::mem::zeroed::<libc::stat>();
+        let socket = libc::fstat(0, &mut stat) == 0 && stat.st_mode & libc::S_IFMT == libc::S_IFSOCK;
+        let taken = match socket {
+            true => Some(OwnedFd::from_raw_fd(check(libc::fcntl(0, libc::F_DUPFD_CLOEXEC, 3))?)),
+            false => None,
+        };
+        check(libc::dup2(null.as_raw_fd(), 0))?;
+        check(libc::dup2(null.as_raw_fd(), 1))?;
+        Ok(taken)
+    }
+}
+
+/// A mount namespace of our own, from which nothing we mount reaches the machine.
+pub fn unshare_mounts() -> io::Result<()> {
+    // SAFETY: the strings are static and terminated.
+    unsafe {
+        check(libc::unshare(libc::CLONE_NEWNS))?;
+        let flags = libc::MS_REC | libc::MS_SLAVE;
+        check(libc::mount(c"none".as_ptr(), c"/".as_ptr(), std::ptr::null(), flags, std::ptr::null()))?;
+    }
+    Ok(())
+}
+
+pub fn mount(kind: &CStr, target: &CStr, data: &CStr) -> io::Result<()> {
+    // SAFETY: all three strings are terminated and live until the call returns.
+    check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, data.as_ptr().cast()) }).map(drop)
+}
