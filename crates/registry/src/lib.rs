@@ -1,1 +1,31 @@
-//! The OCI distribution protocol over the blob store.
+//! The built-in image registry: OCI distribution 1.1 over a blob store and a directory of repositories.
+//!
+//! [`router`] answers `docker push`, `skopeo copy` and every other OCI client; [`Registry`] is the same content as plain
+//! calls, for ECR's API and for the node that runs images from here without copying them.
+//!
+//! Repositories belong to an account and a region, which the request's `Host` names in the form
+//! `ACCOUNT.dkr.ecr.REGION.…`; any other host means the default ones. The registry runs in open mode: it asks for no login and
+//! accepts any, the one of ECR's `GetAuthorizationToken` included, and a push to a repository that does not exist creates
+//! it ([`Config::create_on_push`]).
+//!
+//! It never holds a blob in memory, and it never deletes a blob's bytes: others may use them. It says which it needs
+//! ([`Registry::needed_blobs`]), and whoever owns the blob directory sweeps.
+//!
+//! Start reading at [`Registry`], then `http/mod.rs`.
+
+#![forbid(unsafe_code)]
+
+mod error;
+mod http;
+mod layout;
+mod limits;
+mod manifest;
+mod name;
+mod repository;
+
+pub use error::RegistryError;
+pub use http::router;
+pub use limits::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, PAGE_ITEMS_MAX};
+pub use manifest::{Manifest, MediaType};
+pub use name::{RepositoryKey, RepositoryName, Scope, Tag, Target};
+pub use repository::{Config, Deleted, Image, ManifestRecord, Registry, Repository, RepositorySettings, TagMutability};

@@ -1,0 +1,151 @@
+//! HEAD, GET and DELETE of a blob.
+
+use std::io::SeekFrom;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use blobs::Digest;
+use bytes::{Bytes, BytesMut};
+use futures::stream;
+use http::{Method, StatusCode, header};
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
+
+use super::{answer, on_disk};
+use crate::{Registry, RegistryError, RepositoryKey};
+
+/// How much of a blob is read at once.
+const CHUNK: usize = 256 * 1024;
+
+pub(super) async fn handle(
+    registry: Arc<Registry>,
+    key: RepositoryKey,
+    digest: Digest,
+    request: Request,
+) -> Result<Response, RegistryError> {
+    match *request.method() {
+        Method::GET | Method::HEAD => read(registry, key, digest, request).await,
+        Method::DELETE => {
+            on_disk(&registry, move |registry| registry.unlink_blob(&key, &digest)).await?;
+            Ok(answer::empty(StatusCode::ACCEPTED))
+        }
+        _ => Err(RegistryError::Unsupported),
+    }
+}
+
+async fn read(
+    registry: Arc<Registry>,
+    key: RepositoryKey,
+    digest: Digest,
+    request: Request,
+) -> Result<Response, RegistryError> {
+    let (size, file) = on_disk(&registry, move |registry| {
+        let size = registry.blob_size(&key, &digest)?;
+        // A client that looks before it pushes will rely on this blob next.
+        registry.blobs.keep(&digest)?;
+        Ok((size, registry.blobs.file(&digest)?))
+    })
+    .await?;
+
+    let range = answer::text(request.headers(), &header::RANGE).and_then(parse_range);
+    let (start, end) = match range {
+        None => (0, size),
+        Some(range) => range.within(size).ok_or(RegistryError::RangeInvalid { size })?,
+    };
+    let mut response = answer::empty(if range.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
+    let headers = response.headers_mut();
+    answer::set(headers, header::CONTENT_TYPE, "application/octet-stream");
+    answer::set(headers, header::CONTENT_LENGTH, end - start);
+    answer::set(headers, header::ACCEPT_RANGES, "bytes");
+    answer::set(headers, header::ETAG, format!("\"{digest}\""));
+    answer::set_digest(headers, &digest);
+    if range.is_some() {
+        answer::set(headers, header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", end - 1));
+    }
+    if *request.method() == Method::GET {
+        let mut file = File::from_std(file);
+        file.set_max_buf_size(CHUNK);
+        if start > 0 {
+            let seek = file.seek(SeekFrom::Start(start)).await;
+            seek.map_err(|source| RegistryError::Io { action: "seek in", path: digest.to_string().into(), source })?;
+        }
+        *response.body_mut() = body(file, end - start);
+    }
+    Ok(response)
+}
+
+/// `length` bytes of a file, a chunk at a time.
+fn body(file: File, length: u64) -> Body {
+    Body::from_stream(stream::unfold((file, length), |(mut file, left)| async move {
+        if left == 0 {
+            return None;
+        }
+        let mut chunk = BytesMut::with_capacity(CHUNK.min(usize::try_from(left).unwrap_or(CHUNK)));
+        let read: std::io::Result<Bytes> = match file.read_buf(&mut chunk).await {
+            Ok(0) => Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => {
+                chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                Ok(chunk.freeze())
+            }
+            Err(error) => Err(error),
+        };
+        // After an error the stream ends: nothing is left.
+        let left = read.as_ref().map_or(0, |chunk| left - chunk.len() as u64);
+        Some((read, (file, left)))
+    }))
+}
+
+/// One range of bytes, as HTTP asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Range {
+    From { start: u64, last: Option<u64> },
+    Suffix { length: u64 },
+}
+
+/// Reads a `Range` header. Several ranges, or another unit, mean the whole blob, as RFC 9110 allows.
+fn parse_range(text: &str) -> Option<Range> {
+    let (start, last) = text.strip_prefix("bytes=")?.split_once('-')?;
+    if start.is_empty() {
+        return last.parse().ok().map(|length| Range::Suffix { length });
+    }
+    let last = if last.is_empty() { None } else { Some(last.parse().ok()?) };
+    start.parse().ok().map(|start| Range::From { start, last })
+}
+
+impl Range {
+    /// The first byte and the one after the last; `None` when nothing of `size` is in the range.
+    fn within(self, size: u64) -> Option<(u64, u64)> {
+        let (start, end) = match self {
+            Range::From { start, last } => (start, last.map_or(size, |last| last.saturating_add(1).min(size))),
+            Range::Suffix { length } => (size.saturating_sub(length), size),
+        };
+        (start < end).then_some((start, end))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_cut_to_the_blob() {
+        for (text, expected) in [
+            ("bytes=0-4", Some((0, 5))),
+            ("bytes=3-", Some((3, 10))),
+            ("bytes=3-99", Some((3, 10))),
+            ("bytes=-4", Some((6, 10))),
+            ("bytes=-99", Some((0, 10))),
+            ("bytes=10-", None),
+            ("bytes=5-4", None),
+            ("bytes=-0", None),
+            ("bytes=0-18446744073709551615", Some((0, 10))),
+        ] {
+            assert_eq!(parse_range(text).unwrap().within(10), expected, "{text}");
+        }
+        for whole in ["bytes=0-1,3-4", "lines=0-1", "bytes=a-b", "bytes"] {
+            assert_eq!(parse_range(whole), None, "{whole}");
+        }
+    }
+}

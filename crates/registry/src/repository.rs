@@ -1,0 +1,439 @@
+//! Repositories, their manifests and their tags.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use blobs::{Blobs, Digest, durable};
+use serde::{Deserialize, Serialize};
+use stdx::Timestamp;
+
+use crate::layout::{self, RepositoryDir};
+use crate::limits::MANIFEST_BYTES_MAX;
+use crate::{Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, Scope, Tag, Target};
+
+/// How the registry behaves.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whose repositories a request means whose host names no account and region.
+    pub default_scope: Scope,
+    /// Whether a push creates the repository it names. ECR itself answers `NAME_UNKNOWN`; in open mode creating is kinder.
+    pub create_on_push: bool,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        let default_scope = Scope::new("000000000000", "us-east-1").expect("the default scope is well formed");
+        Config { default_scope, create_on_push: true }
+    }
+}
+
+/// All repositories, on disk.
+///
+/// Calls block on the disk, may repeat, and may be concurrent. Whatever was answered is flushed. After a failure or a crash a
+/// manifest may be there without its tag, never a tag without its manifest.
+#[derive(Debug)]
+pub struct Registry {
+    pub(crate) config: Config,
+    pub(crate) blobs: Blobs,
+    dir: PathBuf,
+    // Writers take turns, so that a tag never names a manifest that is being deleted.
+    turn: Mutex<()>,
+}
+
+/// Whether a tag may be moved to another image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TagMutability {
+    #[default]
+    Mutable,
+    Immutable,
+}
+
+/// What the owner of a repository chose.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RepositorySettings {
+    pub tag_mutability: TagMutability,
+    pub scan_on_push: bool,
+    /// `AES256` when absent; else the encryption type and its key.
+    pub encryption: Option<(String, Option<String>)>,
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A repository as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repository {
+    /// The version of this record's format.
+    version: u32,
+    pub created_at: Timestamp,
+    #[serde(flatten)]
+    pub settings: RepositorySettings,
+}
+
+/// A manifest as a repository remembers it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestRecord {
+    version: u32,
+    pub media_type: String,
+    pub artifact_type: Option<String>,
+    #[serde(default)]
+    pub annotations: BTreeMap<String, String>,
+    /// The manifest's own length in bytes.
+    pub size: u64,
+    /// What its config and layers take, in bytes; 0 for an index.
+    pub content_size: u64,
+    pub pushed_at: Timestamp,
+    pub subject: Option<Digest>,
+}
+
+/// One image of a repository.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    pub digest: Digest,
+    pub manifest: ManifestRecord,
+    /// Sorted.
+    pub tags: Vec<Tag>,
+}
+
+/// What a deletion removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    pub digest: Digest,
+    pub tags: Vec<Tag>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct TagRecord {
+    version: u32,
+    digest: Digest,
+}
+
+const VERSION: u32 = 1;
+
+impl Registry {
+    /// Opens the registry in a directory of its own, over blobs that it may share.
+    pub fn open(dir: impl Into<PathBuf>, blobs: Blobs, config: Config) -> Result<Registry, RegistryError> {
+        let dir = dir.into();
+        let repositories = dir.join("repositories");
+        durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
+        Ok(Registry { config, blobs, dir, turn: Mutex::default() })
+    }
+
+    pub(crate) fn dir(&self, key: &RepositoryKey) -> RepositoryDir {
+        RepositoryDir::of(&self.dir, key)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        // It guards no memory, only an order.
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // Repositories.
+
+    /// Creates a repository; one that exists is an error.
+    pub fn create_repository(
+        &self,
+        key: &RepositoryKey,
+        settings: RepositorySettings,
+    ) -> Result<Repository, RegistryError> {
+        let _turn = self.turn();
+        if self.find_repository(key)?.is_some() {
+            return Err(RegistryError::RepositoryExists {
+                name: key.name.to_string(),
+                account: key.scope.account().to_owned(),
+            });
+        }
+        self.create_in_turn(key, settings)
+    }
+
+    fn create_in_turn(&self, key: &RepositoryKey, settings: RepositorySettings) -> Result<Repository, RegistryError> {
+        let repository = Repository { version: VERSION, created_at: now(), settings };
+        let dir = self.dir(key);
+        dir.create()?;
+        layout::write(&dir.settings(), &repository)?;
+        Ok(repository)
+    }
+
+    /// The repository that a push goes to; created when the registry is configured so.
+    pub(crate) fn repository_for_push(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
+        if let Some(repository) = self.find_repository(key)? {
+            return Ok(repository);
+        }
+        if !self.config.create_on_push {
+            return Err(unknown(key));
+        }
+        let _turn = self.turn();
+        match self.find_repository(key)? {
+            Some(repository) => Ok(repository),
+            None => self.create_in_turn(key, RepositorySettings::default()),
+        }
+    }
+
+    pub fn find_repository(&self, key: &RepositoryKey) -> Result<Option<Repository>, RegistryError> {
+        layout::read(&self.dir(key).settings())
+    }
+
+    pub fn repository(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
+        self.find_repository(key)?.ok_or_else(|| unknown(key))
+    }
+
+    /// Changes what the owner chose.
+    pub fn update_repository(
+        &self,
+        key: &RepositoryKey,
+        settings: RepositorySettings,
+    ) -> Result<Repository, RegistryError> {
+        let _turn = self.turn();
+        let repository = Repository { settings, ..self.repository(key)? };
+        layout::write(&self.dir(key).settings(), &repository)?;
+        Ok(repository)
+    }
+
+    /// The names of all repositories of an account in a region, sorted.
+    pub fn repository_names(&self, scope: &Scope) -> Result<Vec<RepositoryName>, RegistryError> {
+        layout::repository_names(&self.dir, scope)
+    }
+
+    /// Deletes a repository that has no images.
+    pub fn delete_repository(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
+        let _turn = self.turn();
+        let repository = self.repository(key)?;
+        if !layout::digests(&self.dir(key).manifests())?.is_empty() {
+            return Err(RegistryError::RepositoryNotEmpty {
+                name: key.name.to_string(),
+                account: key.scope.account().to_owned(),
+            });
+        }
+        self.dir(key).remove()?;
+        Ok(repository)
+    }
+
+    /// Deletes a repository with everything in it.
+    pub fn delete_repository_and_images(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
+        let _turn = self.turn();
+        let repository = self.repository(key)?;
+        self.dir(key).remove()?;
+        Ok(repository)
+    }
+
+    // Blobs.
+
+    /// The length of a blob that the repository has.
+    pub fn blob_size(&self, key: &RepositoryKey, digest: &Digest) -> Result<u64, RegistryError> {
+        self.repository(key)?;
+        let unknown = || RegistryError::BlobUnknown { digest: *digest, name: key.name.to_string() };
+        if !self.dir(key).blob(digest).exists() {
+            return Err(unknown());
+        }
+        self.blobs.size(digest)?.ok_or_else(unknown)
+    }
+
+    /// Records that a repository has a blob.
+    pub(crate) fn link_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
+        let _turn = self.turn();
+        self.repository(key)?;
+        layout::mark(&self.dir(key).blob(digest))
+    }
+
+    pub(crate) fn unlink_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
+        self.blob_size(key, digest)?;
+        let _turn = self.turn();
+        layout::remove(&self.dir(key).blob(digest))
+    }
+
+    /// Lets a repository have a blob of another one. False when the other does not have it.
+    pub(crate) fn mount_blob(
+        &self,
+        from: &RepositoryKey,
+        to: &RepositoryKey,
+        digest: &Digest,
+    ) -> Result<bool, RegistryError> {
+        if self.blob_size(from, digest).is_err() || !self.blobs.keep(digest)? {
+            return Ok(false);
+        }
+        self.link_blob(to, digest)?;
+        Ok(true)
+    }
+
+    /// Every blob that some manifest of some repository needs, the manifests included, and what was pushed but is
+    /// not referenced yet.
+    pub fn needed_blobs(&self) -> Result<HashSet<Digest>, RegistryError> {
+        let mut needed = HashSet::new();
+        for scope in layout::scopes(&self.dir)? {
+            for name in self.repository_names(&scope)? {
+                let dir = self.dir(&RepositoryKey::new(&scope, name));
+                needed.extend(layout::digests(&dir.manifests())?);
+                needed.extend(layout::digests(&dir.blobs())?);
+            }
+        }
+        Ok(needed)
+    }
+
+    // Manifests.
+
+    /// Stores a manifest, under a tag or under its digest, after everything it references has been stored.
+    pub fn put_manifest(
+        &self,
+        key: &RepositoryKey,
+        target: &Target,
+        content_type: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<(Digest, Manifest), RegistryError> {
+        let manifest = Manifest::parse(content_type, bytes)?;
+        let digest = Digest::of(bytes);
+        if let Target::Digest(expected) = target
+            && *expected != digest
+        {
+            return Err(RegistryError::DigestMismatch { expected: *expected, actual: digest });
+        }
+        self.repository_for_push(key)?;
+        self.blobs.put(bytes)?;
+
+        let _turn = self.turn();
+        let repository = self.repository(key)?;
+        let dir = self.dir(key);
+        let missing = |digest: Digest| RegistryError::ManifestBlobUnknown { digest, name: key.name.to_string() };
+        for part in &manifest.blobs {
+            if !dir.blob(part).exists() || !self.blobs.exists(part)? {
+                return Err(missing(*part));
+            }
+        }
+        if let Some(part) = manifest.manifests.iter().find(|part| !dir.manifest(part).exists()) {
+            return Err(missing(*part));
+        }
+        let existing: Option<ManifestRecord> = layout::read(&dir.manifest(&digest))?;
+        if let Target::Tag(tag) = target {
+            let tagged: Option<TagRecord> = layout::read(&dir.tag(tag))?;
+            let moves = tagged.is_some_and(|tagged| tagged.digest != digest);
+            if moves && repository.settings.tag_mutability == TagMutability::Immutable {
+                return Err(RegistryError::TagImmutable { tag: tag.to_string(), name: key.name.to_string() });
+            }
+        }
+        if existing.is_none() {
+            if let Some(subject) = &manifest.subject {
+                let referrers = dir.referrers(subject);
+                durable::create_dir_all(&referrers).map_err(RegistryError::io("create directory", &referrers))?;
+                layout::mark(&dir.referrer(subject, &digest))?;
+            }
+            let record = ManifestRecord {
+                version: VERSION,
+                media_type: manifest.media_type.as_str().to_owned(),
+                artifact_type: manifest.artifact_type.clone(),
+                annotations: manifest.annotations.clone(),
+                size: bytes.len() as u64,
+                content_size: manifest.content_size,
+                pushed_at: now(),
+                subject: manifest.subject,
+            };
+            layout::write(&dir.manifest(&digest), &record)?;
+        }
+        if let Target::Tag(tag) = target {
+            layout::write(&dir.tag(tag), &TagRecord { version: VERSION, digest })?;
+        }
+        Ok((digest, manifest))
+    }
+
+    /// Finds the manifest that a tag or digest names.
+    pub fn resolve(&self, key: &RepositoryKey, target: &Target) -> Result<(Digest, ManifestRecord), RegistryError> {
+        self.repository(key)?;
+        let dir = self.dir(key);
+        let digest = match target {
+            Target::Digest(digest) => *digest,
+            Target::Tag(tag) => {
+                let tagged: TagRecord = layout::read(&dir.tag(tag))?.ok_or(RegistryError::ManifestUnknown)?;
+                tagged.digest
+            }
+        };
+        let record = layout::read(&dir.manifest(&digest))?.ok_or(RegistryError::ManifestUnknown)?;
+        Ok((digest, record))
+    }
+
+    /// The bytes of a manifest, exactly as they were pushed.
+    pub fn manifest_bytes(&self, digest: &Digest) -> Result<Vec<u8>, RegistryError> {
+        Ok(self.blobs.read(digest, MANIFEST_BYTES_MAX as u64)?)
+    }
+
+    /// Deletes a tag, or a manifest with all its tags. The last tag of an image does not take the image along.
+    pub fn delete_manifest(&self, key: &RepositoryKey, target: &Target) -> Result<Deleted, RegistryError> {
+        let _turn = self.turn();
+        let (digest, record) = self.resolve(key, target)?;
+        let dir = self.dir(key);
+        if let Target::Tag(tag) = target {
+            layout::remove(&dir.tag(tag))?;
+            return Ok(Deleted { digest, tags: vec![tag.clone()] });
+        }
+        let tags = self.tags_by_digest(key)?.remove(&digest).unwrap_or_default();
+        for tag in &tags {
+            layout::remove(&dir.tag(tag))?;
+        }
+        layout::remove(&dir.manifest(&digest))?;
+        if let Some(subject) = &record.subject {
+            layout::remove(&dir.referrer(subject, &digest))?;
+        }
+        Ok(Deleted { digest, tags })
+    }
+
+    /// The tags of a repository, sorted.
+    pub fn tags(&self, key: &RepositoryKey) -> Result<Vec<Tag>, RegistryError> {
+        self.repository(key)?;
+        Ok(layout::names(&self.dir(key).tags())?.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    fn tags_by_digest(&self, key: &RepositoryKey) -> Result<BTreeMap<Digest, Vec<Tag>>, RegistryError> {
+        let dir = self.dir(key);
+        let mut by_digest: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
+        for tag in self.tags(key)? {
+            // A tag that was deleted since the listing is simply gone.
+            if let Some(record) = layout::read::<TagRecord>(&dir.tag(&tag))? {
+                by_digest.entry(record.digest).or_default().push(tag);
+            }
+        }
+        Ok(by_digest)
+    }
+
+    /// All images of a repository, by digest.
+    pub fn images(&self, key: &RepositoryKey) -> Result<Vec<Image>, RegistryError> {
+        let mut tags = self.tags_by_digest(key)?;
+        let dir = self.dir(key);
+        let mut images = Vec::new();
+        for digest in layout::digests(&dir.manifests())? {
+            if let Some(manifest) = layout::read(&dir.manifest(&digest))? {
+                images.push(Image { digest, manifest, tags: tags.remove(&digest).unwrap_or_default() });
+            }
+        }
+        Ok(images)
+    }
+
+    /// The manifests that are about `subject`.
+    pub fn referrers(
+        &self,
+        key: &RepositoryKey,
+        subject: &Digest,
+    ) -> Result<Vec<(Digest, ManifestRecord)>, RegistryError> {
+        self.repository(key)?;
+        let dir = self.dir(key);
+        let mut found = Vec::new();
+        for digest in layout::digests(&dir.referrers(subject))? {
+            if let Some(record) = layout::read(&dir.manifest(&digest))? {
+                found.push((digest, record));
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn unknown(key: &RepositoryKey) -> RegistryError {
+    RegistryError::NameUnknown { name: key.name.to_string(), account: key.scope.account().to_owned() }
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Whether a stored media type is one of an index.
+pub(crate) fn is_index(media_type: &str) -> bool {
+    MediaType::parse(media_type).is_some_and(MediaType::is_index)
+}

@@ -1,0 +1,122 @@
+//! A registry on loopback, and a client that says exactly what it sends.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use blobs::{Blobs, Digest};
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use registry::{Config, Registry, router};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+pub struct Server {
+    pub address: SocketAddr,
+    pub registry: Arc<Registry>,
+    pub dir: TempDir,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Server {
+    pub async fn start() -> Server {
+        Server::start_with(Config::default()).await
+    }
+
+    pub async fn start_with(config: Config) -> Server {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = Arc::new(open(dir.path(), config));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = router(Arc::clone(&registry));
+        // It ends with the test's runtime.
+        tokio::spawn(async move { axum::serve(listener, app).await });
+        Server { address, registry, dir }
+    }
+
+    pub async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Answer {
+        let mut request = Request::builder().method(method).uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request.body(Full::new(body.into())).unwrap()).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "").await
+    }
+
+    /// Pushes a blob in one request.
+    pub async fn push_blob(&self, name: &str, bytes: &[u8]) -> Digest {
+        let digest = Digest::of(bytes);
+        let answer =
+            self.send("POST", &format!("/v2/{name}/blobs/uploads/?digest={digest}"), &[], bytes.to_vec()).await;
+        answer.expect(201);
+        digest
+    }
+
+    /// Pushes an image of one layer and gives its manifest's digest and bytes.
+    pub async fn push_image(&self, name: &str, tag: &str, layer: &[u8]) -> (Digest, Vec<u8>) {
+        let layer_digest = self.push_blob(name, layer).await;
+        let config = self.push_blob(name, b"{}").await;
+        let manifest = json!({
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": config, "size": 2},
+            "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": layer_digest, "size": layer.len()}],
+        })
+        .to_string()
+        .into_bytes();
+        self.put_manifest(name, tag, &manifest).await.expect(201);
+        (Digest::of(&manifest), manifest)
+    }
+
+    pub async fn put_manifest(&self, name: &str, target: &str, manifest: &[u8]) -> Answer {
+        let path = format!("/v2/{name}/manifests/{target}");
+        self.send("PUT", &path, &[("content-type", OCI_MANIFEST)], manifest.to_vec()).await
+    }
+}
+
+pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
+
+pub fn open(dir: &Path, config: Config) -> Registry {
+    Registry::open(dir.join("registry"), Blobs::open(dir.join("blobs")).unwrap(), config).unwrap()
+}
+
+impl Answer {
+    #[track_caller]
+    pub fn expect(&self, status: u16) -> &Answer {
+        assert_eq!(self.status.as_u16(), status, "{}", String::from_utf8_lossy(&self.body));
+        self
+    }
+
+    #[track_caller]
+    pub fn expect_error(&self, status: u16, code: &str) -> &Answer {
+        self.expect(status);
+        assert_eq!(self.json()["errors"][0]["code"], code);
+        self
+    }
+
+    #[track_caller]
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).unwrap_or_else(|| panic!("no header {name}")).to_str().unwrap()
+    }
+
+    #[track_caller]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+}
