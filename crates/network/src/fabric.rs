@@ -61,7 +61,7 @@ pub(crate) fn ensure(config: &NetworkConfig) -> Result<(Node, File), NetworkErro
 
 /// Removes the bridge. The folders stay, they are empty. Blocking.
 pub(crate) fn release(node: &Node) -> Result<(), NetworkError> {
-    Netlink::open()?.delete_link(&node.bridge)
+    Netlink::open()?.delete_links([node.bridge.as_str()])
 }
 
 fn lock(run_dir: &Path) -> Result<File, NetworkError> {

@@ -53,6 +53,9 @@ impl Netlink {
     /// Sends all requests in one message and waits for all answers. The kernel goes on after a refused
     /// request; the first refusal is the one reported, since the later ones mostly follow from it.
     pub fn batch(&mut self, requests: Vec<Request>) -> Result<(), NetworkError> {
+        if requests.is_empty() {
+            return Ok(());
+        }
         let first = self.sequence + 1;
         let mut bytes = Vec::with_capacity(1024);
         for request in &requests {
@@ -258,14 +261,31 @@ impl Netlink {
         }
     }
 
-    /// Deletes an interface; it is fine when there is none.
-    pub fn delete_link(&mut self, name: &str) -> Result<(), NetworkError> {
-        self.batch(vec![Request {
+    /// Deletes interfaces; it is fine when there are none.
+    pub fn delete_links<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) -> Result<(), NetworkError> {
+        let delete = |name: &str| Request {
             what: format!("delete interface {name}"),
             message: RouteNetlinkMessage::DelLink(by_name(name)),
             flags: 0,
             tolerate: &[libc::ENODEV],
-        }])
+        };
+        self.batch(names.into_iter().map(delete).collect())
+    }
+
+    /// The names of all interfaces.
+    pub fn links(&mut self) -> Result<Vec<String>, NetworkError> {
+        let listed = self.dump("list interfaces", RouteNetlinkMessage::GetLink(LinkMessage::default()))?;
+        let name = |attribute: LinkAttribute| match attribute {
+            LinkAttribute::IfName(name) => Some(name),
+            _ => None,
+        };
+        Ok(listed
+            .into_iter()
+            .filter_map(|message| match message {
+                RouteNetlinkMessage::NewLink(link) => link.attributes.into_iter().find_map(name),
+                _ => None,
+            })
+            .collect())
     }
 
     /// The IPv4 addresses of an interface, with their prefix lengths.

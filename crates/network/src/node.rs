@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::config::{DynamicPorts, NetworkConfig};
 use crate::error::NetworkError;
 use crate::modes::{self, bridge};
+use crate::netlink::{Netlink, link_index};
 use crate::network::{Attachment, Link, Recovered};
 use crate::nfnetlink::NfTables;
 use crate::plan::{Assigned, Binding, Mac, NetworkMode, Node, PortMap, PortMapping};
@@ -18,6 +19,7 @@ use crate::state::{Entry, Gates, State};
 use crate::{docker, fabric, netns, ports};
 
 const ID_MAX: usize = 128;
+const VETH_PREFIX: &str = "bv";
 
 pub(crate) struct NodeNetwork {
     pub plan: Node,
@@ -40,6 +42,7 @@ impl NodeNetwork {
             addresses: AddressPool::new(plan.subnet),
             ports: PortPool::new(first, last),
             entries: Default::default(),
+            doomed: Default::default(),
             closed: false,
         };
         let mut map = PortMap::new();
@@ -136,10 +139,10 @@ impl NodeNetwork {
                 if let Some(published) = record.published.as_ref().filter(|_| record.link.is_some()) {
                     self.rules.apply(Edit::Remove(published.bindings.iter().map(Binding::host).collect()))?;
                 }
-                match (&record.link, record.mode) {
-                    (Some(link), _) => bridge::release(&path, &link.veth)?,
-                    (None, NetworkMode::Host) => {}
-                    (None, _) => modes::none::release(&path)?,
+                match record.mode {
+                    NetworkMode::Bridge => bridge::release(&path)?,
+                    NetworkMode::Host => {}
+                    NetworkMode::None => modes::none::release(&path)?,
                 }
             }
             None => netns::remove(&path)?,
@@ -175,6 +178,8 @@ impl NodeNetwork {
         if self.state().closed {
             return Err(NetworkError::Closed);
         }
+        let overdue = self.state().doomed.overdue();
+        remove_links(&overdue)?;
         let mut nftables = NfTables::open()?;
         let now = nftables.generation()?;
         // The older iptables keeps its rules elsewhere, where no number tells of a change.
@@ -188,19 +193,20 @@ impl NodeNetwork {
 
     pub fn close(&self) -> Result<(), NetworkError> {
         let _care = self.care.lock().unwrap_or_else(PoisonError::into_inner);
-        let empty = {
+        let doomed = {
             let mut state = self.state();
             state.closed = true;
-            state.entries.is_empty()
+            if !state.entries.is_empty() {
+                return Ok(());
+            }
+            [state.doomed.overdue(), state.doomed.overdue()].concat()
         };
-        if !empty {
-            return Ok(());
-        }
         // Each is tried, whatever became of the others.
+        let links = remove_links(&doomed);
         let docker = docker::release(&self.plan.bridge);
         let table = rules::remove_table(&self.plan.table);
         let bridge = fabric::release(&self.plan);
-        docker.and(table).and(bridge)
+        links.and(docker).and(table).and(bridge)
     }
 
     /// The container's record, unless the node is closed.
@@ -273,8 +279,15 @@ impl NodeNetwork {
         }
     }
 
-    /// Namespaces without a record: somebody removed the data folder but did not reboot.
+    /// Namespaces without a record: somebody removed the data folder but did not reboot. And interfaces
+    /// without one: a process sits in a namespace that was released.
     fn remove_strays(&self) -> Result<(), NetworkError> {
+        let mut netlink = Netlink::open()?;
+        let links = netlink.links()?;
+        let known = self.veths();
+        netlink.delete_links(
+            links.iter().map(String::as_str).filter(|name| is_veth_name(name) && !known.contains(*name)),
+        )?;
         let run_dir = &self.plan.run_dir;
         for entry in std::fs::read_dir(run_dir).map_err(NetworkError::io("list the folder", run_dir))? {
             let entry = entry.map_err(NetworkError::io("list the folder", run_dir))?;
@@ -287,6 +300,15 @@ impl NodeNetwork {
             }
         }
         Ok(())
+    }
+
+    fn veths(&self) -> BTreeSet<String> {
+        self.state()
+            .entries
+            .values()
+            .filter_map(|entry| entry.record.link.as_ref())
+            .map(|link| link.veth.clone())
+            .collect()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -337,7 +359,17 @@ fn dynamic_range(ports: DynamicPorts) -> Result<(u16, u16), NetworkError> {
 
 /// Random, since a name must not come back while the kernel still removes its former bearer.
 fn new_veth_name() -> String {
-    format!("bv{:012x}", RandomState::new().hash_one("veth") & 0xffff_ffff_ffff)
+    format!("{VETH_PREFIX}{:012x}", RandomState::new().hash_one("veth") & 0xffff_ffff_ffff)
+}
+
+/// Those of the interfaces that are still there.
+fn remove_links(names: &[String]) -> Result<(), NetworkError> {
+    let standing: Vec<&str> = names.iter().map(String::as_str).filter(|name| link_index(name).is_some()).collect();
+    Netlink::open()?.delete_links(standing)
+}
+
+fn is_veth_name(name: &str) -> bool {
+    name.strip_prefix(VETH_PREFIX).is_some_and(|rest| rest.len() == 12 && rest.chars().all(|c| c.is_ascii_hexdigit()))
 }
 
 fn check_id(id: &str) -> Result<(), NetworkError> {
@@ -375,7 +407,8 @@ mod tests {
     #[test]
     fn interface_names_fit_and_differ() {
         let (a, b) = (new_veth_name(), new_veth_name());
-        assert_eq!(a.len(), 14);
+        assert!(is_veth_name(&a) && a.len() <= 15, "{a}");
+        assert!(!is_veth_name("bv0") && !is_veth_name("veth0123456789"));
         assert_ne!(a, b);
     }
 }

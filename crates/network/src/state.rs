@@ -14,7 +14,27 @@ pub(crate) struct State {
     pub addresses: AddressPool,
     pub ports: PortPool,
     pub entries: HashMap<String, Entry>,
+    pub doomed: Doomed,
     pub closed: bool,
+}
+
+/// Interfaces that go with their namespace by themselves, unless something still sits in it: a process that
+/// outlived its container, or a socket that was handed out. Looked after by and by.
+#[derive(Default)]
+pub(crate) struct Doomed {
+    fresh: Vec<String>,
+    old: Vec<String>,
+}
+
+impl Doomed {
+    pub fn add(&mut self, veth: String) {
+        self.fresh.push(veth);
+    }
+
+    /// Those that had at least one whole round to go by themselves.
+    pub fn overdue(&mut self) -> Vec<String> {
+        std::mem::replace(&mut self.old, std::mem::take(&mut self.fresh))
+    }
 }
 
 /// One container's record, and the sockets that keep its host ports ours.
@@ -108,8 +128,9 @@ impl State {
     /// Gives back everything that a container has.
     pub fn forget(&mut self, id: &str) {
         let Some(Entry { record, holds: _ }) = self.entries.remove(id) else { return };
-        if let Some(link) = &record.link {
+        if let Some(link) = record.link {
             self.addresses.give_back(link.ip, id);
+            self.doomed.add(link.veth);
         }
         for binding in record.published.iter().flat_map(|published| &published.bindings) {
             self.ports.give_back(binding.host(), id);

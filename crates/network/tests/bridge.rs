@@ -49,7 +49,7 @@ fn a_dynamic_port_answers_from_everywhere() {
         assert!(ask_tcp_in_vain(LOOPBACK, port).is_err());
         network.release("other").await.unwrap();
         network.close().await.unwrap();
-        assert_eq!(leftovers(), "/run/netns-of-containers:\n\n/run/state:\n");
+        eventually(|| leftovers() == "/run/netns-of-containers:\n\n/run/state:\n").await;
     });
 }
 
@@ -185,6 +185,6 @@ fn fifty_at_once_and_nothing_left() {
         let map = sh("nft list map ip berth ports");
         assert!(!map.contains("elements"), "{map}");
         network.close().await.unwrap();
-        assert_eq!(leftovers(), "/run/netns-of-containers:\n\n/run/state:\n");
+        eventually(|| leftovers() == "/run/netns-of-containers:\n\n/run/state:\n").await;
     });
 }

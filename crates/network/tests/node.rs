@@ -181,7 +181,20 @@ fn a_docker_engine_that_drops_what_is_forwarded() {
         }
         network.close().await.unwrap();
         assert_eq!(sh("iptables -S FORWARD"), "-P FORWARD DROP\n");
-        assert!(!leftovers().contains("berth"));
+        eventually(|| !leftovers().contains("berth")).await;
+    });
+}
+
+#[test]
+fn an_interface_goes_also_when_its_namespace_is_in_use() {
+    on_own_host(async {
+        let network = open().await;
+        let namespace = network.attach("a", NetworkMode::Bridge).await.unwrap().netns.unwrap();
+        // A socket keeps a namespace alive, as a process would.
+        let _socket = inside(&namespace, || TcpListener::bind("0.0.0.0:80").unwrap());
+        network.release("a").await.unwrap();
+        eventually(|| !leftovers().contains("bv")).await;
+        drop(network);
     });
 }
 
@@ -252,13 +265,5 @@ async fn open_when_free() -> Network {
             Err(NetworkError::InUse { .. }) if Instant::now() < deadline => tokio::task::yield_now().await,
             answer => return answer.unwrap(),
         }
-    }
-}
-
-async fn eventually(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come true in time");
-        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

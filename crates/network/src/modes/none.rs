@@ -38,7 +38,6 @@ mod tests {
         };
         expect![[r#"
             namespace /run/berth/netns/c1
-              sysctl net.ipv6.conf.all.disable_ipv6 = 1
               sysctl net.ipv6.conf.default.disable_ipv6 = 1
               sysctl net.ipv4.ip_unprivileged_port_start = 0
               sysctl net.ipv4.ping_group_range = 0 2147483647

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use network::{Network, NetworkConfig, NetworkError, PortMapping, Protocol};
 
@@ -146,4 +146,13 @@ pub fn leftovers() -> String {
         iptables -S 2>/dev/null | grep berth0 || true
         ls /run/netns-of-containers /run/state
         grep netns-of-containers /proc/thread-self/mounts || true")
+}
+
+/// For what the kernel or a watcher does in its own time.
+pub async fn eventually(mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < deadline, "it did not come true in time; left: {}", leftovers());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
