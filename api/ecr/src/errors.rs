@@ -42,7 +42,7 @@ static FACTS: [ErrorFacts; 16] = [
     ErrorFacts::server("ServiceUnavailable", 503),
     ErrorFacts::client("ThrottlingException", 400),
     ErrorFacts::client("TooManyTagsException", 400),
-    ErrorFacts::client("UnrecognizedClientException", 403),
+    ErrorFacts::client("UnrecognizedClientException", 400),
     ErrorFacts::client("ValidationException", 400),
 ];
 

@@ -60,7 +60,7 @@ static FACTS: [ErrorFacts; 26] = [
     ErrorFacts::client("ServiceNotFoundException", 400),
     ErrorFacts::server("ServiceUnavailable", 503),
     ErrorFacts::client("ThrottlingException", 400),
-    ErrorFacts::client("UnrecognizedClientException", 403),
+    ErrorFacts::client("UnrecognizedClientException", 400),
     ErrorFacts::client("UnsupportedFeatureException", 400),
     ErrorFacts::client("UpdateInProgressException", 400),
     ErrorFacts::client("ValidationException", 400),

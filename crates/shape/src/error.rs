@@ -164,10 +164,10 @@ impl ErrorCode for CommonError {
             }
             CommonError::InternalFailure => const { &ErrorFacts::server("InternalFailure", 500) },
             CommonError::InvalidSignatureException => {
-                const { &ErrorFacts::client("InvalidSignatureException", 403).code("SignatureDoesNotMatch") }
+                const { &ErrorFacts::client("InvalidSignatureException", 400).code("SignatureDoesNotMatch") }
             }
             CommonError::MissingAuthenticationTokenException => {
-                const { &ErrorFacts::client("MissingAuthenticationTokenException", 403).code("MissingAuthenticationToken") }
+                const { &ErrorFacts::client("MissingAuthenticationTokenException", 400).code("MissingAuthenticationToken") }
             }
             CommonError::RequestEntityTooLarge => const { &ErrorFacts::client("RequestEntityTooLarge", 413) },
             CommonError::SerializationException => {
@@ -177,7 +177,7 @@ impl ErrorCode for CommonError {
                 const { &ErrorFacts::client("UnknownOperationException", 400).code("InvalidAction") }
             }
             CommonError::UnrecognizedClientException => {
-                const { &ErrorFacts::client("UnrecognizedClientException", 403).code("InvalidClientTokenId") }
+                const { &ErrorFacts::client("UnrecognizedClientException", 400).code("InvalidClientTokenId") }
             }
         }
     }

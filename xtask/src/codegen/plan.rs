@@ -165,7 +165,7 @@ fn common(protocol: &str) -> Vec<ErrorFacts> {
         _ => vec![
             facts("AccessDeniedException", 400, false),
             facts("ThrottlingException", 400, false),
-            facts("UnrecognizedClientException", 403, false),
+            facts("UnrecognizedClientException", 400, false),
             facts("ValidationException", 400, false),
         ],
     };

@@ -1,0 +1,143 @@
+//! Who is calling, and whether we believe it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use shape::{Caller, CommonError, ErrorCode, ErrorFacts, Principal, Timestamp, WireError};
+
+use crate::sigv4::{Claim, ClaimError, Unsigned, VerifyError, verify};
+
+/// Whether signatures are checked.
+#[derive(Clone)]
+pub enum AuthMode {
+    /// Whoever reaches us may do everything; for loopback only. A twelve-digit access key id names its account, any
+    /// other is account [`OPEN_ACCOUNT`]. Signatures, clocks and missing signatures do not matter.
+    Open,
+    /// Requests are signed with keys that the store knows.
+    Verify(Arc<dyn CredentialStore>),
+}
+
+/// The keys that sign.
+///
+/// Calls may be concurrent and must not block.
+pub trait CredentialStore: Send + Sync {
+    fn find(&self, access_key: &str) -> Option<Key>;
+}
+
+/// An access key and whose it is.
+#[derive(Clone)]
+pub struct Key {
+    pub secret: String,
+    /// What `X-Amz-Security-Token` must be; None for long-lived keys.
+    pub session_token: Option<String>,
+    pub expires: Option<Timestamp>,
+    pub account: String,
+    pub principal: Principal,
+}
+
+/// The account of an access key that names none.
+pub const OPEN_ACCOUNT: &str = "000000000000";
+/// Where a request comes to that names no region.
+pub const DEFAULT_REGION: &str = "us-east-1";
+
+impl AuthMode {
+    /// The caller behind a request.
+    ///
+    /// Errors: those of AWS for a signature that is missing, incomplete, old, unknown or wrong.
+    pub(crate) fn caller(
+        &self,
+        parts: &Parts,
+        body: &Bytes,
+        now: Timestamp,
+        request_id: String,
+    ) -> Result<Caller, WireError> {
+        let claim = Claim::of(&parts.headers, parts.uri.query().unwrap_or_default());
+        let (account, principal, claim) = match self {
+            AuthMode::Open => {
+                let claim = claim.ok();
+                let account = claim.as_ref().map_or(OPEN_ACCOUNT, |claim| open_account(&claim.access_key)).to_owned();
+                let region = claim.as_ref().map_or(DEFAULT_REGION, |claim| &claim.scope.region);
+                let principal = Principal::root(&account, region);
+                (account, principal, claim)
+            }
+            AuthMode::Verify(store) => {
+                let claim = claim.map_err(refused_claim)?;
+                let key = believed(store.as_ref(), &claim, parts, body, now)?;
+                (key.account, key.principal, Some(claim))
+            }
+        };
+        let (access_key, region) = match claim {
+            Some(claim) => (Some(claim.access_key), claim.scope.region),
+            None => (None, DEFAULT_REGION.to_owned()),
+        };
+        Ok(Caller { account, region, access_key, principal, request_id, endpoint: endpoint(parts) })
+    }
+}
+
+fn open_account(access_key: &str) -> &str {
+    let is_account = access_key.len() == 12 && access_key.bytes().all(|byte| byte.is_ascii_digit());
+    if is_account { access_key } else { OPEN_ACCOUNT }
+}
+
+fn believed(
+    store: &dyn CredentialStore,
+    claim: &Claim,
+    parts: &Parts,
+    body: &Bytes,
+    now: Timestamp,
+) -> Result<Key, WireError> {
+    let unknown = || {
+        WireError::new(
+            *CommonError::UnrecognizedClientException.facts(),
+            "The security token included in the request is invalid.",
+        )
+    };
+    let key = store.find(&claim.access_key).ok_or_else(unknown)?;
+    let payload_hash = hex::encode(Sha256::digest(body));
+    let request = Unsigned {
+        method: &parts.method,
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        payload_hash: &payload_hash,
+    };
+    verify(claim, &key.secret, &request, now).map_err(refused_signature)?;
+    // After the signature, so that a stranger cannot ask which tokens are right.
+    if key.session_token != claim.session_token {
+        return Err(unknown());
+    }
+    if key.expires.is_some_and(|expires| expires <= now) {
+        return Err(WireError::new(EXPIRED_TOKEN, "The security token included in the request is expired"));
+    }
+    Ok(key)
+}
+
+const EXPIRED_TOKEN: ErrorFacts = ErrorFacts::client("ExpiredTokenException", 400).code("ExpiredToken");
+
+fn refused_claim(error: ClaimError) -> WireError {
+    let code = match error {
+        ClaimError::Missing => CommonError::MissingAuthenticationTokenException,
+        ClaimError::Twice => CommonError::InvalidSignatureException,
+        ClaimError::Incomplete(_) => CommonError::IncompleteSignatureException,
+    };
+    WireError::new(*code.facts(), error.to_string())
+}
+
+fn refused_signature(error: VerifyError) -> WireError {
+    let code = match error {
+        VerifyError::Date(_) => CommonError::IncompleteSignatureException,
+        _ => CommonError::InvalidSignatureException,
+    };
+    WireError::new(*code.facts(), error.to_string())
+}
+
+/// How the client addressed us, so that answers can point back here.
+fn endpoint(parts: &Parts) -> Option<String> {
+    let host = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()))?;
+    let scheme = parts.headers.get("x-forwarded-proto").and_then(|scheme| scheme.to_str().ok());
+    let scheme = scheme.filter(|scheme| *scheme == "https").unwrap_or("http");
+    Some(format!("{scheme}://{host}"))
+}

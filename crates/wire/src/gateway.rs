@@ -1,0 +1,166 @@
+//! One port for all services.
+
+use std::error::Error;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::body::Body;
+use bytes::Bytes;
+use futures::FutureExt;
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use shape::{CommonError, ErrorCode, Operation, Protocol, Service, Timestamp, WireError, check};
+
+use crate::auth::AuthMode;
+use crate::limits::BODY_BYTES_MAX;
+use crate::protocol::form::Form;
+use crate::protocol::{Answer, Codec, Incoming, codec};
+use crate::route::{NOTHING, Route, route};
+
+/// Serves every AWS service it is given. Cheap to share; calls may be concurrent.
+pub struct Gateway {
+    services: Vec<Arc<dyn Service>>,
+    auth: AuthMode,
+}
+
+impl Gateway {
+    /// # Panics
+    ///
+    /// When a service speaks a protocol that has no codec: a program that links such a service is wrong.
+    pub fn new(services: Vec<Arc<dyn Service>>, auth: AuthMode) -> Gateway {
+        for service in &services {
+            let model = service.model();
+            assert!(codec(model.protocol).is_some(), "no codec for {:?}, which {} speaks", model.protocol, model.name);
+        }
+        Gateway { services, auth }
+    }
+
+    /// Answers one request. Whatever goes wrong is an answer too, in the words of the service's protocol.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
+        let request_id = uuid::Uuid::new_v4().to_string();
+        let (parts, body) = request.into_parts();
+        let answer = match read(body).await {
+            Ok(body) => self.answer(parts, body, &request_id).await,
+            Err(Unread::TooLarge) => {
+                let error = WireError::silent(*CommonError::RequestEntityTooLarge.facts());
+                refused(Protocol::AwsJson, None, &error, &request_id)
+            }
+            Err(Unread::Broken(error)) => {
+                tracing::debug!(%request_id, error, "the client went away while it sent its request");
+                nothing(StatusCode::BAD_REQUEST)
+            }
+        };
+        respond(answer, &request_id)
+    }
+
+    async fn answer(&self, parts: Parts, body: Bytes, request_id: &str) -> Answer {
+        let incoming = Incoming { form: form_of(&parts, &body), body };
+        match route(&self.services, &parts, &incoming.form) {
+            Route::Nothing => nothing(StatusCode::NOT_FOUND),
+            Route::Refused(protocol, service, error) => {
+                tracing::debug!(request_id, uri = %parts.uri, %error, "no such operation");
+                refused(protocol, service, &error, request_id)
+            }
+            Route::Operation(service, operation) => {
+                let model = service.model();
+                match self.run(service.as_ref(), operation, &parts, &incoming, request_id).await {
+                    Ok(answer) => answer,
+                    Err(error) => {
+                        log(model.name, operation, &error, request_id);
+                        refused(model.protocol, Some(service), &error, request_id)
+                    }
+                }
+            }
+        }
+    }
+
+    async fn run(
+        &self,
+        service: &dyn Service,
+        operation: &'static Operation,
+        parts: &Parts,
+        incoming: &Incoming,
+        request_id: &str,
+    ) -> Result<Answer, WireError> {
+        let model = service.model();
+        let caller = self.auth.caller(parts, &incoming.body, now(), request_id.to_owned())?;
+        let codec = codec_of(model.protocol);
+        let input = codec.input(operation, incoming)?;
+        check(model, operation, &input)?;
+        // A bug in one operation must not take the connection, and the other requests on it, with it.
+        let called = AssertUnwindSafe(service.call(operation, caller, input)).catch_unwind().await;
+        let output = called.unwrap_or_else(|_| {
+            Err(WireError::silent(*CommonError::InternalFailure.facts()).with_source("the operation panicked"))
+        })?;
+        Ok(codec.output(model, operation, &output, request_id))
+    }
+}
+
+enum Unread {
+    TooLarge,
+    Broken(String),
+}
+
+async fn read(body: Body) -> Result<Bytes, Unread> {
+    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
+        Err(error) => Err(Unread::Broken(error.to_string())),
+    }
+}
+
+/// The parameters of a query protocol; none when the body is something else.
+fn form_of(parts: &Parts, body: &Bytes) -> Form {
+    let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let is_form = content_type.is_some_and(|value| value.starts_with("application/x-www-form-urlencoded"));
+    let query = parts.uri.query().unwrap_or_default().as_bytes();
+    Form::parse(&[query, if is_form { body } else { b"" }])
+}
+
+fn codec_of(protocol: Protocol) -> &'static dyn Codec {
+    codec(protocol).expect("Gateway::new takes only services whose protocol has a codec")
+}
+
+fn refused(protocol: Protocol, service: Option<&Arc<dyn Service>>, error: &WireError, request_id: &str) -> Answer {
+    codec_of(protocol).error(service.map(|service| service.model()), error, request_id)
+}
+
+fn nothing(status: StatusCode) -> Answer {
+    Answer { status, content_type: "application/xml".to_owned(), body: NOTHING.as_bytes().to_vec() }
+}
+
+fn respond(answer: Answer, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = answer.status;
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", value);
+    }
+    if let Ok(value) = HeaderValue::from_str(&answer.content_type) {
+        headers.insert(header::CONTENT_TYPE, value);
+    }
+    response
+}
+
+fn log(service: &str, operation: &Operation, error: &WireError, request_id: &str) {
+    let operation = operation.name;
+    let mut chain = String::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    match error.facts.fault {
+        shape::Fault::Client => tracing::debug!(service, operation, request_id, "refused: {error}{chain}"),
+        shape::Fault::Server => tracing::error!(service, operation, request_id, "failed: {error}{chain}"),
+    }
+}
+
+/// The one clock of this crate.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

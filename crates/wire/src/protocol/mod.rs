@@ -1,0 +1,52 @@
+//! One file per AWS protocol: bytes to documents, documents to bytes.
+//!
+//! A new protocol is a file here with a [`Codec`], an arm in [`codec`], and, when it finds its operation in another
+//! way than by target or action, an arm in `route.rs`.
+
+mod aws_json;
+mod aws_query;
+pub(crate) mod form;
+mod xml;
+
+use bytes::Bytes;
+use http::StatusCode;
+use shape::{Document, Operation, Protocol, ServiceModel, WireError};
+
+use form::Form;
+
+/// What a codec may read of a request.
+pub(crate) struct Incoming {
+    pub form: Form,
+    pub body: Bytes,
+}
+
+/// What a codec says; the gateway makes a response of it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub status: StatusCode,
+    pub content_type: String,
+    pub body: Vec<u8>,
+}
+
+pub(crate) trait Codec: Sync {
+    /// Errors: the protocol's way to say that the bytes do not fit the shape.
+    fn input(&self, operation: &'static Operation, request: &Incoming) -> Result<Document, WireError>;
+
+    fn output(&self, model: &ServiceModel, operation: &Operation, output: &Document, request_id: &str) -> Answer;
+
+    /// `model` is None when the request found no service.
+    fn error(&self, model: Option<&ServiceModel>, error: &WireError, request_id: &str) -> Answer;
+}
+
+/// None for a protocol that no generated service of ours speaks.
+pub(crate) fn codec(protocol: Protocol) -> Option<&'static dyn Codec> {
+    match protocol {
+        Protocol::AwsJson => Some(&aws_json::AwsJson),
+        Protocol::AwsQuery => Some(&aws_query::AwsQuery),
+        Protocol::Ec2Query | Protocol::RestJson1 | Protocol::RpcV2Cbor => None,
+    }
+}
+
+fn status(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+}

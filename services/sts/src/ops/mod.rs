@@ -1,0 +1,3 @@
+//! One file, one operation.
+
+pub(crate) mod get_caller_identity;
