@@ -1,0 +1,221 @@
+//! A crash may leave any part of what was not acknowledged, and nothing of it may hurt what was.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use log_store::{ChangeError, GroupKey, LogEvent, LogStore, Query, StoreError, Streams};
+use stdx::Timestamp;
+use tempfile::TempDir;
+
+const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+const CHILD: &str = "BERTH_TEST_CRASH_LOGS";
+
+fn group() -> GroupKey {
+    GroupKey::new("000000000000", "us-east-1", "g")
+}
+
+fn read_all(store: &LogStore, stream: &str) -> Vec<String> {
+    let mut query = Query { streams: Streams::Named(vec![stream.into()]), ..Query::new(group()) };
+    let mut found = Vec::new();
+    loop {
+        let page = store.read(&query, &|_| true).unwrap();
+        found.extend(page.events.into_iter().map(|event| event.event.message));
+        match page.next {
+            Some(next) => query.from = next,
+            None => return found,
+        }
+    }
+}
+
+async fn put(store: &LogStore, stream: &str, number: u64) -> Result<(), ChangeError> {
+    let event = LogEvent { timestamp_ms: number as i64, message: format!("{number}") };
+    store.put(group().stream(stream), vec![event], NOW).await
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
+    }
+}
+
+fn file(root: &Path, ends_with: &str) -> PathBuf {
+    let directory = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).find(|path| path.is_dir()).unwrap();
+    let mut names = fs::read_dir(directory).unwrap().map(|e| e.unwrap().path());
+    names.find(|path| path.to_str().unwrap().ends_with(ends_with)).unwrap()
+}
+
+/// The last record is cut, or spoilt, at each of its bytes: all before it is there, and writing goes on behind it.
+#[tokio::test]
+async fn a_torn_tail_is_cut_at_any_byte() {
+    let original = TempDir::new().unwrap();
+    let store = LogStore::open(original.path()).unwrap();
+    store.create_group(group(), BTreeMap::new(), NOW).await.unwrap();
+    store.create_stream(group().stream("s"), NOW).await.unwrap();
+    put(&store, "s", 1).await.unwrap();
+    put(&store, "s", 2).await.unwrap();
+    let whole = fs::metadata(file(original.path(), ".seg")).unwrap().len();
+    put(&store, "s", 3).await.unwrap();
+    drop(store);
+    let bytes = fs::read(file(original.path(), ".seg")).unwrap();
+    for at in whole as usize..bytes.len() {
+        for torn in [bytes[..at].to_vec(), [&bytes[..at], &[!bytes[at]], &bytes[at + 1..]].concat()] {
+            let directory = TempDir::new().unwrap();
+            copy(original.path(), directory.path());
+            fs::write(file(directory.path(), ".seg"), torn).unwrap();
+            let store = LogStore::open(directory.path()).unwrap();
+            assert_eq!(read_all(&store, "s"), ["1", "2"], "torn at {at}");
+            put(&store, "s", 4).await.unwrap();
+            drop(store);
+            let store = LogStore::open(directory.path()).unwrap();
+            assert_eq!(read_all(&store, "s"), ["1", "2", "4"], "written after a tear at {at}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_torn_list_of_streams_keeps_those_before() {
+    let original = TempDir::new().unwrap();
+    let store = LogStore::open(original.path()).unwrap();
+    store.create_group(group(), BTreeMap::new(), NOW).await.unwrap();
+    store.create_stream(group().stream("one"), NOW).await.unwrap();
+    let whole = fs::metadata(file(original.path(), "streams.log")).unwrap().len();
+    store.create_stream(group().stream("two"), NOW).await.unwrap();
+    drop(store);
+    let bytes = fs::read(file(original.path(), "streams.log")).unwrap();
+    for at in whole as usize..bytes.len() {
+        let directory = TempDir::new().unwrap();
+        copy(original.path(), directory.path());
+        fs::write(file(directory.path(), "streams.log"), &bytes[..at]).unwrap();
+        let store = LogStore::open(directory.path()).unwrap();
+        assert_eq!(store.streams(&group(), "").unwrap().len(), 1, "torn at {at}");
+        store.create_stream(group().stream("three"), NOW).await.unwrap();
+        drop(store);
+        let store = LogStore::open(directory.path()).unwrap();
+        let names: Vec<_> = store.streams(&group(), "").unwrap().into_iter().map(|s| s.name.to_string()).collect();
+        assert_eq!(names, ["one", "three"]);
+    }
+}
+
+/// Not a test: what the killed process does.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "the child of acknowledged_events_survive_kill_9"]
+async fn child() {
+    let Ok(path) = std::env::var(CHILD) else { return };
+    let store = std::sync::Arc::new(LogStore::open(path).unwrap());
+    let _ = store.create_group(group(), BTreeMap::new(), NOW).await;
+    let mut writers = Vec::new();
+    for writer in 0..4 {
+        let store = store.clone();
+        writers.push(tokio::spawn(async move {
+            let stream = format!("s{writer}");
+            let _ = store.create_stream(group().stream(&stream), NOW).await;
+            let mut number = read_all(&store, &stream).len() as u64;
+            loop {
+                put(&store, &stream, number).await.unwrap();
+                number += 1;
+                std::io::stdout().write_all(format!("\nacked {writer} {number}\n").as_bytes()).unwrap();
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+#[test]
+fn acknowledged_events_survive_kill_9() {
+    let directory = TempDir::new().unwrap();
+    let mut seed = u64::from(std::process::id()) | 1;
+    let mut total = 0;
+    for round in 0..10 {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        let acked = run_and_kill(directory.path(), Duration::from_micros(seed % 150_000));
+        let store = LogStore::open(directory.path()).unwrap();
+        for (writer, count) in acked {
+            let found = read_all(&store, &format!("s{writer}"));
+            assert!(found.len() as u64 >= count, "round {round}: {count} were acknowledged, {} are there", found.len());
+            let expected: Vec<String> = (0..found.len()).map(|number| number.to_string()).collect();
+            assert_eq!(found, expected, "round {round}: in order, each once");
+            total += count;
+        }
+    }
+    assert!(total > 0, "the child never got as far as an acknowledged event");
+}
+
+/// How many events each writer was acknowledged.
+fn run_and_kill(path: &Path, after: Duration) -> BTreeMap<u64, u64> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["child", "--exact", "--ignored", "--nocapture"])
+        .env(CHILD, path)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut acked, mut kill_at) = (BTreeMap::new(), None);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        let Some(line) = line.ok().and_then(|line| line.strip_prefix("acked ").map(str::to_owned)) else { continue };
+        let Some((writer, count)) = line.split_once(' ') else { continue };
+        acked.insert(writer.parse().unwrap(), count.parse().unwrap());
+        if Instant::now() >= *kill_at.get_or_insert_with(|| Instant::now() + after) {
+            let _ = child.kill();
+        }
+    }
+    child.wait().unwrap();
+    acked
+}
+
+/// A small file system of its own, gone with the value.
+struct SmallDisk(TempDir);
+
+impl SmallDisk {
+    fn new() -> Self {
+        let disk = SmallDisk(TempDir::new().unwrap());
+        disk.mount(&["-t", "tmpfs", "-o", "size=1m", "tmpfs"]);
+        disk
+    }
+
+    fn mount(&self, arguments: &[&str]) {
+        assert!(Command::new("mount").args(arguments).arg(self.0.path()).status().unwrap().success());
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.0.path()).status();
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_passes() {
+    let disk = SmallDisk::new();
+    let store = LogStore::open(disk.0.path()).unwrap();
+    store.create_group(group(), BTreeMap::new(), NOW).await.unwrap();
+    store.create_stream(group().stream("s"), NOW).await.unwrap();
+    let large = || vec![LogEvent { timestamp_ms: 1, message: "x".repeat(100_000) }];
+    let mut acked = 0;
+    let refused = loop {
+        match store.put(group().stream("s"), large(), NOW).await {
+            Ok(()) => acked += 1,
+            Err(refused) => break refused,
+        }
+        assert!(acked < 100, "a megabyte never fills up");
+    };
+    assert!(
+        matches!(&refused, ChangeError::Write(StoreError::Io { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull),
+        "{refused:?}"
+    );
+    assert_eq!(read_all(&store, "s").len(), acked);
+    disk.mount(&["-o", "remount,size=16m"]);
+    store.put(group().stream("s"), large(), NOW).await.expect("writing goes on when there is space again");
+    drop(store);
+    let store = LogStore::open(disk.0.path()).unwrap();
+    assert_eq!(read_all(&store, "s").len(), acked + 1);
+}

@@ -1,0 +1,89 @@
+//! How fast it is, and how much memory a large group costs. Run by hand:
+//! `cargo test -p log-store --test throughput -- --ignored --nocapture`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use log_store::{Direction, GroupKey, LogEvent, LogStore, Query, Streams};
+use stdx::Timestamp;
+use tempfile::TempDir;
+
+const STREAMS: usize = 16;
+const BATCHES: usize = 640;
+const EVENTS: usize = 200;
+
+fn group() -> GroupKey {
+    GroupKey::new("000000000000", "us-east-1", "large")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "a measurement, not a test"]
+async fn two_million_events() {
+    let directory = TempDir::new().unwrap();
+    let store = Arc::new(LogStore::open(directory.path()).unwrap());
+    let now = Timestamp::from_millis(1_700_000_000_000);
+    store.create_group(group(), BTreeMap::new(), now).await.unwrap();
+    let start = Instant::now();
+    let mut writers = Vec::new();
+    for writer in 0..STREAMS {
+        let store = store.clone();
+        writers.push(tokio::spawn(async move {
+            let stream = group().stream(format!("web/{writer}"));
+            store.create_stream(stream.clone(), now).await.unwrap();
+            for batch in 0..BATCHES {
+                let time = now.as_millis() + (batch * 1000) as i64;
+                let line = |i: usize| {
+                    format!("GET /items/{i} 200 {batch} the quick brown fox jumps over the lazy dog, again and again")
+                };
+                let events =
+                    (0..EVENTS).map(|i| LogEvent { timestamp_ms: time + i as i64, message: line(i) }).collect();
+                store.put(stream.clone(), events, now).await.unwrap();
+            }
+        }));
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    let events = STREAMS * BATCHES * EVENTS;
+    let took = start.elapsed();
+    println!(
+        "{events} events in {took:?}: {:.0} durable events/s, in {} batches",
+        events as f64 / took.as_secs_f64(),
+        STREAMS * BATCHES
+    );
+    drop(store);
+    println!("resident after closing: {} KiB", resident());
+
+    let start = Instant::now();
+    let store = LogStore::open(directory.path()).unwrap();
+    let newest = Query { direction: Direction::Backward, events_max: 100, ..Query::new(group()) };
+    assert_eq!(store.read(&newest, &|_| true).unwrap().events.len(), 100);
+    println!("open and read the newest 100: {:?}", start.elapsed());
+    let start = Instant::now();
+    let one = Query {
+        streams: Streams::Named(vec!["web/3".into()]),
+        direction: Direction::Backward,
+        events_max: 100,
+        ..Query::new(group())
+    };
+    assert_eq!(store.read(&one, &|_| true).unwrap().events.len(), 100);
+    println!("the newest 100 of one stream: {:?}", start.elapsed());
+    let (start, mut query, mut pages) = (Instant::now(), Query::new(group()), 0);
+    loop {
+        let page = store.read(&query, &|message| message.contains("never there")).unwrap();
+        assert!(page.events.is_empty());
+        pages += 1;
+        match page.next {
+            Some(next) => query.from = next,
+            None => break,
+        }
+    }
+    println!("look through all of them for a word: {:?}, {pages} pages; resident {} KiB", start.elapsed(), resident());
+}
+
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
