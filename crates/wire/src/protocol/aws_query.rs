@@ -181,3 +181,6 @@ fn scalar(schema: &Schema, name: &str, text: &str) -> Result<Document, WireError
 fn malformed(message: String) -> WireError {
     WireError::new(*CommonError::SerializationException.facts(), message)
 }
+
+#[cfg(test)]
+mod tests;

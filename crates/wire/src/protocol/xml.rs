@@ -95,9 +95,17 @@ impl Xml {
     }
 
     fn within(&mut self, name: &str, write: impl FnOnce(&mut Xml)) {
+        let before = self.out.len();
         self.open(name);
+        let empty = self.out.len();
         write(self);
-        self.close(name);
+        if self.out.len() > empty {
+            return self.close(name);
+        }
+        self.out.truncate(before);
+        self.depth -= 1;
+        self.indent();
+        _ = writeln!(self.out, "<{name}/>");
     }
 
     fn indent(&mut self) {
