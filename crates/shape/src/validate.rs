@@ -271,9 +271,12 @@ fn anchored(pattern: &str) -> Result<Regex, regex::Error> {
     Regex::new(&format!(r"\A(?:{pattern})\z"))
 }
 
+/// By the pattern's text; None for one that does not compile, which the generator would have refused.
+type Compiled = HashMap<&'static str, Option<Arc<Regex>>>;
+
 /// Compiles each pattern of the model once, when it is first needed.
 fn compiled(pattern: &'static str) -> Option<Arc<Regex>> {
-    static COMPILED: OnceLock<RwLock<HashMap<&'static str, Option<Arc<Regex>>>>> = OnceLock::new();
+    static COMPILED: OnceLock<RwLock<Compiled>> = OnceLock::new();
     let cache = COMPILED.get_or_init(Default::default);
     if let Some(known) = cache.read().unwrap_or_else(|poisoned| poisoned.into_inner()).get(pattern) {
         return known.clone();

@@ -126,3 +126,21 @@ proptest! {
         _ = decode(&NODE, json.as_bytes());
     }
 }
+
+/// A task definition as people write it, through the generated structs and back.
+#[test]
+fn a_task_definition_survives_its_structs() {
+    let json = r#"{"family":"web","networkMode":"awsvpc","containerDefinitions":[{"name":"app","image":"nginx","cpu":256,"memory":512,"portMappings":[{"containerPort":80,"protocol":"tcp"}],"essential":true,"environment":[{"name":"SECRET","value":"hunter2"}],"dockerLabels":{"a":"b"},"healthCheck":{"command":["CMD-SHELL","true"],"interval":5},"logConfiguration":{"logDriver":"awslogs","options":{"awslogs-group":"g"}}}],"requiresCompatibilities":["FARGATE"],"cpu":"256","memory":"512"}"#;
+    let schema = <api_ecs::RegisterTaskDefinitionRequest as shape::Shape>::schema();
+    let document = decode(schema, json.as_bytes()).unwrap();
+    assert_eq!(shape::validate(schema, &document), []);
+
+    let request: api_ecs::RegisterTaskDefinitionRequest = shape::Value::from_document(document);
+    let container = &request.container_definitions.as_ref().unwrap()[0];
+    assert_eq!(container.port_mappings.as_ref().unwrap()[0].container_port, Some(80));
+    assert!(!format!("{request:?}").contains("hunter2"), "what the model marks as sensitive stays out of logs");
+
+    let again: serde_json::Value =
+        serde_json::from_slice(&encode(schema, &shape::Value::into_document(request))).unwrap();
+    assert_eq!(again, serde_json::from_str::<serde_json::Value>(json).unwrap());
+}

@@ -18,6 +18,7 @@ pub struct Models {
 
 const WHERE: &str = "import botocore, os; print(botocore.__version__); print(os.path.dirname(botocore.__file__))";
 
+#[cfg(test)]
 pub fn is_installed() -> bool {
     ask().is_ok()
 }
@@ -94,7 +95,6 @@ pub struct Metadata {
 
 #[derive(Deserialize)]
 pub struct Operation {
-    pub name: String,
     pub http: Http,
     pub input: Option<Reference>,
     pub output: Option<Reference>,

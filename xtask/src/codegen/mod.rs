@@ -2,9 +2,10 @@
 //!
 //! Only interface facts are written (names, types, constraints, protocol traits), never the documentation texts.
 //! [`botocore`] finds and reads a model, [`patches`] mends it, [`names`] says how things are called in Rust, and
-//! [`emit`] writes the files. The files pass through rustfmt, so the formatter of the workspace has nothing to add.
+//! [`emit`] writes the files; [`compatibility`] writes the public table of what is served. The files pass through rustfmt, so the formatter of the workspace has nothing to add.
 
 mod botocore;
+mod compatibility;
 mod emit;
 mod names;
 mod patches;
@@ -73,17 +74,21 @@ fn generate(workspace: &Path) -> Result<Files> {
     let served: Served = toml::from_str(&text).with_context(|| format!("failed to parse {}", path.display()))?;
     let models = botocore::Models::find(&served.botocore)?;
     let mut files = Files::new();
+    let mut table = compatibility::Table::new(&served.botocore);
     for (name, service) in &served.services {
         let generated = (|| {
             let mut model = models.load(name)?;
             patches::apply(name, &mut model);
-            emit::service(&plan::Plan::new(name, model, &service.operations)?)
+            let plan = plan::Plan::new(name, model, &service.operations)?;
+            table.add(&plan);
+            emit::service(&plan)
         })();
         for (file, content) in generated.with_context(|| format!("failed to generate api/{name}"))? {
             let content = if file.ends_with(".rs") { formatted(&content)? } else { content };
             files.insert(format!("api/{name}/{file}"), content);
         }
     }
+    files.insert("docs/compatibility.md".to_owned(), table.finish());
     Ok(files)
 }
 
