@@ -15,14 +15,17 @@ pub struct ExitRecord {
     pub started_at: u64,
     /// Nanoseconds since the Unix epoch.
     pub finished_at: u64,
+    /// Nobody saw the end: the shim was gone, and what was left was killed. The exit code is then a convention.
+    pub lost: bool,
 }
 
 impl ExitRecord {
     /// One line of JSON. Written by hand because the shim must not carry a JSON library.
     pub fn to_json(&self) -> String {
         let signal = self.signal.map_or("null".to_owned(), |signal| signal.to_string());
+        let lost = if self.lost { ",\"lost\":true" } else { "" };
         format!(
-            "{{\"version\":1,\"pid\":{},\"exitCode\":{},\"signal\":{signal},\"oomKilled\":{},\"startedAt\":{},\"finishedAt\":{}}}\n",
+            "{{\"version\":1,\"pid\":{},\"exitCode\":{},\"signal\":{signal},\"oomKilled\":{},\"startedAt\":{},\"finishedAt\":{}{lost}}}\n",
             self.pid, self.exit_code, self.oom_killed, self.started_at, self.finished_at,
         )
     }
@@ -50,6 +53,7 @@ impl ExitRecord {
             oom_killed: field("oomKilled")?.parse().ok()?,
             started_at: field("startedAt")?.parse().ok()?,
             finished_at: field("finishedAt")?.parse().ok()?,
+            lost: field("lost").is_some_and(|lost| lost == "true"),
         })
     }
 }
@@ -60,13 +64,22 @@ mod tests {
 
     #[test]
     fn the_record_reads_as_before() {
-        let killed =
-            ExitRecord { pid: 42, exit_code: 137, signal: Some(9), oom_killed: true, started_at: 1, finished_at: 2 };
+        let killed = ExitRecord {
+            pid: 42,
+            exit_code: 137,
+            signal: Some(9),
+            oom_killed: true,
+            started_at: 1,
+            finished_at: 2,
+            lost: false,
+        };
         let golden = "{\"version\":1,\"pid\":42,\"exitCode\":137,\"signal\":9,\"oomKilled\":true,\"startedAt\":1,\"finishedAt\":2}\n";
         assert_eq!(killed.to_json(), golden);
         assert_eq!(ExitRecord::from_json(golden), Some(killed.clone()));
-        let exited = ExitRecord { exit_code: 3, signal: None, oom_killed: false, ..killed };
+        let exited = ExitRecord { exit_code: 3, signal: None, oom_killed: false, ..killed.clone() };
         assert_eq!(ExitRecord::from_json(&exited.to_json()), Some(exited));
+        let lost = ExitRecord { lost: true, ..killed };
+        assert_eq!(ExitRecord::from_json(&lost.to_json()), Some(lost));
     }
 
     #[test]

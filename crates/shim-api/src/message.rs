@@ -134,6 +134,8 @@ impl ContainerStatus {
                 oom_killed: line.number("oom_killed")?,
                 started_at: line.number("started_at")?,
                 finished_at: line.number("finished_at")?,
+                // A shim that can speak has seen the end.
+                lost: false,
             }),
             "failed" => ContainerState::Failed { message: line.text("message")? },
             "gone" => ContainerState::Gone,
@@ -169,7 +171,15 @@ mod tests {
             container(ContainerState::Running { pid: 42, started_at: 5 }),
             "container id=web state=running pid=42 started_at=5\n",
         );
-        let exit = ExitRecord { pid: 42, exit_code: 0, signal: None, oom_killed: false, started_at: 5, finished_at: 6 };
+        let exit = ExitRecord {
+            pid: 42,
+            exit_code: 0,
+            signal: None,
+            oom_killed: false,
+            started_at: 5,
+            finished_at: 6,
+            lost: false,
+        };
         check(
             container(ContainerState::Exited(exit.clone())),
             "container id=web state=exited pid=42 exit_code=0 oom_killed=false started_at=5 finished_at=6\n",

@@ -154,6 +154,7 @@ impl Container {
             oom_killed: exit::oom_killed(self.run.oom_file.as_deref()),
             started_at,
             finished_at: sys::now(),
+            lost: false,
         };
         if let Err(err) = exit::write(&self.dir, &record) {
             eprintln!("berth-shim: failed to write the exit record of {}: {err}", self.run.id);

@@ -1,0 +1,144 @@
+//! What a container shall be: the words in which an agent says it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use crate::ContainerId;
+
+/// A container to start. All paths are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ContainerSpec {
+    pub id: ContainerId,
+    /// The unpacked layers of the image, the topmost first. At least one.
+    pub lower_dirs: Vec<PathBuf>,
+    /// Entry point and command, already put together. At least one word.
+    pub args: Vec<String>,
+    /// `NAME=value`. A later one wins.
+    pub env: Vec<String>,
+    /// Empty means `/`. It is made if it is missing.
+    pub cwd: String,
+    /// As Docker's: empty, `user`, `user:group`, each by name or by number. Names are looked up in the image.
+    pub user: String,
+    /// Empty leaves the machine's name; so does a host network.
+    pub hostname: String,
+    pub limits: Limits,
+    pub ulimits: Vec<Ulimit>,
+    pub mounts: Vec<Mount>,
+    /// Added to the default capabilities: `NET_ADMIN`, `CAP_NET_ADMIN` or `ALL`.
+    pub capabilities_added: Vec<String>,
+    pub capabilities_dropped: Vec<String>,
+    /// All capabilities and devices, no filter, nothing hidden.
+    pub privileged: bool,
+    pub readonly_rootfs: bool,
+    pub no_new_privileges: bool,
+    pub network: Namespace,
+    pub pid: Namespace,
+    pub ipc: Namespace,
+    pub sysctls: BTreeMap<String, String>,
+    pub devices: Vec<Device>,
+    /// The size of `/dev/shm`, in bytes.
+    pub shm_bytes: u64,
+    pub etc: EtcFiles,
+}
+
+/// Docker's default for `/dev/shm`.
+pub const SHM_BYTES: u64 = 64 * 1024 * 1024;
+
+impl ContainerSpec {
+    /// A container with Docker's defaults.
+    pub fn new(id: ContainerId, lower_dirs: Vec<PathBuf>, args: Vec<String>) -> ContainerSpec {
+        ContainerSpec {
+            id,
+            lower_dirs,
+            args,
+            env: Vec::new(),
+            cwd: String::new(),
+            user: String::new(),
+            hostname: String::new(),
+            limits: Limits::default(),
+            ulimits: Vec::new(),
+            mounts: Vec::new(),
+            capabilities_added: Vec::new(),
+            capabilities_dropped: Vec::new(),
+            privileged: false,
+            readonly_rootfs: false,
+            no_new_privileges: false,
+            network: Namespace::Private,
+            pid: Namespace::Private,
+            ipc: Namespace::Private,
+            sysctls: BTreeMap::new(),
+            devices: Vec::new(),
+            shm_bytes: SHM_BYTES,
+            etc: EtcFiles::default(),
+        }
+    }
+}
+
+/// What a container, or a whole task, may use. `None` is no limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub memory_bytes: Option<u64>,
+    /// A soft limit, which counts when the machine is short.
+    pub memory_reservation_bytes: Option<u64>,
+    /// Memory and swap together.
+    pub memory_swap_bytes: Option<u64>,
+    pub swappiness: Option<u64>,
+    /// Relative weight; 1024 is one vCPU's worth.
+    pub cpu_shares: Option<u64>,
+    /// Microseconds of CPU time in each period.
+    pub cpu_quota_us: Option<u64>,
+    /// Microseconds; the kernel's default is 100,000.
+    pub cpu_period_us: Option<u64>,
+    /// `0-3,7`.
+    pub cpuset: Option<String>,
+    pub pids: Option<u64>,
+}
+
+/// `name` as in `setrlimit(2)`: `nofile` or `RLIMIT_NOFILE`. `u64::MAX` is unlimited.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ulimit {
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    pub target: PathBuf,
+    pub source: MountSource,
+    pub readonly: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MountSource {
+    /// A file or directory of the host, which must exist.
+    Bind(PathBuf),
+    /// An empty file system in memory. `options` as mount(8) has them.
+    Tmpfs { size_bytes: Option<u64>, options: Vec<String> },
+}
+
+/// A namespace the container has for itself, shares with the host, or joins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespace {
+    Private,
+    Host,
+    /// A namespace file: `/var/run/netns/x`, `/proc/42/ns/pid`.
+    Path(PathBuf),
+}
+
+/// A device of the host in the container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    pub host_path: PathBuf,
+    pub container_path: PathBuf,
+    /// Some of `rwm`: read, write, make nodes.
+    pub access: String,
+}
+
+/// The files in `/etc` that say where on the network a container is. `None` leaves the image's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EtcFiles {
+    pub resolv_conf: Option<String>,
+    pub hosts: Option<String>,
+    pub hostname: Option<String>,
+}

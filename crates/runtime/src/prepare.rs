@@ -1,0 +1,128 @@
+//! A container's directory before its start.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::cgroup::Cgroups;
+use crate::spec_json::{Surroundings, spec_json};
+use crate::{ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, devices, users};
+
+/// The names in a container's directory.
+pub struct ContainerDir(pub PathBuf);
+
+impl ContainerDir {
+    pub fn new(task_dir: &Path, id: &ContainerId) -> ContainerDir {
+        ContainerDir(task_dir.join(shim_api::CONTAINERS_NAME).join(id.as_str()))
+    }
+
+    pub fn bundle(&self) -> PathBuf {
+        self.0.join("bundle")
+    }
+
+    pub fn upper(&self) -> PathBuf {
+        self.0.join("upper")
+    }
+
+    pub fn work(&self) -> PathBuf {
+        self.0.join("work")
+    }
+
+    /// Written by the OCI runtime when the container's first process exists.
+    pub fn pid(&self) -> PathBuf {
+        self.0.join("pid")
+    }
+
+    pub fn exit(&self) -> PathBuf {
+        self.0.join(shim_api::EXIT_NAME)
+    }
+}
+
+/// Where a container's processes are counted and limited.
+pub fn cgroup_path(parent: &str, task: &TaskId, container: &ContainerId) -> String {
+    format!("{}/{container}", task_cgroup_path(parent, task))
+}
+
+pub fn task_cgroup_path(parent: &str, task: &TaskId) -> String {
+    format!("/{}/{task}", parent.trim_matches('/'))
+}
+
+/// Writes everything that the OCI runtime reads, and returns the request that starts the container.
+///
+/// Waits for files: not for a thread that serves others.
+pub fn prepare(
+    spec: &ContainerSpec,
+    task_dir: &Path,
+    cgroup_path: String,
+    oci_runtime: &Path,
+    host: &Host,
+    cgroups: &Cgroups,
+) -> Result<shim_api::RunRequest, RuntimeError> {
+    if spec.lower_dirs.is_empty() {
+        return Err(RuntimeError::InvalidSpec("the image has no layers".to_owned()));
+    }
+    check_sources(spec)?;
+    let user = users::resolve(&spec.user, &spec.lower_dirs)?;
+    let dir = ContainerDir::new(task_dir, &spec.id);
+    for path in [dir.bundle().join("rootfs"), dir.upper(), dir.work()] {
+        fs::create_dir_all(&path).map_err(RuntimeError::io("create", &path))?;
+    }
+    let around = Surroundings {
+        host,
+        user,
+        devices: devices::resolve(spec)?,
+        cgroup_path: cgroup_path.clone(),
+        etc_files: write_etc(&spec.etc, &dir.0.join("etc"))?,
+    };
+    let config = spec_json(spec, &around)?;
+    let path = dir.bundle().join("config.json");
+    fs::write(&path, config.to_string()).map_err(RuntimeError::io("write", &path))?;
+
+    let lower = spec.lower_dirs.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+    let oom_file = cgroups.oom_file(&cgroup_path).map(|path| text(&path)).transpose()?;
+    Ok(shim_api::RunRequest {
+        id: spec.id.to_string(),
+        oci_id: spec.id.to_string(),
+        oci_runtime: text(oci_runtime)?,
+        oci_root: text(&task_dir.join("oci"))?,
+        bundle: text(&dir.bundle())?,
+        overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
+        oom_file,
+    })
+}
+
+/// A missing source is told by its name, before the runtime tells it in its own way.
+fn check_sources(spec: &ContainerSpec) -> Result<(), RuntimeError> {
+    for mount in &spec.mounts {
+        if !mount.target.is_absolute() {
+            let message = format!("mount target {} is not an absolute path", mount.target.display());
+            return Err(RuntimeError::InvalidSpec(message));
+        }
+        if let MountSource::Bind(source) = &mount.source {
+            fs::metadata(source).map_err(RuntimeError::io("bind", source))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_etc(files: &EtcFiles, dir: &Path) -> Result<Vec<(&'static str, PathBuf)>, RuntimeError> {
+    let files = [
+        ("/etc/resolv.conf", "resolv.conf", &files.resolv_conf),
+        ("/etc/hosts", "hosts", &files.hosts),
+        ("/etc/hostname", "hostname", &files.hostname),
+    ];
+    let mut mounts = Vec::new();
+    for (target, name, content) in files {
+        let Some(content) = content else { continue };
+        fs::create_dir_all(dir).map_err(RuntimeError::io("create", dir))?;
+        let path = dir.join(name);
+        fs::write(&path, content).map_err(RuntimeError::io("write", &path))?;
+        mounts.push((target, path));
+    }
+    Ok(mounts)
+}
+
+fn text(path: &Path) -> Result<String, RuntimeError> {
+    path.to_str()
+        .map(str::to_owned)
+        .ok_or_else(|| RuntimeError::InvalidSpec(format!("{} is not UTF-8", path.display())))
+}

@@ -1,0 +1,96 @@
+//! The runtime of this machine.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+
+use async_trait::async_trait;
+
+use crate::prepare::task_cgroup_path;
+use crate::task::ShimTask;
+use crate::{Cgroups, ContainerRuntime, Host, Limits, RuntimeError, Task, TaskId};
+
+#[derive(Debug, Clone)]
+pub struct RuntimeConfig {
+    /// The shim's program.
+    pub shim: PathBuf,
+    /// The OCI runtime's program: a path, or a name to look for in `PATH`.
+    pub oci: PathBuf,
+    /// Tasks live here, a directory each. Absolute, and not on an overlay file system.
+    pub tasks_dir: PathBuf,
+    /// The cgroup below which every task has its own: `/ecs`.
+    pub cgroup_parent: String,
+}
+
+/// Starts containers for real. Needs root.
+pub struct Runtime {
+    environment: Arc<Environment>,
+    /// One object for each task, so that two callers see the same states.
+    tasks: tokio::sync::Mutex<HashMap<TaskId, Weak<ShimTask>>>,
+}
+
+/// What every task needs to know.
+pub struct Environment {
+    pub config: RuntimeConfig,
+    pub host: Host,
+    pub cgroups: Cgroups,
+}
+
+impl Runtime {
+    /// Looks at the machine and makes the directory of the tasks.
+    pub fn new(config: RuntimeConfig) -> Result<Runtime, RuntimeError> {
+        if !config.tasks_dir.is_absolute() {
+            let message = format!("{} is not an absolute path", config.tasks_dir.display());
+            return Err(RuntimeError::InvalidSpec(message));
+        }
+        fs::create_dir_all(&config.tasks_dir).map_err(RuntimeError::io("create", &config.tasks_dir))?;
+        let cgroups = Cgroups::detect().map_err(RuntimeError::io("look at", "/sys/fs/cgroup"))?;
+        let environment = Arc::new(Environment { config, host: Host::probe(), cgroups });
+        Ok(Runtime { environment, tasks: tokio::sync::Mutex::default() })
+    }
+
+    async fn task(&self, id: &TaskId) -> Arc<ShimTask> {
+        let mut tasks = self.tasks.lock().await;
+        if let Some(task) = tasks.get(id).and_then(Weak::upgrade) {
+            return task;
+        }
+        tasks.retain(|_, task| task.strong_count() > 0);
+        let task = ShimTask::new(id.clone(), self.environment.clone());
+        tasks.insert(id.clone(), Arc::downgrade(&task));
+        task
+    }
+}
+
+#[async_trait]
+impl ContainerRuntime for Runtime {
+    async fn open_task(&self, id: &TaskId, limits: &Limits) -> Result<Arc<dyn Task>, RuntimeError> {
+        let task = self.task(id).await;
+        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, id);
+        if *limits != Limits::default() {
+            self.environment.cgroups.ensure_task(&cgroup, limits).map_err(RuntimeError::io("limit cgroup", &cgroup))?;
+        }
+        task.open().await?;
+        Ok(task)
+    }
+
+    async fn recover(&self) -> Result<Vec<Arc<dyn Task>>, RuntimeError> {
+        let dir = &self.environment.config.tasks_dir;
+        let entries = match fs::read_dir(dir) {
+            Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(RuntimeError::io("list", dir))?,
+        };
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+        // What has no task's name was not made by us.
+        let mut ids = names.filter_map(|name| name.parse::<TaskId>().ok()).collect::<Vec<_>>();
+        ids.sort();
+        let mut tasks = Vec::<Arc<dyn Task>>::new();
+        for id in ids {
+            let task = self.task(&id).await;
+            task.recover().await?;
+            tasks.push(task);
+        }
+        Ok(tasks)
+    }
+}

@@ -1,0 +1,211 @@
+//! Real containers: how they start, fail to start, and end. Needs root.
+
+mod world;
+
+use runtime::{ContainerRuntime as _, ContainerSpec, Limits, RuntimeError, exam};
+use world::{World, exit, id, spec, task_id};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_runtime_passes_the_exam() {
+    let world = World::new();
+    let layer = world.layer();
+    // Process 1 of a pid namespace has no default action for SIGTERM, so this one shares the host's.
+    let sleeper = |id| ContainerSpec { pid: runtime::Namespace::Host, ..spec(&layer, &format!("{id}"), "wait") };
+    exam::exam(&world.runtime, &task_id("exam"), sleeper).await;
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exit_code_comes_back() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let started = task.start(&world.spec("web", "say hello exit 3")).await.unwrap();
+    let exit = exit(&*task, "web").await;
+    assert_eq!((exit.pid, exit.code, exit.signal, exit.oom_killed), (started.pid, 3, None, false));
+    assert!(exit.finished_at >= exit.started_at);
+    assert_eq!(world.log(&*task, "web").await, ["hello"]);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stubborn_container_is_stopped_by_sigkill() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "stubborn wait")).await.unwrap();
+    // Its word means that it ignores the signal by now.
+    let mut reader = runtime::LogReader::open(task.container_dir(&id("web")), Default::default());
+    assert_eq!(reader.next().await.unwrap().unwrap().text, b"stubborn");
+    task.kill(&id("web"), libc::SIGTERM).await.unwrap();
+    assert!(task.status()[0].state.is_alive());
+    task.kill(&id("web"), libc::SIGKILL).await.unwrap();
+    let exit = exit(&*task, "web").await;
+    assert_eq!((exit.code, exit.signal, exit.oom_killed, exit.reason), (137, Some(9), false, None));
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_beyond_the_limit_is_told_as_such() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let mut spec = world.spec("web", "eat");
+    spec.limits.memory_bytes = Some(16 * 1024 * 1024);
+    task.start(&spec).await.unwrap();
+    let exit = exit(&*task, "web").await;
+    assert_eq!((exit.code, exit.oom_killed), (137, true));
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tasks_limit_holds_for_its_containers() {
+    let world = World::new();
+    let limits = Limits { memory_bytes: Some(16 * 1024 * 1024), cpu_quota_us: Some(50_000), ..Limits::default() };
+    let task = world.runtime.open_task(&task_id("t1"), &limits).await.unwrap();
+    task.start(&world.spec("web", "eat")).await.unwrap();
+    let exit = exit(&*task, "web").await;
+    assert_eq!((exit.code, exit.oom_killed), (137, true));
+    world.leave().await;
+}
+
+async fn cannot_start(world: &World, spec: &ContainerSpec, expected: &str) {
+    let task = world.task("t1").await;
+    match task.start(spec).await {
+        Err(RuntimeError::CannotStart { message, .. }) => assert!(message.ends_with(expected), "{message:?}"),
+        other => panic!("{other:?}"),
+    }
+    task.remove(&spec.id).await.unwrap();
+    assert!(task.status().is_empty());
+}
+
+async fn failures_are_told(world: World) {
+    let mut spec = world.spec("web", "");
+    spec.args = vec!["nope".into()];
+    cannot_start(&world, &spec, "exec: \"nope\": executable file not found in $PATH").await;
+    spec.args = vec!["/bin/nope".into()];
+    cannot_start(&world, &spec, "exec: \"/bin/nope\": stat /bin/nope: no such file or directory").await;
+    spec.args = vec!["/etc/passwd".into()];
+    cannot_start(&world, &spec, "exec: \"/etc/passwd\": permission denied").await;
+    let mut spec = world.spec("web", "say hello");
+    spec.cwd = "/etc/passwd".into();
+    cannot_start(&world, &spec, "not a directory").await;
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn why_a_container_cannot_start_is_told() {
+    failures_are_told(World::new()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runc_serves_as_well() {
+    let world = World::with_oci("runc".into());
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "say hello exit 3")).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 3);
+    assert_eq!(world.log(&*task, "web").await, ["hello"]);
+    task.start(&world.spec("second", "orphan wait")).await.unwrap();
+    task.kill(&id("second"), libc::SIGKILL).await.unwrap();
+    assert_eq!(exit(&*task, "second").await.code, 137);
+    world.leave().await;
+    failures_are_told(World::with_oci("runc".into())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_runtime_is_named() {
+    let world = World::with_oci("/nowhere/oci".into());
+    cannot_start(
+        &world,
+        &world.spec("web", "exit 0"),
+        "failed to execute \"/nowhere/oci\": No such file or directory (os error 2)",
+    )
+    .await;
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_what_its_specification_says() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let shared = world.dir.path().join("shared");
+    std::fs::write(&shared, "from outside\n").unwrap();
+    let mut spec = world.spec(
+        "web",
+        "who env COLOUR env HOME files reopen cat /etc/hostname cat /mnt/shared cat /proc/sys/kernel/hostname",
+    );
+    spec.user = "web".into();
+    spec.cwd = "/new/place".into();
+    spec.env = vec!["COLOUR=red".into(), "COLOUR=blue".into()];
+    spec.hostname = "berth".into();
+    spec.etc.hostname = Some("berth\n".into());
+    spec.ulimits = vec![runtime::Ulimit { name: "nofile".into(), soft: 256, hard: 512 }];
+    let source = runtime::MountSource::Bind(shared);
+    spec.mounts = vec![runtime::Mount { target: "/mnt/shared".into(), source, readonly: true }];
+    task.start(&spec).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 0);
+    let log = world.log(&*task, "web").await;
+    let expected = ["1000:1001 /new/place", "blue", "/home/web", "256", "reopened", "berth", "from outside", "berth"];
+    assert_eq!(log, expected);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_privileged_container_starts() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let spec = ContainerSpec { privileged: true, ..world.spec("web", "say powerful") };
+    task.start(&spec).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 0);
+    assert_eq!(world.log(&*task, "web").await, ["powerful"]);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_of_a_task_share_what_they_are_told_to() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let started = task.start(&world.spec("pause", "wait")).await.unwrap();
+    let mut spec = world.spec("web", "cat /proc/sys/kernel/hostname exit 7");
+    spec.network = runtime::Namespace::Path(format!("/proc/{}/ns/net", started.pid).into());
+    spec.pid = runtime::Namespace::Path(format!("/proc/{}/ns/pid", started.pid).into());
+    task.start(&spec).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 7);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twenty_at_once() {
+    let world = World::new();
+    let mut starts = tokio::task::JoinSet::new();
+    for number in 0..20 {
+        let task = world.task(&format!("t{number}")).await;
+        let spec = world.spec("web", &format!("say number-{number} exit {number}"));
+        starts.spawn(async move {
+            task.start(&spec).await.unwrap();
+            (number, exit(&*task, "web").await.code, task)
+        });
+    }
+    while let Some(done) = starts.join_next().await {
+        let (number, code, task) = done.unwrap();
+        assert_eq!(code, number);
+        assert_eq!(world.log(&*task, "web").await, [format!("number-{number}")]);
+    }
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_of_many_layers_is_mounted() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let mut spec = world.spec("web", "cat /etc/number");
+    // Their paths are longer together than a page.
+    let layers = (0..100).map(|number| {
+        let layer = world.dir.path().join(format!("a-layer-with-a-long-name-as-digests-are-{number}"));
+        std::fs::create_dir_all(layer.join("etc")).unwrap();
+        std::fs::write(layer.join("etc/number"), format!("{number}\n")).unwrap();
+        layer
+    });
+    spec.lower_dirs = layers.chain([world.layer()]).collect();
+    task.start(&spec).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 0);
+    assert_eq!(world.log(&*task, "web").await, ["0"]);
+    world.leave().await;
+}

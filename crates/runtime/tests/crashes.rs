@@ -1,0 +1,127 @@
+//! What remains when a process dies. Needs root.
+
+mod world;
+
+use std::process::{Command, Stdio};
+
+use runtime::{ContainerRuntime as _, ContainerState, Runtime};
+use world::{World, exit, id, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_agent_loses_nothing() {
+    let mut world = World::new();
+    let mut agent = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "an_agent_that_will_be_killed", "--ignored", "--nocapture"])
+        .env("BERTH_TEST_TASKS", &world.config.tasks_dir)
+        .env("BERTH_TEST_CGROUP", &world.config.cgroup_parent)
+        .env("BERTH_TEST_LAYER", world.layer())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let ready = world.dir.path().join("tasks/ready");
+    until("the agent's containers run", || ready.exists().then_some(()));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    std::fs::remove_file(ready).unwrap();
+
+    // One ends while there is no agent.
+    let short = world.config.tasks_dir.join("t1/containers/short/exit.json");
+    until("the short container ends", || short.exists().then_some(()));
+
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    let tasks = world.runtime.recover().await.unwrap();
+    assert_eq!(tasks.len(), 1);
+    let task = tasks[0].clone();
+    assert_eq!(exit(&*task, "short").await.code, 5);
+    assert_eq!(world.log(&*task, "short").await, ["hello"]);
+    let long = task.status().into_iter().find(|status| status.id == id("long")).unwrap();
+    assert!(matches!(long.state, ContainerState::Running { .. }), "{long:?}");
+    // Starting what runs finds it.
+    let ContainerState::Running { pid, .. } = long.state else { unreachable!() };
+    assert_eq!(task.start(&world.spec("long", "wait")).await.unwrap().pid, pid);
+    task.kill(&id("long"), libc::SIGKILL).await.unwrap();
+    assert_eq!(exit(&*task, "long").await.code, 137);
+    world.leave().await;
+}
+
+/// Not a test: the other process of the one above.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs as a child of another test"]
+async fn an_agent_that_will_be_killed() {
+    let variable = |name| std::env::var(name).unwrap();
+    let tasks_dir = std::path::PathBuf::from(variable("BERTH_TEST_TASKS"));
+    let config = runtime::RuntimeConfig {
+        shim: world::program("berth-shim", "BERTH_SHIM"),
+        oci: world::program("berth-oci", "BERTH_OCI"),
+        tasks_dir: tasks_dir.clone(),
+        cgroup_parent: variable("BERTH_TEST_CGROUP"),
+    };
+    let layer = std::path::PathBuf::from(variable("BERTH_TEST_LAYER"));
+    let runtime = Runtime::new(config).unwrap();
+    let task = runtime.open_task(&world::task_id("t1"), &Default::default()).await.unwrap();
+    task.start(&world::spec(&layer, "long", "wait")).await.unwrap();
+    // It ends when its own small world allows it: after the agent was killed, or before; both must work.
+    task.start(&world::spec(&layer, "short", "say hello exit 5")).await.unwrap();
+    std::fs::write(tasks_dir.join("ready"), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_shim_is_noticed_and_its_containers_with_it() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let started = task.start(&world.spec("web", "orphan wait")).await.unwrap();
+    // SAFETY: no memory is involved; the process is this test's shim.
+    unsafe { libc::kill(world.shim_pid("t1"), libc::SIGKILL) };
+    let ended = exit(&*task, "web").await;
+    assert_eq!((ended.pid, ended.code, ended.signal), (started.pid, 137, Some(9)));
+    assert_eq!(ended.reason.unwrap(), "the container's shim was killed, and what was left of the container with it");
+    // The task goes on with a new shim.
+    task.start(&world.spec("second", "exit 4")).await.unwrap();
+    assert_eq!(exit(&*task, "second").await.code, 4);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agent_and_shim_die_together() {
+    let mut world = World::new();
+    let task = world.task("t1").await;
+    task.start(&world.spec("done", "exit 6")).await.unwrap();
+    assert_eq!(exit(&*task, "done").await.code, 6);
+    task.start(&world.spec("web", "wait")).await.unwrap();
+    let shim = world.shim_pid("t1");
+    // Dropped first, this runtime cannot settle anything.
+    drop(task);
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    // SAFETY: no memory is involved; the process is this test's shim.
+    unsafe { libc::kill(shim, libc::SIGKILL) };
+    let task = world.runtime.recover().await.unwrap().remove(0);
+    assert_eq!(exit(&*task, "done").await.code, 6);
+    let lost = exit(&*task, "web").await;
+    assert_eq!(lost.code, 137);
+    assert!(lost.reason.is_some());
+    // The record is on disk for the next one who asks.
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    let task = world.runtime.recover().await.unwrap().remove(0);
+    assert_eq!(exit(&*task, "web").await, lost);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shim_whose_directory_is_gone_ends() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "wait")).await.unwrap();
+    let shim = world.shim_pid("t1");
+    std::fs::remove_dir_all(world.config.tasks_dir.join("t1")).unwrap();
+    // It looks around when a client leaves.
+    drop(task);
+    until("the shim ends", || ended(shim).then_some(()));
+    world.leave().await;
+}
+
+/// Gone, or a zombie that its parent has not asked about yet.
+fn ended(pid: i32) -> bool {
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return true };
+    stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z'))
+}
