@@ -47,7 +47,9 @@ fn a_good_input_passes() {
 fn a_missing_member() {
     check(
         vec![("name", Document::Null)],
-        expect!["1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"],
+        expect![
+            "1 validation error detected: Value null at 'name' failed to satisfy constraint: Member must not be null"
+        ],
     );
 }
 
