@@ -28,7 +28,7 @@ pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;
 pub use service::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, ServiceStatus};
 pub use tag::Tag;
-pub use task::{Container, HealthStatus, NetworkBinding, StopCode, Task, TaskStatus};
+pub use task::{Container, HealthStatus, LaunchType, NetworkBinding, StopCode, Task, TaskStatus};
 pub use task_definition::{Family, TaskDefinition, TaskDefinitionStatus};
 pub use token::ClientToken;
 pub use units::{CpuUnits, MemoryMib};

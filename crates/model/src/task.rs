@@ -96,6 +96,37 @@ impl Task {
         self.group.strip_prefix("service:")
     }
 
+    /// Asks for its end. The first who asks is remembered; a stopped task stays as it is.
+    pub fn request_stop(&mut self, code: StopCode, reason: &str, now: Timestamp) {
+        if self.desired_status == TaskStatus::Stopped || !self.is_live() {
+            return;
+        }
+        self.desired_status = TaskStatus::Stopped;
+        self.stop_code = Some(code);
+        self.stopped_reason = reason.to_owned();
+        self.stopping_at = Some(now);
+        self.version += 1;
+    }
+
+    /// Its end, whoever found out. What asked for the end before keeps its code and reason.
+    pub fn stopped(&mut self, code: StopCode, reason: &str, now: Timestamp) {
+        if !self.is_live() {
+            return;
+        }
+        self.last_status = TaskStatus::Stopped;
+        self.desired_status = TaskStatus::Stopped;
+        self.stop_code.get_or_insert(code);
+        if self.stopped_reason.is_empty() {
+            self.stopped_reason = reason.to_owned();
+        }
+        self.stopping_at.get_or_insert(now);
+        self.stopped_at = Some(now);
+        for container in &mut self.containers {
+            container.last_status = TaskStatus::Stopped;
+        }
+        self.version += 1;
+    }
+
     /// True until it has stopped: it holds its resources, and its instance has it.
     pub fn is_live(&self) -> bool {
         self.last_status != TaskStatus::Stopped

@@ -70,7 +70,7 @@ impl<R: Record> Table<R> {
     }
 
     /// The records whose name begins with `prefix`, in the order of their names.
-    pub fn range<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<R>> {
+    pub fn range<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
         let prefix = Self::key(prefix);
         let from = (Bound::Included(Arc::clone(&prefix)), Bound::Unbounded);
         self.rows
@@ -82,7 +82,7 @@ impl<R: Record> Table<R> {
     /// The records that the named index files under `value`, in the order of their names.
     ///
     /// An unknown index is a bug of the caller, and panics.
-    pub fn by<'a>(&'a self, index: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> {
+    pub fn by<'a>(&'a self, index: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
         let number = R::INDEXES.iter().position(|known| *known == index).expect("the index is declared by the record");
         let value: Arc<str> = value.into();
         let lowest: Key = "".into();

@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+pub mod ids;
 pub mod time;
 
+pub use ids::Ids;
 pub use time::Timestamp;

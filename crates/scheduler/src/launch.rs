@@ -1,0 +1,115 @@
+//! From a placement to the record of a task.
+
+use model::task::{LaunchType, TaskOverride};
+use model::task_definition::NetworkMode;
+use model::{Container, HealthStatus, Tag, Task, TaskDefinition, TaskStatus};
+use state::{Changes, PlacementFence, Record, Snapshot};
+use stdx::{Ids, Timestamp};
+
+use crate::{Placement, Request};
+
+/// What all tasks of one launch have in common.
+#[derive(Clone, Debug)]
+pub struct Launch<'a> {
+    pub definition: &'a TaskDefinition,
+    pub request: &'a Request,
+    pub cluster: &'a str,
+    pub launch_type: LaunchType,
+    pub started_by: String,
+    pub overrides: Option<TaskOverride>,
+    pub tags: Vec<Tag>,
+    pub execute_command_enabled: bool,
+}
+
+impl Launch<'_> {
+    /// Writes down the task that a placement stands for. The instance's fence moves, so that nobody else's plan on the
+    /// same free resources can be committed too.
+    pub fn record(
+        &self,
+        placement: &Placement,
+        snapshot: &Snapshot,
+        changes: &mut Changes,
+        ids: &mut Ids,
+        now: Timestamp,
+    ) -> Task {
+        let definition = self.definition;
+        // A task with its own network interface waits for it first.
+        let first = match definition.effective_network_mode() {
+            NetworkMode::Awsvpc => TaskStatus::Provisioning,
+            NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None => TaskStatus::Pending,
+        };
+        let containers = definition
+            .containers
+            .iter()
+            .map(|container| Container {
+                name: container.name.clone(),
+                id: ids.uuid(),
+                image: container.image.clone(),
+                last_status: TaskStatus::Pending,
+                image_digest: None,
+                runtime_id: None,
+                exit_code: None,
+                reason: String::new(),
+                network_bindings: Vec::new(),
+                health: HealthStatus::Unknown,
+            })
+            .collect();
+        let task = Task {
+            scope: definition.scope.clone(),
+            cluster: self.cluster.to_owned(),
+            id: ids.hex(),
+            family: definition.family.clone(),
+            revision: definition.revision,
+            container_instance: placement.instance.id.clone(),
+            launch_type: self.launch_type,
+            capacity_provider: None,
+            last_status: first,
+            desired_status: TaskStatus::Running,
+            health: HealthStatus::Unknown,
+            containers,
+            reserved: self.request.reservation.clone(),
+            group: self.request.group.clone(),
+            started_by: self.started_by.clone(),
+            overrides: self.overrides.clone().map(Box::new),
+            cpu: Some(self.request.reservation.cpu),
+            memory: Some(self.request.reservation.memory),
+            tags: self.tags.clone(),
+            execute_command_enabled: self.execute_command_enabled,
+            created_at: now,
+            connectivity_at: None,
+            pull_started_at: None,
+            pull_stopped_at: None,
+            started_at: None,
+            stopping_at: None,
+            execution_stopped_at: None,
+            stopped_at: None,
+            stop_code: None,
+            stopped_reason: String::new(),
+            version: 1,
+        };
+        changes.put(snapshot, &task);
+        changes.put(snapshot, &moved_fence(snapshot, placement));
+        // The instance must still be there, and still take tasks.
+        let instance = &placement.instance;
+        changes.rely_on::<model::ContainerInstance>(
+            snapshot,
+            &format!("{}/{}/{}", instance.scope, instance.cluster, instance.id),
+        );
+        task
+    }
+}
+
+fn moved_fence(snapshot: &Snapshot, placement: &Placement) -> PlacementFence {
+    let instance = &placement.instance;
+    let mut fence = PlacementFence {
+        scope: instance.scope.clone(),
+        cluster: instance.cluster.clone(),
+        container_instance: instance.id.clone(),
+        placements: 0,
+    };
+    if let Some(known) = snapshot.placement_fences.get(&fence.name()) {
+        fence.placements = known.placements;
+    }
+    fence.placements += 1;
+    fence
+}

@@ -1,0 +1,71 @@
+//! Which permission each operation asks for. Open mode asks for none; `--auth iam` will.
+//!
+//! Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon Elastic Container Service".
+
+/// The IAM action of an operation, and the kind of resource it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub operation: &'static str,
+    pub action: &'static str,
+    /// `*` when the action cannot be narrowed to a resource.
+    pub resource: &'static str,
+}
+
+macro_rules! access {
+    ($($operation:literal on $resource:literal,)*) => {
+        &[$(Access { operation: $operation, action: concat!("ecs:", $operation), resource: $resource },)*]
+    };
+}
+
+pub const ACCESS: &[Access] = access! {
+    "CreateCluster" on "cluster",
+    "CreateService" on "service",
+    "DeleteCluster" on "cluster",
+    "DeleteService" on "service",
+    "DeleteTaskDefinitions" on "task-definition",
+    "DeregisterContainerInstance" on "cluster",
+    "DeregisterTaskDefinition" on "*",
+    "DescribeClusters" on "cluster",
+    "DescribeContainerInstances" on "container-instance",
+    "DescribeServices" on "service",
+    "DescribeTaskDefinition" on "*",
+    "DescribeTasks" on "task",
+    "DiscoverPollEndpoint" on "*",
+    "ListAttributes" on "cluster",
+    "ListClusters" on "*",
+    "ListContainerInstances" on "cluster",
+    "ListServices" on "*",
+    "ListTagsForResource" on "*",
+    "ListTaskDefinitionFamilies" on "*",
+    "ListTaskDefinitions" on "*",
+    "ListTasks" on "container-instance",
+    "PutClusterCapacityProviders" on "cluster",
+    "RegisterContainerInstance" on "cluster",
+    "RegisterTaskDefinition" on "task-definition",
+    "RunTask" on "task-definition",
+    "StartTask" on "task-definition",
+    "StopTask" on "task",
+    "SubmitAttachmentStateChanges" on "cluster",
+    "SubmitContainerStateChange" on "cluster",
+    "SubmitTaskStateChange" on "cluster",
+    "TagResource" on "*",
+    "UntagResource" on "*",
+    "UpdateCluster" on "cluster",
+    "UpdateClusterSettings" on "cluster",
+    "UpdateContainerInstancesState" on "container-instance",
+    "UpdateService" on "service",
+};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_asks_for_a_permission() {
+        let mut asked: Vec<_> = ACCESS.iter().map(|access| access.operation).collect();
+        let mut served: Vec<_> = api_ecs::MODEL.operations.iter().map(|operation| operation.name).collect();
+        asked.sort_unstable();
+        served.sort_unstable();
+        assert_eq!(asked, served);
+    }
+}

@@ -1,0 +1,65 @@
+//! What a service is given at its creation and its updates, and how its deployment settings are shown.
+
+use model::service::{CircuitBreaker, DeploymentConfiguration};
+
+use crate::error::{Error, invalid, unsupported};
+
+/// Source: Amazon ECS API Reference, `DeploymentConfiguration`. What is not given stays as `current` has it.
+pub(crate) fn deployment_configuration(
+    given: Option<&api_ecs::DeploymentConfiguration>,
+    current: DeploymentConfiguration,
+) -> Result<DeploymentConfiguration, Error> {
+    let Some(given) = given else { return Ok(current) };
+    if given.alarms.as_ref().is_some_and(|alarms| alarms.enable == Some(true)) {
+        return Err(unsupported("deploymentConfiguration.alarms"));
+    }
+    if given.strategy.as_deref().is_some_and(|strategy| strategy != "ROLLING") {
+        return Err(unsupported("A deployment strategy other than ROLLING"));
+    }
+    if given.lifecycle_hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()) {
+        return Err(unsupported("deploymentConfiguration.lifecycleHooks"));
+    }
+    let percent = |value: Option<i32>, current: u32, what: &str| match value {
+        None => Ok(current),
+        Some(value) => u32::try_from(value).map_err(|_| invalid(format!("{what} cannot be negative."))),
+    };
+    let configuration = DeploymentConfiguration {
+        maximum_percent: percent(given.maximum_percent, current.maximum_percent, "maximumPercent")?,
+        minimum_healthy_percent: percent(
+            given.minimum_healthy_percent,
+            current.minimum_healthy_percent,
+            "minimumHealthyPercent",
+        )?,
+        circuit_breaker: match &given.deployment_circuit_breaker {
+            None => current.circuit_breaker,
+            Some(breaker) => Some(CircuitBreaker {
+                enable: breaker.enable.unwrap_or_default(),
+                rollback: breaker.rollback.unwrap_or_default(),
+            }),
+        },
+    };
+    if configuration.maximum_percent < 100 && configuration.maximum_percent <= configuration.minimum_healthy_percent
+        || configuration.maximum_percent == 0
+    {
+        return Err(invalid("maximumPercent must be greater than minimumHealthyPercent."));
+    }
+    if configuration.minimum_healthy_percent > 100 && configuration.minimum_healthy_percent >= configuration.maximum_percent {
+        return Err(invalid("maximumPercent must be greater than minimumHealthyPercent."));
+    }
+    Ok(configuration)
+}
+
+pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> api_ecs::DeploymentConfiguration {
+    let breaker = kept.circuit_breaker.unwrap_or(CircuitBreaker { enable: false, rollback: false });
+    api_ecs::DeploymentConfiguration {
+        deployment_circuit_breaker: Some(api_ecs::DeploymentCircuitBreaker {
+            enable: Some(breaker.enable),
+            rollback: Some(breaker.rollback),
+        }),
+        maximum_percent: Some(kept.maximum_percent as i32),
+        minimum_healthy_percent: Some(kept.minimum_healthy_percent as i32),
+        strategy: Some("ROLLING".into()),
+        bake_time_in_minutes: Some(0),
+        ..Default::default()
+    }
+}

@@ -1,0 +1,33 @@
+//! Quotas and defaults, each with the page it comes from.
+
+/// Source: Amazon ECS API Reference, `RunTask.count`, `StartTask.containerInstances`.
+pub(crate) const TASKS_PER_CALL_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `DescribeTasks.tasks`, `DescribeClusters.clusters`, `DescribeContainerInstances`.
+pub(crate) const DESCRIBE_MAX: usize = 100;
+/// Source: Amazon ECS API Reference, `DescribeServices.services`.
+pub(crate) const DESCRIBE_SERVICES_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `List*.maxResults`: 1 to 100, and 100 by default.
+pub(crate) const PAGE_MAX: usize = 100;
+/// Source: Amazon ECS API Reference, `ListServices.maxResults`: 10 when it is not given.
+pub(crate) const SERVICES_PAGE_DEFAULT: usize = 10;
+/// Source: Amazon ECS service quotas, "Task definition size".
+pub(crate) const TASK_DEFINITION_BYTES_MAX: usize = 64 * 1024;
+/// Source: Amazon ECS service quotas, "Task definition max containers".
+pub(crate) const CONTAINERS_MAX: usize = 10;
+/// Source: Amazon ECS API Reference: up to 255 letters, numbers, underscores and hyphens.
+pub(crate) const NAME_MAX: usize = 255;
+/// Source: Amazon ECS service quotas, "Tasks per service".
+pub(crate) const TASKS_PER_SERVICE_MAX: i32 = 5000;
+/// Source: Amazon ECS API Reference, `RunTask.overrides`: 8192 characters.
+pub(crate) const OVERRIDES_CHARS_MAX: usize = 8192;
+/// Source: Amazon ECS API Reference, `ContainerDefinition.memory`: Docker 20.10 wants at least 6 MiB.
+pub(crate) const MEMORY_MIB_MIN: i32 = 6;
+/// Source: Amazon ECS API Reference, `ContainerDefinition.stopTimeout`, `startTimeout` on EC2: the agent's own maximum is
+/// not bound, but a stop that takes longer than a day is a mistake.
+pub(crate) const TIMEOUT_SECONDS_MAX: i32 = 24 * 60 * 60;
+/// Source: Amazon ECS API Reference, `DeleteTaskDefinitions.taskDefinitions`.
+pub(crate) const DELETE_TASK_DEFINITIONS_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `UpdateContainerInstancesState.containerInstances`.
+pub(crate) const UPDATE_STATE_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `clientToken`: up to 64 characters.
+pub(crate) const CLIENT_TOKEN_CHARS_MAX: usize = 64;

@@ -1,0 +1,89 @@
+//! Finds what a request names: by short name, by id or by ARN.
+
+use std::sync::Arc;
+
+use model::arn::looks_like_arn;
+use model::{
+    Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, Service, ServiceArn, Task, TaskArn,
+    TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus,
+};
+
+use crate::ctx::Ctx;
+use crate::error::{Error, client, cluster_not_found, invalid};
+use crate::quirks::DEFAULT_CLUSTER;
+
+/// The name behind `cluster`, which may be absent, a name or an ARN of this scope.
+pub(crate) fn cluster_name(ctx: &Ctx<'_>, cluster: Option<&str>) -> Result<String, Error> {
+    match cluster.unwrap_or_default() {
+        "" => Ok(DEFAULT_CLUSTER.to_owned()),
+        text if looks_like_arn(text) => {
+            let arn: ClusterArn = text.parse().map_err(|_| invalid("Invalid identifier: Identifier is for cluster. Your identifier is not valid."))?;
+            if arn.scope == ctx.scope { Ok(arn.name) } else { Err(cluster_not_found()) }
+        }
+        name => Ok(name.to_owned()),
+    }
+}
+
+/// An active cluster; an absent name means `default`.
+pub(crate) fn cluster(ctx: &Ctx<'_>, cluster: Option<&str>) -> Result<Arc<Cluster>, Error> {
+    let name = cluster_name(ctx, cluster)?;
+    ctx.snapshot
+        .clusters
+        .get(&format!("{}/{name}", ctx.scope))
+        .filter(|cluster| cluster.status == ClusterStatus::Active)
+        .cloned()
+        .ok_or_else(cluster_not_found)
+}
+
+/// A task definition by `family`, `family:revision` or ARN. A family means its latest active revision.
+pub(crate) fn task_definition(ctx: &Ctx<'_>, text: &str) -> Option<Arc<TaskDefinition>> {
+    let (family, revision) = if looks_like_arn(text) {
+        let arn: TaskDefinitionArn = text.parse().ok()?;
+        if arn.scope != ctx.scope {
+            return None;
+        }
+        (arn.family, Some(arn.revision))
+    } else {
+        match text.split_once(':') {
+            Some((family, revision)) => (family.to_owned(), Some(revision.parse().ok()?)),
+            None => (text.to_owned(), None),
+        }
+    };
+    let definitions = &ctx.snapshot.task_definitions;
+    match revision {
+        Some(revision) => definitions.get(&format!("{}/{family}/{revision:010}", ctx.scope)).cloned(),
+        None => definitions.by("active", &format!("{}/{family}", ctx.scope)).last().cloned(),
+    }
+}
+
+/// A definition that new tasks may be made of.
+pub(crate) fn runnable_task_definition(ctx: &Ctx<'_>, text: Option<&str>) -> Result<Arc<TaskDefinition>, Error> {
+    let definition = task_definition(ctx, text.unwrap_or_default()).ok_or_else(|| client("TaskDefinition not found."))?;
+    match definition.status {
+        TaskDefinitionStatus::Active => Ok(definition),
+        TaskDefinitionStatus::Inactive => Err(invalid("TaskDefinition is inactive")),
+        TaskDefinitionStatus::DeleteInProgress => Err(invalid("TaskDefinition is in the process of being deleted")),
+    }
+}
+
+/// The id in a text that is an id or an ARN of this cluster.
+fn id_in<A: std::str::FromStr>(text: &str, of: impl Fn(A) -> Option<String>) -> Option<String> {
+    if looks_like_arn(text) { text.parse().ok().and_then(of) } else { Some(text.to_owned()) }
+}
+
+pub(crate) fn task(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Task>> {
+    let id = id_in(text, |arn: TaskArn| (arn.scope == ctx.scope && arn.cluster == cluster.name).then_some(arn.id))?;
+    ctx.snapshot.tasks.get(&format!("{}/{}/{id}", ctx.scope, cluster.name)).cloned()
+}
+
+pub(crate) fn container_instance(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<ContainerInstance>> {
+    let own = |arn: ContainerInstanceArn| (arn.scope == ctx.scope && arn.cluster == cluster.name).then_some(arn.id);
+    let id = id_in(text, own)?;
+    ctx.snapshot.container_instances.get(&format!("{}/{}/{id}", ctx.scope, cluster.name)).cloned()
+}
+
+pub(crate) fn service(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Service>> {
+    let own = |arn: ServiceArn| (arn.scope == ctx.scope && arn.cluster == cluster.name).then_some(arn.name);
+    let name = id_in(text, own)?;
+    ctx.snapshot.services.get(&format!("{}/{}/{name}", ctx.scope, cluster.name)).cloned()
+}

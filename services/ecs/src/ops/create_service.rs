@@ -1,0 +1,135 @@
+use api_ecs::{CreateServiceRequest, CreateServiceResponse};
+use model::service::DeploymentConfiguration;
+use model::{Deployment, DeploymentStatus, RolloutState, Service, ServiceStatus, TaskDefinition};
+use state::Changes;
+use stdx::{Ids, Timestamp};
+
+use super::create_cluster::valid_name;
+use super::run_task::parse_launch_type;
+use crate::convert;
+use crate::ctx::{Applied, Ctx, unchanged};
+use crate::error::{Error, invalid, unsupported};
+use crate::idempotency::Token;
+use crate::limits::TASKS_PER_SERVICE_MAX;
+use crate::{lookup, views};
+
+pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<CreateServiceResponse> {
+    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let token = Token::read(ctx, "CreateService", input.client_token.as_deref(), input)?;
+    let name = input.service_name.clone().unwrap_or_default();
+    if !valid_name(&name) {
+        return Err(invalid(
+            "Service names can contain up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens.",
+        ));
+    }
+    let tags_shown = Some(vec!["TAGS".to_owned()]);
+    let known = lookup::service(ctx, &cluster, &name);
+    if let Some(known) = known.as_ref().filter(|known| known.status != ServiceStatus::Inactive) {
+        // The same request twice makes the service once; another request for the same name is refused.
+        if let Some(token) = &token
+            && token.used(ctx)?.is_some()
+        {
+            let service = views::service(ctx.snapshot, known, tags_shown.as_ref());
+            return unchanged(CreateServiceResponse { service: Some(service) });
+        }
+        return Err(match known.status {
+            ServiceStatus::Draining => invalid("Unable to Start a service that is still Draining."),
+            _ => invalid("Creation of service was not idempotent."),
+        });
+    }
+    refuse_what_is_not_there_yet(input)?;
+    let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
+    let service = Service {
+        scope: ctx.scope.clone(),
+        cluster: cluster.name.clone(),
+        name,
+        status: ServiceStatus::Active,
+        desired_count: desired_count(input.desired_count)?.unwrap_or(0),
+        deployments: vec![deployment(&definition, ctx.ids, ctx.now)],
+        deployment_configuration: convert::service::deployment_configuration(
+            input.deployment_configuration.as_ref(),
+            DeploymentConfiguration::default(),
+        )?,
+        launch_type: Some(parse_launch_type(input.launch_type.as_deref(), input.network_configuration.is_some())?),
+        capacity_provider_strategy: Vec::new(),
+        placement_constraints: convert::placement::constraints(input.placement_constraints.as_ref())?,
+        placement_strategy: convert::placement::strategies(input.placement_strategy.as_ref())?,
+        role_arn: input.role.clone(),
+        health_check_grace_period_seconds: convert::number::amount(
+            input.health_check_grace_period_seconds,
+            "healthCheckGracePeriodSeconds",
+        )?,
+        propagate_tags: input.propagate_tags.clone().filter(|from| from != "NONE"),
+        ecs_managed_tags_enabled: input.enable_ecs_managed_tags.unwrap_or_default(),
+        execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
+        events: Vec::new(),
+        failed_starts: 0,
+        retry_at: None,
+        tags: convert::tags::parse(input.tags.as_ref())?,
+        created_at: ctx.now,
+        created_by: ctx.caller.principal.arn.clone(),
+    };
+    let mut changes = Changes::new();
+    changes.put(ctx.snapshot, &service);
+    if let Some(token) = token {
+        token.remember(ctx, &mut changes, vec![service.name.clone()]);
+    }
+    let shown = views::service(ctx.snapshot, &service, tags_shown.as_ref());
+    Ok((changes, CreateServiceResponse { service: Some(shown) }))
+}
+
+/// The deployment that a service begins with, and each later one.
+pub(crate) fn deployment(definition: &TaskDefinition, ids: &mut Ids, now: Timestamp) -> Deployment {
+    let id = format!("ecs-svc/{}", ids.digits());
+    Deployment {
+        rollout_state_reason: format!("ECS deployment {id} in progress."),
+        id,
+        status: DeploymentStatus::Primary,
+        family: definition.family.clone(),
+        revision: definition.revision,
+        failed_tasks: 0,
+        rollout_state: RolloutState::InProgress,
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+pub(crate) fn desired_count(given: Option<i32>) -> Result<Option<u32>, Error> {
+    match given {
+        None => Ok(None),
+        Some(count @ 0..=TASKS_PER_SERVICE_MAX) => Ok(Some(count as u32)),
+        Some(count) if count < 0 => Err(invalid("Desired count cannot be negative.")),
+        Some(_) => Err(invalid(format!("Desired count cannot be greater than {TASKS_PER_SERVICE_MAX}."))),
+    }
+}
+
+fn refuse_what_is_not_there_yet(input: &CreateServiceRequest) -> Result<(), Error> {
+    fn given<T>(list: &Option<Vec<T>>) -> bool {
+        list.as_ref().is_some_and(|list| !list.is_empty())
+    }
+    if given(&input.load_balancers) {
+        return Err(unsupported("loadBalancers"));
+    }
+    if given(&input.service_registries) {
+        return Err(unsupported("serviceRegistries"));
+    }
+    if given(&input.capacity_provider_strategy) {
+        return Err(unsupported("capacityProviderStrategy"));
+    }
+    if given(&input.volume_configurations) {
+        return Err(unsupported("volumeConfigurations"));
+    }
+    if given(&input.vpc_lattice_configurations) {
+        return Err(unsupported("vpcLatticeConfigurations"));
+    }
+    if input.service_connect_configuration.as_ref().is_some_and(|connect| connect.enabled == Some(true)) {
+        return Err(unsupported("serviceConnectConfiguration"));
+    }
+    if input.scheduling_strategy.as_deref().is_some_and(|strategy| strategy != "REPLICA") {
+        return Err(unsupported("The scheduling strategy DAEMON"));
+    }
+    if input.deployment_controller.as_ref().and_then(|it| it.r#type.as_deref()).is_some_and(|kind| kind != "ECS") {
+        return Err(unsupported("A deployment controller other than ECS"));
+    }
+    Ok(())
+}

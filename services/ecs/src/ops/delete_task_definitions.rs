@@ -1,0 +1,55 @@
+use api_ecs::{DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse};
+use model::TaskDefinitionStatus;
+use state::Changes;
+
+use crate::ctx::{Applied, Ctx};
+use crate::error::invalid;
+use crate::limits::DELETE_TASK_DEFINITIONS_MAX;
+use crate::{lookup, views};
+
+/// A deregistered revision that nothing uses any more is removed at once; one in use waits as `DELETE_IN_PROGRESS`.
+pub(crate) fn apply(input: &DeleteTaskDefinitionsRequest, ctx: &mut Ctx<'_>) -> Applied<DeleteTaskDefinitionsResponse> {
+    let wanted = input.task_definitions.clone().unwrap_or_default();
+    if wanted.is_empty() || wanted.len() > DELETE_TASK_DEFINITIONS_MAX {
+        return Err(invalid(format!(
+            "The number of task definitions must be between 1 and {DELETE_TASK_DEFINITIONS_MAX}."
+        )));
+    }
+    let (mut changes, mut deleted, mut failures) = (Changes::new(), Vec::new(), Vec::new());
+    for text in wanted {
+        let found = if text.contains(':') { lookup::task_definition(ctx, &text) } else { None };
+        let Some(definition) = found else {
+            failures.push(views::failure(&text, "The specified task definition does not exist. Specify a valid account, family, revision and try again."));
+            continue;
+        };
+        if definition.status == TaskDefinitionStatus::Active {
+            failures.push(views::failure(
+                definition.arn(),
+                "The specified task definition is still in ACTIVE status. Please deregister the target and try again.",
+            ));
+            continue;
+        }
+        let mut definition = (*definition).clone();
+        definition.status = TaskDefinitionStatus::DeleteInProgress;
+        if in_use(ctx, &definition) {
+            changes.put(ctx.snapshot, &definition);
+        } else {
+            changes.delete(ctx.snapshot, &definition);
+        }
+        deleted.push(views::task_definition(&definition));
+    }
+    Ok((changes, DeleteTaskDefinitionsResponse { task_definitions: Some(deleted), failures: Some(failures) }))
+}
+
+/// True while a live task or a service has it. Stopped tasks keep their own copy of what describes them.
+fn in_use(ctx: &Ctx<'_>, definition: &model::TaskDefinition) -> bool {
+    let prefix = format!("{}/", ctx.scope);
+    let (family, revision) = (&definition.family, definition.revision);
+    ctx.snapshot.tasks.range(&prefix).any(|task| task.is_live() && task.family == *family && task.revision == revision)
+        || ctx
+            .snapshot
+            .services
+            .range(&prefix)
+            .filter(|service| service.status != model::ServiceStatus::Inactive)
+            .any(|service| service.deployments.iter().any(|one| one.family == *family && one.revision == revision))
+}

@@ -1,0 +1,25 @@
+use api_ecs::{ListServicesRequest, ListServicesResponse};
+use model::ServiceStatus;
+
+use crate::ctx::{Applied, Ctx, unchanged};
+use crate::limits::SERVICES_PAGE_DEFAULT;
+use crate::lookup;
+use crate::page::{Order, page};
+
+pub(crate) fn apply(input: &ListServicesRequest, ctx: &mut Ctx<'_>) -> Applied<ListServicesResponse> {
+    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let arns = ctx
+        .snapshot
+        .services
+        .range(&format!("{}/{}/", ctx.scope, cluster.name))
+        .filter(|service| service.status != ServiceStatus::Inactive)
+        .filter(|service| match input.launch_type.as_deref() {
+            Some(kind) => service.launch_type.is_some_and(|own| own.as_str() == kind),
+            None => true,
+        })
+        .filter(|_| input.scheduling_strategy.as_deref().is_none_or(|strategy| strategy == "REPLICA"))
+        .map(|service| service.arn().to_string());
+    let (arns, next_token) =
+        page(arns, input.next_token.as_deref(), input.max_results, SERVICES_PAGE_DEFAULT, Order::Ascending)?;
+    unchanged(ListServicesResponse { service_arns: Some(arns), next_token })
+}

@@ -1,0 +1,27 @@
+use api_ecs::{ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse};
+
+use crate::ctx::{Applied, Ctx, unchanged};
+use crate::limits::PAGE_MAX;
+use crate::page::{Order, page};
+
+/// An active family has an active revision; an inactive one has revisions, but none of them active.
+pub(crate) fn apply(
+    input: &ListTaskDefinitionFamiliesRequest,
+    ctx: &mut Ctx<'_>,
+) -> Applied<ListTaskDefinitionFamiliesResponse> {
+    let prefix = input.family_prefix.as_deref().unwrap_or_default();
+    let status = input.status.as_deref().unwrap_or("ACTIVE");
+    let definitions = &ctx.snapshot.task_definitions;
+    let families = ctx.snapshot.families.range(&format!("{}/{prefix}", ctx.scope)).filter(|family| {
+        let name = format!("{}/{}", ctx.scope, family.name);
+        let active = definitions.by("active", &name).next().is_some();
+        match status {
+            "ACTIVE" => active,
+            "INACTIVE" => !active && definitions.range(&format!("{name}/")).next().is_some(),
+            _ => active || definitions.range(&format!("{name}/")).next().is_some(),
+        }
+    });
+    let names = families.map(|family| family.name.clone());
+    let (families, next_token) = page(names, input.next_token.as_deref(), input.max_results, PAGE_MAX, Order::Ascending)?;
+    unchanged(ListTaskDefinitionFamiliesResponse { families: Some(families), next_token })
+}

@@ -1,0 +1,182 @@
+use api_ecs::{RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse};
+use model::task_definition::{NetworkMode, RuntimePlatform};
+use model::{Attribute, Family, TaskDefinition, TaskDefinitionStatus};
+use state::Changes;
+
+use super::create_cluster::valid_name;
+use crate::convert;
+use crate::convert::number::{task_cpu, task_memory};
+use crate::ctx::{Applied, Ctx};
+use crate::error::{Error, client, unsupported};
+use crate::limits::TASK_DEFINITION_BYTES_MAX;
+use crate::views;
+
+mod check;
+
+pub(crate) fn apply(
+    input: &RegisterTaskDefinitionRequest,
+    ctx: &mut Ctx<'_>,
+) -> Applied<RegisterTaskDefinitionResponse> {
+    let family = input.family.clone().unwrap_or_default();
+    if !valid_name(&family) {
+        return Err(client(
+            "Family contains invalid characters or exceeds 255 characters. Use letters, numbers, underscores and hyphens.",
+        ));
+    }
+    refuse_what_is_not_there_yet(input)?;
+    let mut definition = TaskDefinition {
+        scope: ctx.scope.clone(),
+        revision: next_revision(ctx, &family),
+        family,
+        status: TaskDefinitionStatus::Active,
+        containers: Vec::new(),
+        volumes: Vec::new(),
+        network_mode: network_mode(input.network_mode.as_deref())?,
+        task_role_arn: input.task_role_arn.clone(),
+        execution_role_arn: input.execution_role_arn.clone(),
+        placement_constraints: Vec::new(),
+        requires_compatibilities: input.requires_compatibilities.clone().unwrap_or_default(),
+        compatibilities: vec!["EXTERNAL".into(), "EC2".into()],
+        requires_attributes: Vec::new(),
+        cpu: size(input.cpu.as_deref(), task_cpu, "cpu")?,
+        memory: size(input.memory.as_deref(), task_memory, "memory")?,
+        pid_mode: input.pid_mode.clone(),
+        ipc_mode: input.ipc_mode.clone(),
+        runtime_platform: input.runtime_platform.as_ref().map(|platform| RuntimePlatform {
+            cpu_architecture: platform.cpu_architecture.clone(),
+            operating_system_family: platform.operating_system_family.clone(),
+        }),
+        enable_fault_injection: input.enable_fault_injection,
+        registered_at: ctx.now,
+        registered_by: ctx.caller.principal.arn.clone(),
+        deregistered_at: None,
+        tags: convert::tags::parse(input.tags.as_ref())?,
+    };
+    for container in input.container_definitions.iter().flatten() {
+        definition.containers.push(convert::container_definition::parse(container)?);
+    }
+    for volume in input.volumes.iter().flatten() {
+        definition.volumes.push(convert::volume::parse(volume)?);
+    }
+    for constraint in input.placement_constraints.iter().flatten() {
+        let constraint = convert::placement::constraint(constraint.r#type.as_ref(), constraint.expression.as_ref())?;
+        definition.placement_constraints.push(constraint);
+    }
+    fill_in_host_ports(&mut definition);
+    check::definition(&definition)?;
+    definition.requires_attributes = required_attributes(&definition);
+    within_size(&definition)?;
+
+    let mut changes = Changes::new();
+    let last = Family { scope: ctx.scope.clone(), name: definition.family.clone(), last_revision: definition.revision };
+    changes.put(ctx.snapshot, &last);
+    changes.put(ctx.snapshot, &definition);
+    let tags = convert::tags::view(&definition.tags);
+    Ok((
+        changes,
+        RegisterTaskDefinitionResponse { task_definition: Some(views::task_definition(&definition)), tags: Some(tags) },
+    ))
+}
+
+/// A number is never used twice, not even after its revision was deleted.
+fn next_revision(ctx: &Ctx<'_>, family: &str) -> u32 {
+    ctx.snapshot.families.get(&format!("{}/{family}", ctx.scope)).map_or(1, |family| family.last_revision + 1)
+}
+
+fn refuse_what_is_not_there_yet(input: &RegisterTaskDefinitionRequest) -> Result<(), Error> {
+    if input.proxy_configuration.is_some() {
+        return Err(unsupported("proxyConfiguration"));
+    }
+    if input.inference_accelerators.as_ref().is_some_and(|list| !list.is_empty()) {
+        return Err(unsupported("inferenceAccelerators"));
+    }
+    if input.ephemeral_storage.is_some() {
+        return Err(unsupported("ephemeralStorage"));
+    }
+    Ok(())
+}
+
+fn network_mode(given: Option<&str>) -> Result<Option<NetworkMode>, Error> {
+    Ok(match given {
+        None | Some("") => None,
+        Some("bridge") => Some(NetworkMode::Bridge),
+        Some("host") => Some(NetworkMode::Host),
+        Some("none") => Some(NetworkMode::None),
+        Some("awsvpc") => return Err(unsupported("The network mode awsvpc")),
+        Some(other) => return Err(client(format!("Unrecognized network mode: {other}"))),
+    })
+}
+
+fn size<T>(text: Option<&str>, read: impl Fn(&str) -> Option<T>, what: &str) -> Result<Option<T>, Error> {
+    text.map(|text| read(text).ok_or_else(|| client(format!("Invalid '{what}' setting for task")))).transpose()
+}
+
+/// In `host` mode a mapping without a host port has the container's, and is described with it.
+fn fill_in_host_ports(definition: &mut TaskDefinition) {
+    if definition.effective_network_mode() != NetworkMode::Host {
+        return;
+    }
+    for mapping in definition.containers.iter_mut().flat_map(|container| &mut container.port_mappings) {
+        if mapping.host_port.unwrap_or_default() == 0 {
+            mapping.host_port = mapping.container_port;
+        }
+    }
+}
+
+/// What an instance must offer.
+///
+/// Source: Amazon ECS Developer Guide, "Amazon ECS container agent configuration" and the `requiresAttributes` that AWS
+/// answers for definitions with these members.
+fn required_attributes(definition: &TaskDefinition) -> Vec<Attribute> {
+    let mut names: Vec<String> = Vec::new();
+    let mut require = |name: String| {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    };
+    for container in &definition.containers {
+        if let Some(logs) = &container.log_configuration {
+            require(format!("com.amazonaws.ecs.capability.logging-driver.{}", logs.driver));
+            if logs.driver == "awslogs" && definition.execution_role_arn.is_some() {
+                require("ecs.capability.execution-role-awslogs".into());
+            }
+        }
+        if container.privileged == Some(true) {
+            require("com.amazonaws.ecs.capability.privileged-container".into());
+        }
+        if container.image.contains(".dkr.ecr.") {
+            require("com.amazonaws.ecs.capability.ecr-auth".into());
+            if definition.execution_role_arn.is_some() {
+                require("ecs.capability.execution-role-ecr-pull".into());
+            }
+        }
+        if container.health_check.is_some() {
+            require("ecs.capability.container-health-check".into());
+        }
+        if !container.depends_on.is_empty() {
+            require("ecs.capability.container-ordering".into());
+        }
+        if !container.secrets.is_empty() {
+            require("ecs.capability.secrets.ssm.environment-variables".into());
+        }
+    }
+    if definition.task_role_arn.is_some() {
+        require("com.amazonaws.ecs.capability.task-iam-role".into());
+    }
+    if definition.cpu.is_some() || definition.memory.is_some() {
+        require("ecs.capability.task-cpu-mem-limit".into());
+    }
+    names.push("com.amazonaws.ecs.capability.docker-remote-api.1.18".into());
+    names.into_iter().map(|name| Attribute { name, value: None }).collect()
+}
+
+/// Source: Amazon ECS service quotas, "Task definition size": 64 KiB.
+fn within_size(definition: &TaskDefinition) -> Result<(), Error> {
+    let length = state::encode(definition).len();
+    if length > TASK_DEFINITION_BYTES_MAX {
+        return Err(client(format!(
+            "Actual length: '{length}'. Max allowed length is '{TASK_DEFINITION_BYTES_MAX}' bytes."
+        )));
+    }
+    Ok(())
+}

@@ -1,0 +1,123 @@
+use api_ecs::{RunTaskRequest, RunTaskResponse};
+use model::task::LaunchType;
+use scheduler::{Launch, Rejection, Request, Scheduler, Strategy};
+use state::Changes;
+
+use crate::convert;
+use crate::ctx::{Applied, Ctx, unchanged};
+use crate::error::{Error, invalid, unsupported};
+use crate::idempotency::Token;
+use crate::limits::TASKS_PER_CALL_MAX;
+use crate::{lookup, views};
+
+pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTaskResponse> {
+    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let token = Token::read(ctx, "RunTask", input.client_token.as_deref(), input)?;
+    if let Some(token) = &token
+        && let Some(ids) = token.used(ctx)?
+    {
+        return unchanged(again(ctx, &cluster.name, &ids));
+    }
+    let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
+    let count = count(input.count)?;
+    let launch_type = launch_type(input)?;
+    let overrides = convert::overrides::parse(input.overrides.as_ref(), &definition)?;
+    let group = input.group.clone().unwrap_or_else(|| format!("family:{}", definition.family));
+    if group.starts_with("service:") {
+        return Err(invalid("Invalid namespace for group."));
+    }
+    let mut request = Request::new(&definition, overrides.as_ref(), &group, launch_type)
+        .map_err(|error| invalid(error.to_string()))?;
+    request
+        .constrain(&convert::placement::constraints(input.placement_constraints.as_ref())?)
+        .map_err(|error| invalid(error.to_string()))?;
+    for strategy in convert::placement::strategies(input.placement_strategy.as_ref())? {
+        request.strategies.push(Strategy::parse(&strategy).map_err(|error| invalid(error.to_string()))?);
+    }
+
+    let mut scheduler = Scheduler::new(ctx.snapshot, &ctx.scope, &cluster.name, &group, ctx.ids.number());
+    if scheduler.is_empty() {
+        return Err(invalid("No Container Instances were found in your cluster."));
+    }
+    let mut tags = convert::tags::parse(input.tags.as_ref())?;
+    if input.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
+        tags = model::tag::merged(&definition.tags, &tags);
+    }
+    let launch = Launch {
+        definition: &definition,
+        request: &request,
+        cluster: &cluster.name,
+        launch_type,
+        started_by: input.started_by.clone().unwrap_or_default(),
+        overrides: overrides.clone(),
+        tags,
+        execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
+    };
+    let (mut changes, mut tasks, mut failures) = (Changes::new(), Vec::new(), Vec::new());
+    for _ in 0..count {
+        match scheduler.place(&request) {
+            Ok(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
+            Err(rejections) => {
+                // Nothing gets free within one call, so the tasks that are left would meet the same rejections.
+                failures.extend(rejections.into_iter().map(failure));
+                break;
+            }
+        }
+    }
+    if let Some(token) = token
+        && !tasks.is_empty()
+    {
+        token.remember(ctx, &mut changes, tasks.iter().map(|task| task.id.clone()).collect());
+    }
+    let include = Some(vec!["TAGS".to_owned()]);
+    let tasks = tasks.iter().map(|task| views::task(ctx.snapshot, task, include.as_ref())).collect();
+    Ok((changes, RunTaskResponse { tasks: Some(tasks), failures: Some(failures) }))
+}
+
+/// What was answered to the token before, as it is now.
+fn again(ctx: &Ctx<'_>, cluster: &str, ids: &[String]) -> RunTaskResponse {
+    let include = Some(vec!["TAGS".to_owned()]);
+    let tasks = ids
+        .iter()
+        .filter_map(|id| ctx.snapshot.tasks.get(&format!("{}/{cluster}/{id}", ctx.scope)))
+        .map(|task| views::task(ctx.snapshot, task, include.as_ref()))
+        .collect();
+    RunTaskResponse { tasks: Some(tasks), failures: Some(Vec::new()) }
+}
+
+fn count(given: Option<i32>) -> Result<usize, Error> {
+    match given.unwrap_or(1) {
+        count @ 1.. if count as usize <= TASKS_PER_CALL_MAX => Ok(count as usize),
+        count @ ..=0 => Err(invalid(format!("Count must be at least 1, but was {count}."))),
+        _ => Err(invalid(format!("Count cannot be greater than {TASKS_PER_CALL_MAX}."))),
+    }
+}
+
+fn launch_type(input: &RunTaskRequest) -> Result<LaunchType, Error> {
+    if input.capacity_provider_strategy.as_ref().is_some_and(|strategy| !strategy.is_empty()) {
+        return Err(unsupported("capacityProviderStrategy"));
+    }
+    if input.volume_configurations.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(unsupported("volumeConfigurations"));
+    }
+    parse_launch_type(input.launch_type.as_deref(), input.network_configuration.is_some())
+}
+
+/// EC2 when nothing is said, as on AWS for a cluster without a default strategy.
+pub(crate) fn parse_launch_type(given: Option<&str>, has_network_configuration: bool) -> Result<LaunchType, Error> {
+    if has_network_configuration {
+        // Until awsvpc is there, no task can be of that mode; AWS says this of every other mode.
+        return Err(invalid("Network Configuration is not valid for the given networkMode of this task definition."));
+    }
+    match given.unwrap_or("EC2") {
+        "EC2" => Ok(LaunchType::Ec2),
+        "EXTERNAL" => Ok(LaunchType::External),
+        "FARGATE" => Err(unsupported("The launch type FARGATE")),
+        other => Err(invalid(format!("Unknown launch type: {other}"))),
+    }
+}
+
+/// One failure for each instance that did not fit: its ARN, the reason AWS gives, and the numbers behind it.
+pub(crate) fn failure(rejection: Rejection) -> api_ecs::Failure {
+    views::failure_with_detail(&rejection.instance, rejection.why.reason(), rejection.why.to_string())
+}

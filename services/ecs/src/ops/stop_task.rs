@@ -1,0 +1,29 @@
+use api_ecs::{StopTaskRequest, StopTaskResponse};
+use model::StopCode;
+use state::Changes;
+
+use crate::ctx::{Applied, Ctx};
+use crate::error::invalid;
+use crate::{lookup, views};
+
+/// Source: Amazon ECS API Reference, `StopTask.reason`: up to 1024 characters, and what is shown without one.
+const REASON_CHARS_MAX: usize = 1024;
+const REASON_DEFAULT: &str = "Task stopped by user";
+
+pub(crate) fn apply(input: &StopTaskRequest, ctx: &mut Ctx<'_>) -> Applied<StopTaskResponse> {
+    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let reason = input.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or(REASON_DEFAULT);
+    if reason.chars().count() > REASON_CHARS_MAX {
+        return Err(invalid(format!("Reason length must be at most {REASON_CHARS_MAX}.")));
+    }
+    let mut task = (*lookup::task(ctx, &cluster, input.task.as_deref().unwrap_or_default())
+        .ok_or_else(|| invalid("The referenced task was not found."))?)
+    .clone();
+    let before = task.version;
+    task.request_stop(StopCode::UserInitiated, reason, ctx.now);
+    let mut changes = Changes::new();
+    if task.version != before {
+        changes.put(ctx.snapshot, &task);
+    }
+    Ok((changes, StopTaskResponse { task: Some(views::task(ctx.snapshot, &task, None)) }))
+}

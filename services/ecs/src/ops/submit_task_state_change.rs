@@ -1,0 +1,101 @@
+use api_ecs::{ContainerStateChange, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse};
+use model::resources::Protocol;
+use model::task::NetworkBinding;
+use model::{StopCode, Task, TaskStatus};
+use state::Changes;
+
+use crate::ctx::{Applied, Ctx, unchanged};
+use crate::lookup;
+
+/// What an agent says about a task. Reports may repeat and may be about tasks nobody knows any more; both are answered
+/// with an acknowledgment, because anything else would make the agent send them for ever.
+pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> Applied<SubmitTaskStateChangeResponse> {
+    let acknowledged = || SubmitTaskStateChangeResponse { acknowledgment: Some("ACK".into()) };
+    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let Some(task) = lookup::task(ctx, &cluster, input.task.as_deref().unwrap_or_default()) else {
+        return unchanged(acknowledged());
+    };
+    if !task.is_live() {
+        return unchanged(acknowledged());
+    }
+    let mut changed = (*task).clone();
+    for report in input.containers.iter().flatten() {
+        container(&mut changed, report);
+    }
+    changed.pull_started_at = changed.pull_started_at.or(input.pull_started_at);
+    changed.pull_stopped_at = changed.pull_stopped_at.or(input.pull_stopped_at);
+    changed.execution_stopped_at = changed.execution_stopped_at.or(input.execution_stopped_at);
+    match input.status.as_deref() {
+        Some("RUNNING") if changed.last_status.may_move_to(TaskStatus::Running) => {
+            changed.last_status = TaskStatus::Running;
+            changed.connectivity_at = Some(ctx.now);
+            changed.started_at = Some(ctx.now);
+        }
+        Some("STOPPED") => {
+            changed.execution_stopped_at.get_or_insert(ctx.now);
+            let (code, reason) = why_stopped(&changed, input.reason.as_deref().unwrap_or_default());
+            changed.stopped(code, &reason, ctx.now);
+        }
+        _ => {}
+    }
+    let mut changes = Changes::new();
+    if changed != *task {
+        changed.version = task.version + 1;
+        changes.put(ctx.snapshot, &changed);
+    }
+    Ok((changes, acknowledged()))
+}
+
+/// One container's part of a report. A status never moves backwards, and an exit code that came is not forgotten.
+pub(crate) fn container(task: &mut Task, report: &ContainerStateChange) {
+    let name = report.container_name.as_deref().unwrap_or_default();
+    let Some(container) = task.containers.iter_mut().find(|container| container.name == name) else { return };
+    let status = match report.status.as_deref() {
+        Some("RUNNING") => TaskStatus::Running,
+        Some("STOPPED") => TaskStatus::Stopped,
+        _ => TaskStatus::Pending,
+    };
+    if container.last_status.may_move_to(status) {
+        container.last_status = status;
+    }
+    if let Some(digest) = report.image_digest.clone().filter(|digest| !digest.is_empty()) {
+        container.image_digest = Some(digest);
+    }
+    if let Some(id) = report.runtime_id.clone().filter(|id| !id.is_empty()) {
+        container.runtime_id = Some(id);
+    }
+    // A RUNNING report of a very short-lived process may carry a code already; only the end counts.
+    if status == TaskStatus::Stopped {
+        container.exit_code = container.exit_code.or(report.exit_code);
+    }
+    if let Some(reason) = report.reason.clone().filter(|reason| !reason.is_empty()) {
+        container.reason = reason;
+    }
+    if let Some(bindings) = report.network_bindings.as_ref().filter(|bindings| !bindings.is_empty()) {
+        container.network_bindings = bindings.iter().filter_map(binding).collect();
+    }
+}
+
+fn binding(report: &api_ecs::NetworkBinding) -> Option<NetworkBinding> {
+    Some(NetworkBinding {
+        bind_ip: report.bind_ip.clone().unwrap_or_else(|| "0.0.0.0".into()),
+        container_port: u16::try_from(report.container_port?).ok()?,
+        host_port: u16::try_from(report.host_port?).ok()?,
+        protocol: if report.protocol.as_deref() == Some("udp") { Protocol::Udp } else { Protocol::Tcp },
+    })
+}
+
+/// The agent says that a task has stopped; why is for us to say.
+fn why_stopped(task: &Task, reported: &str) -> (StopCode, String) {
+    let ran = task.started_at.is_some() || task.containers.iter().any(|container| container.exit_code.is_some());
+    if ran {
+        return (StopCode::EssentialContainerExited, "Essential container in task exited".into());
+    }
+    let cause = task.containers.iter().map(|container| container.reason.as_str()).find(|reason| !reason.is_empty());
+    let reason = match (cause, reported) {
+        (Some(cause), _) => cause.to_owned(),
+        (None, "") => "Task failed to start".into(),
+        (None, reported) => reported.to_owned(),
+    };
+    (StopCode::TaskFailedToStart, reason)
+}

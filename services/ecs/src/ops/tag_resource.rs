@@ -1,0 +1,109 @@
+use api_ecs::{Error, ErrorCode, TagResourceRequest, TagResourceResponse};
+use model::{Cluster, ContainerInstance, ContainerInstanceStatus, Service, Tag, Task, TaskDefinition, tag};
+use state::Changes;
+
+use crate::convert;
+use crate::ctx::{Applied, Ctx};
+use crate::error::{cluster_not_found, invalid};
+
+pub(crate) fn apply(input: &TagResourceRequest, ctx: &mut Ctx<'_>) -> Applied<TagResourceResponse> {
+    let more = convert::tags::parse(input.tags.as_ref())?;
+    let mut tagged = Tagged::find(ctx, input.resource_arn.as_deref().unwrap_or_default())?;
+    let all = tag::merged(tagged.tags(), &more);
+    convert::tags::within_limit(&all)?;
+    tagged.set(all);
+    let mut changes = Changes::new();
+    tagged.put(ctx, &mut changes);
+    Ok((changes, TagResourceResponse {}))
+}
+
+/// Anything that has tags.
+pub(crate) enum Tagged {
+    Cluster(Cluster),
+    ContainerInstance(ContainerInstance),
+    Service(Service),
+    Task(Task),
+    TaskDefinition(TaskDefinition),
+}
+
+impl Tagged {
+    pub fn find(ctx: &Ctx<'_>, arn: &str) -> Result<Tagged, Error> {
+        let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
+        let kind = resource.split('/').next().unwrap_or_default();
+        let malformed = || invalid("The specified ARN is not valid. Check the ARN and try again.");
+        let mine = |scope: &model::Scope| *scope == ctx.scope;
+        let name = |scope: &model::Scope, rest: String| mine(scope).then(|| format!("{scope}/{rest}"));
+        let snapshot = ctx.snapshot;
+        match kind {
+            "cluster" => {
+                let arn: model::ClusterArn = arn.parse().map_err(|_| malformed())?;
+                let found = name(&arn.scope, arn.name).and_then(|name| snapshot.clusters.get(&name));
+                found.map(|found| Tagged::Cluster((**found).clone())).ok_or_else(cluster_not_found)
+            }
+            "container-instance" => {
+                let arn: model::ContainerInstanceArn = arn.parse().map_err(|_| malformed())?;
+                let found = name(&arn.scope, format!("{}/{}", arn.cluster, arn.id))
+                    .and_then(|name| snapshot.container_instances.get(&name))
+                    .filter(|instance| instance.status != ContainerInstanceStatus::Inactive);
+                found
+                    .map(|found| Tagged::ContainerInstance((**found).clone()))
+                    .ok_or_else(|| invalid("The specified container instance does not exist."))
+            }
+            "service" => {
+                let arn: model::ServiceArn = arn.parse().map_err(|_| malformed())?;
+                let found = name(&arn.scope, format!("{}/{}", arn.cluster, arn.name))
+                    .and_then(|name| snapshot.services.get(&name));
+                found
+                    .map(|found| Tagged::Service((**found).clone()))
+                    .ok_or_else(|| Error::new(ErrorCode::ServiceNotFoundException, "Service not found."))
+            }
+            "task" => {
+                let arn: model::TaskArn = arn.parse().map_err(|_| malformed())?;
+                let found =
+                    name(&arn.scope, format!("{}/{}", arn.cluster, arn.id)).and_then(|name| snapshot.tasks.get(&name));
+                found
+                    .map(|found| Tagged::Task((**found).clone()))
+                    .ok_or_else(|| invalid("The specified task does not exist."))
+            }
+            "task-definition" => {
+                let arn: model::TaskDefinitionArn = arn.parse().map_err(|_| malformed())?;
+                let found = name(&arn.scope, format!("{}/{:010}", arn.family, arn.revision))
+                    .and_then(|name| snapshot.task_definitions.get(&name));
+                found
+                    .map(|found| Tagged::TaskDefinition((**found).clone()))
+                    .ok_or_else(|| invalid("The specified task definition does not exist."))
+            }
+            _ => Err(malformed()),
+        }
+    }
+
+    pub fn tags(&self) -> &[Tag] {
+        match self {
+            Tagged::Cluster(it) => &it.tags,
+            Tagged::ContainerInstance(it) => &it.tags,
+            Tagged::Service(it) => &it.tags,
+            Tagged::Task(it) => &it.tags,
+            Tagged::TaskDefinition(it) => &it.tags,
+        }
+    }
+
+    pub fn set(&mut self, tags: Vec<Tag>) {
+        match self {
+            Tagged::Cluster(it) => it.tags = tags,
+            Tagged::ContainerInstance(it) => it.tags = tags,
+            Tagged::Service(it) => it.tags = tags,
+            Tagged::Task(it) => it.tags = tags,
+            Tagged::TaskDefinition(it) => it.tags = tags,
+        }
+    }
+
+    pub fn put(&self, ctx: &Ctx<'_>, changes: &mut Changes) {
+        match self {
+            Tagged::Cluster(it) => changes.put(ctx.snapshot, it),
+            Tagged::ContainerInstance(it) => changes.put(ctx.snapshot, it),
+            Tagged::Service(it) => changes.put(ctx.snapshot, it),
+            Tagged::Task(it) => changes.put(ctx.snapshot, it),
+            Tagged::TaskDefinition(it) => changes.put(ctx.snapshot, it),
+        }
+    }
+}

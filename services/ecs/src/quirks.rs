@@ -1,0 +1,16 @@
+//! Where AWS surprises, and who depends on it. Each is kept on purpose.
+//!
+//! - A cluster that is not named is `default`, in every operation. It is not created by being named.
+//! - `CreateCluster` of an active cluster answers with that cluster and changes nothing; the SDK waiters of provisioning
+//!   tools rely on the repeat being harmless.
+//! - A deleted cluster, a deregistered instance and a deleted service stay visible as `INACTIVE`; `Describe*` shows them
+//!   when they are named, `List*` does not.
+//! - `RunTask` on a cluster without any instance is an error (`InvalidParameterException`); on a cluster whose
+//!   instances are all full it succeeds with `failures`. `aws ecs run-task` exits 0 in the second case.
+//! - `StopTask` on a stopped task succeeds and changes nothing.
+//! - Dynamic ports: a definition registered with `hostPort` absent is described with `hostPort: 0`.
+//! - `DescribeTaskDefinition` fills in empty lists (`environment`, `mountPoints`, `volumesFrom`, `systemControls`), which
+//!   Terraform compares with what it sent.
+
+/// The cluster meant by a request that names none.
+pub(crate) const DEFAULT_CLUSTER: &str = "default";

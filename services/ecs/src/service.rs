@@ -1,0 +1,115 @@
+//! Runs an operation: decide on the newest snapshot, commit, answer; again when something came in between.
+
+use std::sync::Arc;
+
+use api_ecs::*;
+use async_trait::async_trait;
+use model::Scope;
+use shape::Caller;
+use state::{CommitError, Ledger, Snapshot, transact};
+use stdx::{Ids, Timestamp};
+
+use crate::ctx::{Applied, Ctx};
+use crate::ops;
+
+/// Where time and fresh ids come from. The simulator has its own.
+pub trait Environment: Send + Sync {
+    fn now(&self) -> Timestamp;
+    fn ids(&self) -> Ids;
+}
+
+/// The service behind the front door.
+pub struct EcsService {
+    ledger: Arc<dyn Ledger>,
+    environment: Arc<dyn Environment>,
+}
+
+/// How an attempt ends when not with an answer: refused by an operation, or by the store.
+enum Failed {
+    Operation(Error),
+    Commit(CommitError),
+}
+
+impl From<CommitError> for Failed {
+    fn from(error: CommitError) -> Self {
+        Failed::Commit(error)
+    }
+}
+
+impl EcsService {
+    pub fn new(ledger: Arc<dyn Ledger>, environment: Arc<dyn Environment>) -> Self {
+        EcsService { ledger, environment }
+    }
+
+    async fn run<O>(&self, caller: &Caller, mut apply: impl FnMut(&mut Ctx<'_>) -> Applied<O>) -> Result<O, Error> {
+        let decide = |snapshot: &Snapshot| {
+            let scope = Scope::new(&caller.account, &caller.region);
+            let mut ids = self.environment.ids();
+            let mut ctx = Ctx { caller, scope, snapshot, now: self.environment.now(), ids: &mut ids };
+            apply(&mut ctx).map_err(Failed::Operation)
+        };
+        transact(&*self.ledger, decide).await.map_err(|failed| match failed {
+            Failed::Operation(error) => error,
+            Failed::Commit(error @ CommitError::Conflict) => {
+                Error::new(ErrorCode::ThrottlingException, "Rate exceeded").with_source(error)
+            }
+            Failed::Commit(error) => Error::new(
+                ErrorCode::ServerException,
+                "Service Unavailable. Please try again later.",
+            )
+            .with_source(error),
+        })
+    }
+}
+
+macro_rules! operations {
+    ($($operation:ident: $input:ident => $output:ident,)*) => {
+        #[async_trait]
+        impl Ecs for EcsService {
+            $(
+                async fn $operation(&self, caller: &Caller, input: $input) -> Result<$output, Error> {
+                    self.run(caller, |ctx| ops::$operation::apply(&input, ctx)).await
+                }
+            )*
+        }
+    };
+}
+
+operations! {
+    create_cluster: CreateClusterRequest => CreateClusterResponse,
+    create_service: CreateServiceRequest => CreateServiceResponse,
+    delete_cluster: DeleteClusterRequest => DeleteClusterResponse,
+    delete_service: DeleteServiceRequest => DeleteServiceResponse,
+    delete_task_definitions: DeleteTaskDefinitionsRequest => DeleteTaskDefinitionsResponse,
+    deregister_container_instance: DeregisterContainerInstanceRequest => DeregisterContainerInstanceResponse,
+    deregister_task_definition: DeregisterTaskDefinitionRequest => DeregisterTaskDefinitionResponse,
+    describe_clusters: DescribeClustersRequest => DescribeClustersResponse,
+    describe_container_instances: DescribeContainerInstancesRequest => DescribeContainerInstancesResponse,
+    describe_services: DescribeServicesRequest => DescribeServicesResponse,
+    describe_task_definition: DescribeTaskDefinitionRequest => DescribeTaskDefinitionResponse,
+    describe_tasks: DescribeTasksRequest => DescribeTasksResponse,
+    discover_poll_endpoint: DiscoverPollEndpointRequest => DiscoverPollEndpointResponse,
+    list_attributes: ListAttributesRequest => ListAttributesResponse,
+    list_clusters: ListClustersRequest => ListClustersResponse,
+    list_container_instances: ListContainerInstancesRequest => ListContainerInstancesResponse,
+    list_services: ListServicesRequest => ListServicesResponse,
+    list_tags_for_resource: ListTagsForResourceRequest => ListTagsForResourceResponse,
+    list_task_definition_families: ListTaskDefinitionFamiliesRequest => ListTaskDefinitionFamiliesResponse,
+    list_task_definitions: ListTaskDefinitionsRequest => ListTaskDefinitionsResponse,
+    list_tasks: ListTasksRequest => ListTasksResponse,
+    put_cluster_capacity_providers: PutClusterCapacityProvidersRequest => PutClusterCapacityProvidersResponse,
+    register_container_instance: RegisterContainerInstanceRequest => RegisterContainerInstanceResponse,
+    register_task_definition: RegisterTaskDefinitionRequest => RegisterTaskDefinitionResponse,
+    run_task: RunTaskRequest => RunTaskResponse,
+    start_task: StartTaskRequest => StartTaskResponse,
+    stop_task: StopTaskRequest => StopTaskResponse,
+    submit_attachment_state_changes: SubmitAttachmentStateChangesRequest => SubmitAttachmentStateChangesResponse,
+    submit_container_state_change: SubmitContainerStateChangeRequest => SubmitContainerStateChangeResponse,
+    submit_task_state_change: SubmitTaskStateChangeRequest => SubmitTaskStateChangeResponse,
+    tag_resource: TagResourceRequest => TagResourceResponse,
+    untag_resource: UntagResourceRequest => UntagResourceResponse,
+    update_cluster: UpdateClusterRequest => UpdateClusterResponse,
+    update_cluster_settings: UpdateClusterSettingsRequest => UpdateClusterSettingsResponse,
+    update_container_instances_state: UpdateContainerInstancesStateRequest => UpdateContainerInstancesStateResponse,
+    update_service: UpdateServiceRequest => UpdateServiceResponse,
+}

@@ -1,0 +1,89 @@
+//! A container instance, with what its tasks leave of it.
+
+use std::collections::BTreeSet;
+
+use model::resources::Protocol;
+use model::{ContainerInstance, Resources};
+use state::Snapshot;
+
+use super::included;
+use crate::convert;
+
+pub(crate) fn container_instance(
+    snapshot: &Snapshot,
+    instance: &ContainerInstance,
+    include: Option<&Vec<String>>,
+) -> api_ecs::ContainerInstance {
+    let load = snapshot.load(instance);
+    let mut remaining = Resources {
+        cpu: instance.registered.cpu - load.cpu,
+        memory: instance.registered.memory - load.memory,
+        ports_tcp: instance.registered.ports_tcp.clone(),
+        ports_udp: instance.registered.ports_udp.clone(),
+    };
+    for port in load.ports.keys() {
+        match port.protocol {
+            Protocol::Tcp => remaining.ports_tcp.insert(port.port),
+            Protocol::Udp => remaining.ports_udp.insert(port.port),
+        };
+    }
+    let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+    api_ecs::ContainerInstance {
+        container_instance_arn: Some(instance.arn().to_string()),
+        ec2_instance_id: instance.ec2_instance_id.clone(),
+        version: Some(instance.version as i64),
+        version_info: Some(api_ecs::VersionInfo {
+            agent_version: text(&instance.version_info.agent_version),
+            agent_hash: text(&instance.version_info.agent_hash),
+            docker_version: text(&instance.version_info.docker_version),
+        }),
+        registered_resources: Some(resources(&instance.registered)),
+        remaining_resources: Some(resources(&remaining)),
+        status: Some(instance.status.as_str().into()),
+        status_reason: instance.status_reason.clone(),
+        agent_connected: Some(instance.agent_connected),
+        running_tasks_count: Some(load.tasks_running as i32),
+        pending_tasks_count: Some(load.tasks_pending as i32),
+        attributes: Some(
+            instance
+                .attributes
+                .iter()
+                .map(|attribute| api_ecs::Attribute {
+                    name: Some(attribute.name.clone()),
+                    value: attribute.value.clone(),
+                    ..Default::default()
+                })
+                .collect(),
+        ),
+        attachments: Some(Vec::new()),
+        registered_at: Some(instance.registered_at),
+        tags: Some(if included(include, "TAGS") { convert::tags::view(&instance.tags) } else { Vec::new() }),
+        ..Default::default()
+    }
+}
+
+/// CPU and memory as integers, ports as sets of texts, as the agent registered them.
+fn resources(kept: &Resources) -> Vec<api_ecs::Resource> {
+    let integer = |name: &str, value: u32| api_ecs::Resource {
+        name: Some(name.into()),
+        r#type: Some("INTEGER".into()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(value as i32),
+        string_set_value: None,
+    };
+    let ports = |name: &str, ports: &BTreeSet<u16>| api_ecs::Resource {
+        name: Some(name.into()),
+        r#type: Some("STRINGSET".into()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(0),
+        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+    };
+    vec![
+        integer("CPU", kept.cpu.0),
+        integer("MEMORY", kept.memory.0),
+        ports("PORTS", &kept.ports_tcp),
+        ports("PORTS_UDP", &kept.ports_udp),
+    ]
+}

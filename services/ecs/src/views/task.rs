@@ -1,0 +1,95 @@
+//! A task and its containers.
+
+use model::{Container, Task, TaskDefinition};
+use state::Snapshot;
+
+use super::included;
+use crate::convert;
+
+pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String>>) -> api_ecs::Task {
+    let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
+    let definition = snapshot.task_definitions.get(&format!("{}/{}/{:010}", task.scope, task.family, task.revision));
+    let instance = snapshot.container_instances.get(&format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
+    let platform = instance.map(|instance| {
+        let attribute = |name: &str| api_ecs::Attribute {
+            name: Some(name.into()),
+            value: instance.attribute(name).map(str::to_owned),
+            ..Default::default()
+        };
+        vec![attribute("ecs.cpu-architecture")]
+    });
+    api_ecs::Task {
+        attachments: Some(Vec::new()),
+        attributes: Some(platform.unwrap_or_default()),
+        availability_zone: instance
+            .and_then(|instance| instance.attribute("ecs.availability-zone"))
+            .map(str::to_owned)
+            .or_else(|| Some(format!("{}a", task.scope.region))),
+        capacity_provider_name: task.capacity_provider.clone(),
+        cluster_arn: Some(task.cluster_arn().to_string()),
+        connectivity: task.connectivity_at.map(|_| "CONNECTED".into()),
+        connectivity_at: task.connectivity_at,
+        container_instance_arn: Some(task.container_instance_arn().to_string()),
+        containers: Some(
+            task.containers.iter().map(|one| container(task, one, definition.map(|definition| &**definition))).collect(),
+        ),
+        cpu: task.cpu.map(|cpu| cpu.to_string()),
+        memory: task.memory.map(|memory| memory.to_string()),
+        created_at: Some(task.created_at),
+        desired_status: Some(task.desired_status.as_str().into()),
+        enable_execute_command: Some(task.execute_command_enabled),
+        execution_stopped_at: task.execution_stopped_at,
+        group: Some(task.group.clone()),
+        health_status: Some(task.health.as_str().into()),
+        inference_accelerators: Some(Vec::new()),
+        last_status: Some(task.last_status.as_str().into()),
+        launch_type: Some(task.launch_type.as_str().into()),
+        overrides: Some(convert::overrides::view(task.overrides.as_deref())),
+        pull_started_at: task.pull_started_at,
+        pull_stopped_at: task.pull_stopped_at,
+        started_at: task.started_at,
+        started_by: text(&task.started_by),
+        stop_code: task.stop_code.map(|code| code.as_str().into()),
+        stopped_at: task.stopped_at,
+        stopped_reason: text(&task.stopped_reason),
+        stopping_at: task.stopping_at,
+        tags: Some(if included(include, "TAGS") { convert::tags::view(&task.tags) } else { Vec::new() }),
+        task_arn: Some(task.arn().to_string()),
+        task_definition_arn: Some(task.task_definition_arn().to_string()),
+        version: Some(task.version as i64),
+        ..Default::default()
+    }
+}
+
+fn container(task: &Task, container: &Container, definition: Option<&TaskDefinition>) -> api_ecs::Container {
+    let defined = definition.and_then(|definition| definition.container(&container.name));
+    let bindings = container
+        .network_bindings
+        .iter()
+        .map(|binding| api_ecs::NetworkBinding {
+            bind_ip: Some(binding.bind_ip.clone()),
+            container_port: Some(i32::from(binding.container_port)),
+            host_port: Some(i32::from(binding.host_port)),
+            protocol: Some(binding.protocol.as_str().into()),
+            ..Default::default()
+        })
+        .collect();
+    api_ecs::Container {
+        container_arn: Some(task.container_arn(container).to_string()),
+        task_arn: Some(task.arn().to_string()),
+        name: Some(container.name.clone()),
+        image: Some(container.image.clone()),
+        image_digest: container.image_digest.clone(),
+        runtime_id: container.runtime_id.clone(),
+        last_status: Some(container.last_status.as_str().into()),
+        exit_code: container.exit_code,
+        reason: Some(container.reason.clone()).filter(|reason| !reason.is_empty()),
+        network_bindings: Some(bindings),
+        network_interfaces: Some(Vec::new()),
+        health_status: Some(container.health.as_str().into()),
+        cpu: defined.map(|defined| defined.cpu.to_string()),
+        memory: defined.and_then(|defined| defined.memory).map(|memory| memory.to_string()),
+        memory_reservation: defined.and_then(|defined| defined.memory_reservation).map(|memory| memory.to_string()),
+        ..Default::default()
+    }
+}
