@@ -1,1 +1,3 @@
 //! Amazon CloudWatch Logs.
+#![forbid(unsafe_code)]
+pub mod pattern;
