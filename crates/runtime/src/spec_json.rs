@@ -198,7 +198,6 @@ fn linux(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Runti
         "namespaces": namespaces,
         "cgroupsPath": around.cgroup_path,
         "resources": resources(&spec.limits),
-        "rootfsPropagation": "rprivate",
     });
     linux["resources"]["devices"] = device_rules(spec, &around.devices);
     if !around.devices.is_empty() {

@@ -148,6 +148,31 @@ async fn a_container_is_what_its_specification_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_is_confined() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let mut spec = world.spec("web", "cat /proc/self/status cat /proc/kcore cat /proc/1/cgroup");
+    spec.no_new_privileges = true;
+    task.start(&spec).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 0);
+    let log = world.log(&*task, "web").await;
+    let expected = [
+        "Uid:\t0\t0\t0\t0",
+        // Docker's default set, and nothing of our own blocked or ignored signals.
+        "CapEff:\t00000000a80425fb",
+        "CapBnd:\t00000000a80425fb",
+        "SigBlk:\t0000000000000000",
+        "SigIgn:\t0000000000000000",
+        "NoNewPrivs:\t1",
+        "Seccomp:\t2",
+    ];
+    for line in expected {
+        assert!(log.iter().any(|found| found == line), "{line:?} is not in {log:#?}");
+    }
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_privileged_container_starts() {
     let world = World::new();
     let task = world.task("t1").await;

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
+use std::os::unix::fs::FileExt as _;
 use std::rc::Rc;
 use std::sync::Mutex;
 
@@ -17,19 +18,28 @@ use crate::options::{Global, LogFormat};
 pub struct Log {
     file: Option<Rc<File>>,
     format: LogFormat,
+    /// Where this process's lines begin.
+    begin: u64,
 }
+
+/// How much of the log is looked through for the first note.
+const NOTES_BYTES_MAX: usize = 16 * 1024;
 
 impl Log {
     /// A log that cannot be opened must not keep a container from starting: standard error then serves.
     pub fn open(global: &Global) -> Log {
-        let file = global.log.as_ref().and_then(|path| OpenOptions::new().create(true).append(true).open(path).ok());
+        let file = global
+            .log
+            .as_ref()
+            .and_then(|path| OpenOptions::new().create(true).append(true).read(true).open(path).ok());
+        let begin = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len());
         let format = global.log_format;
         if let Some(file) = file.as_ref().and_then(|file| file.try_clone().ok()) {
             let notes = Notes { file: Mutex::new(file), format };
             // It is the first and only subscriber of this process, so this cannot fail.
             let _ = tracing::subscriber::set_global_default(notes);
         }
-        Log { file: file.map(Rc::new), format }
+        Log { file: file.map(Rc::new), format, begin }
     }
 
     /// Why the command failed.
@@ -39,6 +49,17 @@ impl Log {
             Some(file) => drop(file.as_ref().write_all(line(self.format, "error", message).as_bytes())),
             None => eprintln!("berth-oci: {message}"),
         }
+    }
+}
+
+impl Log {
+    /// What libcontainer noted first, in this process or its children: that is closest to the cause.
+    pub fn first_note(&self) -> Option<String> {
+        let mut text = vec![0; NOTES_BYTES_MAX];
+        let length = self.file.as_ref()?.read_at(&mut text, self.begin).ok()?;
+        let text = String::from_utf8_lossy(&text[..length]);
+        let note = serde_json::from_str::<serde_json::Value>(text.lines().next()?).ok()?;
+        note["msg"].as_str().map(str::to_owned)
     }
 }
 

@@ -16,6 +16,7 @@ mod options;
 
 use std::process::ExitCode;
 
+use libcontainer::error::LibcontainerError;
 use options::Command;
 
 fn main() -> ExitCode {
@@ -30,7 +31,14 @@ fn main() -> ExitCode {
     match run(&global, command) {
         Ok(code) => code,
         Err(err) => {
-            log.fatal(&format!("{err:#}"));
+            let mut message = format!("{err:#}");
+            // libcontainer's own words name the step and not the cause.
+            if err.chain().any(|cause| cause.is::<LibcontainerError>())
+                && let Some(note) = log.first_note()
+            {
+                message = format!("{message}: {note}");
+            }
+            log.fatal(&message);
             ExitCode::FAILURE
         }
     }

@@ -28,7 +28,9 @@ pub struct Identity {
 /// Asks environment, task metadata endpoint and metadata file. What nobody knows stays empty: a sample that
 /// does not start because of it would be no help.
 pub fn discover() -> Identity {
-    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().trim().to_owned();
+    let hostname = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().or_else(|| std::env::var("HOSTNAME").ok());
+    let hostname = hostname.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty());
+    let hostname = hostname.unwrap_or_else(|| "unknown".to_owned());
     let version =
         std::env::var("SAMPLE_VERSION").ok().filter(|text| !text.is_empty()).unwrap_or_else(|| "1".to_owned());
     let task = std::env::var("ECS_CONTAINER_METADATA_URI_V4").ok().and_then(|uri| {

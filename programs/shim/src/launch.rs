@@ -84,6 +84,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
     command.arg("--bundle").arg(&run.bundle).arg(&run.oci_id);
     command.stdin(Stdio::null()).stdout(stdout_writer).stderr(stderr_writer);
     let prepare = move || {
+        sys::unblock_signals()?;
         if let Some(score) = &oom_score {
             let _ = std::fs::write("/proc/self/oom_score_adj", score);
         }
@@ -109,12 +110,12 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
 
 /// Starts `<runtime> delete --force`, which also removes the cgroup and whatever is still in it.
 pub fn delete(run: &RunRequest) -> io::Result<i32> {
-    let child = Command::new(&run.oci_runtime)
-        .args(["--root", &run.oci_root, "delete", "--force", &run.oci_id])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::inherit())
-        .spawn()?;
+    let mut command = Command::new(&run.oci_runtime);
+    command.args(["--root", &run.oci_root, "delete", "--force", &run.oci_id]);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+    // SAFETY: this process has one thread, and the closure makes one system call.
+    unsafe { command.pre_exec(sys::unblock_signals) };
+    let child = command.spawn()?;
     Ok(pid(&child))
 }
 

@@ -54,6 +54,7 @@ impl Shim {
         std::env::set_current_dir(dir)?;
         let first_client = sys::take_stdin_socket()?;
         sys::detach()?;
+        sys::reset_signal_actions();
         let mut pid_file = File::options().create(true).truncate(false).write(true).open(PID_NAME)?;
         sys::lock(&pid_file)?;
         pid_file.set_len(0)?;

@@ -31,9 +31,23 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// Gives every signal its default action. What an agent's own parent made it ignore would reach the containers otherwise.
+pub fn reset_signal_actions() {
+    // The kernel's own structure: handler, flags, restorer, mask. All zero is the default action.
+    let default = [0_u64; 4];
+    // The C library keeps two of them to itself, so the kernel is asked directly. SIGPIPE stays ignored: we write to
+    // sockets whose other end may be gone, and the standard library resets it in children.
+    for signal in (1..=64).filter(|signal| *signal != libc::SIGPIPE) {
+        // SAFETY: the structure is as long as the kernel's and lives until the call returns. SIGKILL and SIGSTOP are
+        // refused, and have their default action anyway.
+        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), std::ptr::null::<u64>(), 8) };
+    }
+}
+
 /// Takes the signals that could end us or tell of a child out of delivery, and into a descriptor.
 ///
-/// They are blocked and not ignored: a child inherits what is ignored, while the standard library gives it an empty mask.
+/// They are blocked and not ignored, because a runtime might pass an ignored signal on to its container. A child inherits
+/// the mask as well, and calls [`unblock_signals`].
 pub fn signals() -> io::Result<File> {
     // SAFETY: the set is initialised by sigemptyset before anything reads it, and the descriptor is new and ours.
     unsafe {
@@ -45,6 +59,16 @@ pub fn signals() -> io::Result<File> {
         check(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()))?;
         let fd = check(libc::signalfd(-1, &set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK))?;
         Ok(File::from(OwnedFd::from_raw_fd(fd)))
+    }
+}
+
+/// In a child, before it executes another program.
+pub fn unblock_signals() -> io::Result<()> {
+    // SAFETY: the set is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigemptyset(&mut set);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &set, std::ptr::null_mut())).map(drop)
     }
 }
 
