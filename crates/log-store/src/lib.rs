@@ -32,6 +32,6 @@ mod writer;
 pub use error::{ChangeError, ReadError, StoreError};
 pub use event::{GroupKey, LogEvent, Position, StoredEvent, StreamKey};
 pub use limits::{Admission, RejectedEvents, RejectedReason};
-pub use meta::GroupChange;
+pub use meta::{GroupChange, NewGroup};
 pub use query::{Direction, Page, PageEvent, Query, Streams};
 pub use store::{GroupInfo, LogStore, StreamInfo};

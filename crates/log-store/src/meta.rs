@@ -24,6 +24,17 @@ pub(crate) struct Meta {
     pub(crate) retention_days: Option<u32>,
     #[serde(default)]
     pub(crate) tags: BTreeMap<String, String>,
+    /// The `logGroupClass` it was made with; the store only remembers it.
+    #[serde(default)]
+    pub(crate) class: Option<String>,
+}
+
+/// What a new log group begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewGroup {
+    pub tags: BTreeMap<String, String>,
+    /// Its `logGroupClass`; the store only remembers it.
+    pub class: Option<String>,
 }
 
 /// One change of a log group.
@@ -38,7 +49,7 @@ pub enum GroupChange {
 }
 
 impl Meta {
-    pub(crate) fn new(key: &GroupKey, created_ms: i64, tags: BTreeMap<String, String>) -> Meta {
+    pub(crate) fn new(key: &GroupKey, created_ms: i64, new: NewGroup) -> Meta {
         Meta {
             format: FORMAT,
             account: key.account.clone(),
@@ -46,7 +57,8 @@ impl Meta {
             name: key.group.clone(),
             created_ms,
             retention_days: None,
-            tags,
+            tags: new.tags,
+            class: new.class,
         }
     }
 

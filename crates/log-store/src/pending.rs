@@ -104,7 +104,11 @@ impl Pending {
         }
         append_to_streams(&self.group, &self.streams).inspect_err(|_| {
             // They were there for whoever came in the same turn; nobody was told that they exist.
-            let _ = self.group.change(|state| self.created.iter().for_each(|name| drop(state.remove_stream(name))));
+            let _ = self.group.change(|state| {
+                for name in &self.created {
+                    state.remove_stream(name);
+                }
+            });
         })
     }
 

@@ -20,6 +20,9 @@ pub(crate) type Accept<'a> = &'a dyn Fn(&str) -> bool;
 
 pub(crate) fn page(group: &Group, query: &Query, accept: Accept<'_>) -> Result<Page, ReadError> {
     let mut scan = group.read(|state| Scan::new(group, state, query, accept)).map_err(ReadError::Store)??;
+    if query.from > query.to {
+        return Ok(Page::default());
+    }
     scan.run().map_err(ReadError::Store)
 }
 

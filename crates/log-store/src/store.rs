@@ -13,7 +13,7 @@ use crate::error::{ChangeError, ReadError, StoreError};
 use crate::event::{GroupKey, LogEvent, StreamKey};
 use crate::group::Group;
 use crate::limits::{QUEUE_KIB_MAX, RECORD_BYTES_MAX};
-use crate::meta::{GroupChange, Meta};
+use crate::meta::{GroupChange, Meta, NewGroup};
 use crate::query::{Page, Query};
 use crate::scan;
 use crate::writer::{Change, Groups, Request, Writer};
@@ -25,6 +25,7 @@ pub struct GroupInfo {
     pub created: Timestamp,
     pub retention_days: Option<u32>,
     pub tags: BTreeMap<String, String>,
+    pub class: Option<String>,
 }
 
 /// A log stream as it is described.
@@ -84,13 +85,8 @@ impl LogStore {
         self.change(bytes, Change::Put { stream, events, ingestion_ms: ingestion.as_millis() }).await
     }
 
-    pub async fn create_group(
-        &self,
-        key: GroupKey,
-        tags: BTreeMap<String, String>,
-        now: Timestamp,
-    ) -> Result<(), ChangeError> {
-        self.change(0, Change::CreateGroup { key, created_ms: now.as_millis(), tags }).await
+    pub async fn create_group(&self, key: GroupKey, new: NewGroup, now: Timestamp) -> Result<(), ChangeError> {
+        self.change(0, Change::CreateGroup { key, created_ms: now.as_millis(), new }).await
     }
 
     pub async fn delete_group(&self, key: GroupKey) -> Result<(), ChangeError> {
@@ -98,7 +94,7 @@ impl LogStore {
     }
 
     pub async fn change_group(&self, key: GroupKey, change: GroupChange) -> Result<(), ChangeError> {
-        self.change(0, Change::ChangeGroup { key, change }).await
+        self.change(0, Change::AlterGroup { key, change }).await
     }
 
     pub async fn create_stream(&self, stream: StreamKey, now: Timestamp) -> Result<(), ChangeError> {
@@ -187,6 +183,7 @@ fn info(meta: &Meta) -> GroupInfo {
         created: Timestamp::from_millis(meta.created_ms),
         retention_days: meta.retention_days,
         tags: meta.tags.clone(),
+        class: meta.class.clone(),
     }
 }
 

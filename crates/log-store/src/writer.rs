@@ -15,7 +15,7 @@ use crate::error::{ChangeError, StoreError};
 use crate::event::{GroupKey, LogEvent, Position, StreamKey};
 use crate::group::{Group, Sealed, index_path, put_deleted, segment_path};
 use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_RECORDS_MAX, TURN_BYTES_MAX, TURN_REQUESTS_MAX};
-use crate::meta::{GroupChange, Meta};
+use crate::meta::{GroupChange, Meta, NewGroup};
 use crate::pending::{Answer, OpenFiles, Pending, append_to_streams};
 
 pub(crate) type Groups = Arc<RwLock<BTreeMap<GroupKey, Arc<Group>>>>;
@@ -33,9 +33,9 @@ pub(crate) enum Change {
     Put { stream: StreamKey, events: Vec<LogEvent>, ingestion_ms: i64 },
     CreateStream { stream: StreamKey, created_ms: i64 },
     DeleteStream { stream: StreamKey },
-    CreateGroup { key: GroupKey, created_ms: i64, tags: BTreeMap<String, String> },
+    CreateGroup { key: GroupKey, created_ms: i64, new: NewGroup },
     DeleteGroup { key: GroupKey },
-    ChangeGroup { key: GroupKey, change: GroupChange },
+    AlterGroup { key: GroupKey, change: GroupChange },
     Expire { now: Timestamp },
 }
 
@@ -144,27 +144,22 @@ impl Writer {
 
     fn apply(&mut self, change: Change) -> Result<(), ChangeError> {
         match change {
-            Change::CreateGroup { key, created_ms, tags } => self.create_group(key, created_ms, tags),
+            Change::CreateGroup { key, created_ms, new } => self.create_group(key, created_ms, new),
             Change::DeleteGroup { key } => self.delete_group(&key),
-            Change::ChangeGroup { key, change } => self.change_group(&key, change),
+            Change::AlterGroup { key, change } => self.change_group(&key, change),
             Change::DeleteStream { stream } => self.delete_stream(&stream),
             Change::Expire { now } => self.expire(now),
             Change::Put { .. } | Change::CreateStream { .. } => unreachable!("these are gathered, not applied"),
         }
     }
 
-    fn create_group(
-        &mut self,
-        key: GroupKey,
-        created_ms: i64,
-        tags: BTreeMap<String, String>,
-    ) -> Result<(), ChangeError> {
+    fn create_group(&mut self, key: GroupKey, created_ms: i64, new: NewGroup) -> Result<(), ChangeError> {
         if self.group(&key).is_ok() {
             return Err(ChangeError::GroupExists);
         }
         let directory = self.root.join(format!("{:016x}", self.next_directory));
         self.next_directory += 1;
-        let meta = Meta::new(&key, created_ms, tags);
+        let meta = Meta::new(&key, created_ms, new);
         let made = fs::create_dir(&directory).map_err(StoreError::io("create", &directory));
         made.and_then(|()| meta.save(&directory))
             .and_then(|()| sync_directory(&self.root))

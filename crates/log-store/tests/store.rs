@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use log_store::{
-    ChangeError, Direction, GroupChange, GroupKey, LogEvent, LogStore, Position, Query, ReadError, Streams,
+    ChangeError, Direction, GroupChange, GroupKey, LogEvent, LogStore, NewGroup, Position, Query, ReadError, Streams,
 };
 use proptest::prelude::*;
 use stdx::Timestamp;
@@ -22,7 +22,7 @@ fn event(timestamp_ms: i64, message: impl Into<String>) -> LogEvent {
 
 async fn with_streams(directory: &TempDir, streams: &[&str]) -> LogStore {
     let store = LogStore::open(directory.path()).unwrap();
-    store.create_group(group(), BTreeMap::new(), NOW).await.unwrap();
+    store.create_group(group(), NewGroup::default(), NOW).await.unwrap();
     for stream in streams {
         store.create_stream(group().stream(*stream), NOW).await.unwrap();
     }
@@ -67,6 +67,8 @@ async fn events_come_back_in_order_in_both_directions_and_after_a_restart() {
         assert_eq!(messages(store, &by_prefix, 2), ["b5", "b15", "b20"]);
         let middle = Query { from: Position::start_of(10), to: Position::end_of(19), ..Query::new(group()) };
         assert_eq!(messages(store, &middle, 2), ["a10", "b15"]);
+        let backwards = Query { from: Position::start_of(19), to: Position::end_of(11), ..Query::new(group()) };
+        assert!(messages(store, &backwards, 2).is_empty(), "a range that ends before it begins is empty");
         let wanted = store.read(&Query::new(group()), &|message| message.contains("20")).unwrap();
         assert_eq!(wanted.events.len(), 3);
         let streams = store.streams(&group(), "").unwrap();
@@ -98,7 +100,7 @@ async fn what_is_deleted_stays_deleted() {
     store.delete_group(group()).await.unwrap();
     assert!(store.group(&group()).is_none());
     assert!(matches!(store.read(&Query::new(group()), &|_| true), Err(ReadError::GroupNotFound)));
-    store.create_group(group(), BTreeMap::new(), NOW).await.unwrap();
+    store.create_group(group(), NewGroup::default(), NOW).await.unwrap();
     assert!(store.streams(&group(), "").unwrap().is_empty());
     drop(store);
     let store = LogStore::open(directory.path()).unwrap();
@@ -110,13 +112,13 @@ async fn groups_are_kept_apart_and_remember_their_settings() {
     let directory = TempDir::new().unwrap();
     let store = LogStore::open(directory.path()).unwrap();
     let tags = BTreeMap::from([("team".to_owned(), "blue".to_owned()), ("tier".to_owned(), "web".to_owned())]);
-    store.create_group(group(), tags, NOW).await.unwrap();
+    store.create_group(group(), NewGroup { tags, class: None }, NOW).await.unwrap();
     for other in [
         ("000000000000", "eu-west-1", "/ecs/web"),
         ("111111111111", "us-east-1", "/ecs/web"),
         ("000000000000", "us-east-1", "/ecs/x"),
     ] {
-        store.create_group(GroupKey::new(other.0, other.1, other.2), BTreeMap::new(), NOW).await.unwrap();
+        store.create_group(GroupKey::new(other.0, other.1, other.2), NewGroup::default(), NOW).await.unwrap();
     }
     store.change_group(group(), GroupChange::Retention(Some(7))).await.unwrap();
     store.change_group(group(), GroupChange::Untag(vec!["tier".into()])).await.unwrap();
@@ -133,7 +135,7 @@ async fn refusals() {
     let directory = TempDir::new().unwrap();
     let store = with_streams(&directory, &["a"]).await;
     let nowhere = GroupKey::new("000000000000", "us-east-1", "nowhere");
-    assert!(matches!(store.create_group(group(), BTreeMap::new(), NOW).await, Err(ChangeError::GroupExists)));
+    assert!(matches!(store.create_group(group(), NewGroup::default(), NOW).await, Err(ChangeError::GroupExists)));
     assert!(matches!(store.create_stream(group().stream("a"), NOW).await, Err(ChangeError::StreamExists)));
     assert!(matches!(store.create_stream(nowhere.stream("a"), NOW).await, Err(ChangeError::GroupNotFound)));
     let put = store.put(group().stream("b"), vec![event(1, "x")], NOW).await;

@@ -1,11 +1,9 @@
-//! How fast it is, and how much memory a large group costs. Run by hand:
-//! `cargo test -p log-store --test throughput -- --ignored --nocapture`.
+//! How fast it is with two million events, and how much memory a large group costs: `cargo bench -p log-store`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use log_store::{Direction, GroupKey, LogEvent, LogStore, Query, Streams};
+use log_store::{Direction, GroupKey, LogEvent, LogStore, NewGroup, Query, Streams};
 use stdx::Timestamp;
 use tempfile::TempDir;
 
@@ -17,13 +15,12 @@ fn group() -> GroupKey {
     GroupKey::new("000000000000", "us-east-1", "large")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement, not a test"]
-async fn two_million_events() {
+#[tokio::main(flavor = "multi_thread", worker_threads = 2)]
+async fn main() {
     let directory = TempDir::new().unwrap();
     let store = Arc::new(LogStore::open(directory.path()).unwrap());
     let now = Timestamp::from_millis(1_700_000_000_000);
-    store.create_group(group(), BTreeMap::new(), now).await.unwrap();
+    store.create_group(group(), NewGroup::default(), now).await.unwrap();
     let start = Instant::now();
     let mut writers = Vec::new();
     for writer in 0..STREAMS {
