@@ -115,7 +115,9 @@ fn in_brackets(cursor: &mut Cursor<'_>) -> Result<Step, PatternError> {
             cursor.bump();
             Ok(Step::Any)
         }
-        _ => cursor.take_while(|c| c.is_ascii_digit()).parse().map(Step::Index).map_err(|_| cursor.expected("an index")),
+        _ => {
+            cursor.take_while(|c| c.is_ascii_digit()).parse().map(Step::Index).map_err(|_| cursor.expected("an index"))
+        }
     }
 }
 

@@ -52,7 +52,8 @@ pub(super) fn operand(cursor: &mut Cursor<'_>) -> Result<Operand, PatternError> 
             if text.is_empty() {
                 return Err(cursor.expected("a value"));
             }
-            let number = text.parse().ok().filter(|value: &f64| value.is_finite() && !text.starts_with(char::is_alphabetic));
+            let number =
+                text.parse().ok().filter(|value: &f64| value.is_finite() && !text.starts_with(char::is_alphabetic));
             Ok(match number {
                 Some(value) => Operand::Number { value, text: text.to_owned() },
                 None => Operand::Text(text.to_owned()),

@@ -107,9 +107,32 @@ fn fields() {
 #[test]
 fn nonsense_is_refused() {
     for pattern in [
-        "ERROR:", "a.b", "\"open", "%open", "%(%", "?", "-", "{", "{}", "{ $.a }", "{ a = 1 }", "{ $.a = }", "{ $ = 1 }",
-        "{ $.a = 1 } x", "{ ($.a = 1 }", "{ $.a IS MAYBE }", "{ $.a NOT }", "{ $.a > text }", "{ $.a[x] = 1 }", "[", "[a",
-        "[a] b", "[..., ...]", "[a = ]", "[a > b]", "%a% %b% %c%",
+        "ERROR:",
+        "a.b",
+        "\"open",
+        "%open",
+        "%(%",
+        "?",
+        "-",
+        "{",
+        "{}",
+        "{ $.a }",
+        "{ a = 1 }",
+        "{ $.a = }",
+        "{ $ = 1 }",
+        "{ $.a = 1 } x",
+        "{ ($.a = 1 }",
+        "{ $.a IS MAYBE }",
+        "{ $.a NOT }",
+        "{ $.a > text }",
+        "{ $.a[x] = 1 }",
+        "[",
+        "[a",
+        "[a] b",
+        "[..., ...]",
+        "[a = ]",
+        "[a > b]",
+        "%a% %b% %c%",
     ] {
         assert!(FilterPattern::parse(pattern).is_err(), "{pattern}");
     }

@@ -1,0 +1,55 @@
+//! AWS's words for what cannot be done.
+
+use std::error::Error as _;
+
+use api_logs::{Error, ErrorCode};
+use log_store::{ChangeError, ReadError};
+
+pub(crate) fn group_not_found() -> Error {
+    Error::new(ErrorCode::ResourceNotFoundException, "The specified log group does not exist.")
+}
+
+fn stream_not_found() -> Error {
+    Error::new(ErrorCode::ResourceNotFoundException, "The specified log stream does not exist.")
+}
+
+pub(crate) fn invalid(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidParameterException, message)
+}
+
+pub(crate) fn invalid_token() -> Error {
+    invalid("The specified nextToken is invalid.")
+}
+
+/// Our fault: the client may try again, and the log says what happened.
+pub(crate) fn broken(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+    let message = "The service cannot complete the request.";
+    Error::new(ErrorCode::ServiceUnavailableException, message).with_source(source)
+}
+
+pub(crate) fn change(error: ChangeError) -> Error {
+    let exists = |what: &str| {
+        Error::new(ErrorCode::ResourceAlreadyExistsException, format!("The specified log {what} already exists"))
+    };
+    match error {
+        ChangeError::GroupNotFound => group_not_found(),
+        ChangeError::StreamNotFound => stream_not_found(),
+        ChangeError::GroupExists => exists("group"),
+        ChangeError::StreamExists => exists("stream"),
+        ChangeError::TooLarge { .. } | ChangeError::Write(_) | ChangeError::Closed => {
+            tracing::error!(error = &error as &dyn std::error::Error, cause = error.source(), "failed to change logs");
+            broken(error)
+        }
+    }
+}
+
+pub(crate) fn read(error: ReadError) -> Error {
+    match error {
+        ReadError::GroupNotFound => group_not_found(),
+        ReadError::StreamNotFound => stream_not_found(),
+        ReadError::Store(_) => {
+            tracing::error!(error = &error as &dyn std::error::Error, cause = error.source(), "failed to read logs");
+            broken(error)
+        }
+    }
+}
