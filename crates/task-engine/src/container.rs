@@ -18,9 +18,14 @@ pub enum Phase {
     Pulled,
     /// Asked to start; nothing heard yet.
     Starting,
-    Running { since: Timestamp },
+    Running {
+        since: Timestamp,
+    },
     /// The stop signal was sent; at `kill_at` comes the kill, once.
-    Stopping { kill_at: Timestamp, killed: bool },
+    Stopping {
+        kill_at: Timestamp,
+        killed: bool,
+    },
     Stopped,
 }
 

@@ -67,9 +67,8 @@ pub(crate) fn start_deadline(container: &Container) -> Option<Timestamp> {
 
 /// Nobody who still lives depends on it: then it may be told to stop. The official agent stops in this order too.
 pub(crate) fn may_stop(containers: &[Container], container: &Container) -> bool {
-    let depends = |other: &Container| {
-        other.spec.depends_on.iter().any(|dependency| dependency.container == container.spec.name)
-    };
+    let depends =
+        |other: &Container| other.spec.depends_on.iter().any(|dependency| dependency.container == container.spec.name);
     !containers.iter().any(|other| other.alive() && depends(other))
 }
 

@@ -118,7 +118,12 @@ impl Task {
         actions.push(Action::Report(Report {
             status: self.status,
             reason: reason.to_owned(),
-            containers: self.containers.iter_mut().filter(|container| container.changed()).map(Container::report).collect(),
+            containers: self
+                .containers
+                .iter_mut()
+                .filter(|container| container.changed())
+                .map(Container::report)
+                .collect(),
             pull_started_at: self.pull_started_at,
             pull_stopped_at: self.pull_stopped_at,
             execution_stopped_at: if stopped { self.execution_stopped_at } else { None },

@@ -135,7 +135,8 @@ impl TaskSpec {
                 left.contains(container.name.as_str())
                     && !container.depends_on.iter().any(|dependency| left.contains(dependency.container.as_str()))
             };
-            let taken: Vec<&str> = self.containers.iter().filter(free).map(|container| container.name.as_str()).collect();
+            let taken: Vec<&str> =
+                self.containers.iter().filter(free).map(|container| container.name.as_str()).collect();
             match (taken.is_empty(), left.first()) {
                 (_, None) => return Ok(()),
                 (true, Some(name)) => return Err(InvalidTask::Cycle((*name).to_owned())),

@@ -15,13 +15,37 @@ use crate::spec::{InvalidTask, TaskSpec};
 pub enum Event {
     /// Work may begin.
     Begin,
-    Pulled { container: String, image_digest: Option<String>, pulled: Option<(Timestamp, Timestamp)> },
-    PullFailed { container: String, failure: Failure },
+    Pulled {
+        container: String,
+        image_digest: Option<String>,
+        pulled: Option<(Timestamp, Timestamp)>,
+    },
+    PullFailed {
+        container: String,
+        failure: Failure,
+    },
     /// Its process runs.
-    Started { container: String, runtime_id: String, bindings: Vec<Binding>, at: Timestamp },
-    StartFailed { container: String, failure: Failure },
-    Exited { container: String, exit_code: i32, oom_killed: bool, at: Timestamp },
-    HealthChecked { container: String, check: u64, passed: bool },
+    Started {
+        container: String,
+        runtime_id: String,
+        bindings: Vec<Binding>,
+        at: Timestamp,
+    },
+    StartFailed {
+        container: String,
+        failure: Failure,
+    },
+    Exited {
+        container: String,
+        exit_code: i32,
+        oom_killed: bool,
+        at: Timestamp,
+    },
+    HealthChecked {
+        container: String,
+        check: u64,
+        passed: bool,
+    },
     /// The control plane wants the task stopped.
     Stop,
     /// The agent was restarted and looked around: what it found of each container that is [`Container::alive`].
@@ -43,20 +67,33 @@ pub enum Found {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Make the image ready. Answer with `Pulled` or `PullFailed`.
-    Pull { container: String },
+    Pull {
+        container: String,
+    },
     /// Start the process. Answer with `Started` or `StartFailed`, later with `Exited`.
-    Start { container: String },
+    Start {
+        container: String,
+    },
     /// Ask the process to end: its image's stop signal, or SIGTERM.
-    Stop { container: String },
+    Stop {
+        container: String,
+    },
     /// SIGKILL, to every process of the container.
-    Kill { container: String },
+    Kill {
+        container: String,
+    },
     /// Run the health check's command. Answer with `HealthChecked`; what takes longer than its timeout has failed.
-    CheckHealth { container: String, check: u64 },
+    CheckHealth {
+        container: String,
+        check: u64,
+    },
     Report(crate::Report),
     /// All containers have stopped: what belongs to the task may be given back.
     Release,
     /// Send a `Tick` then. Each step's wish replaces the one before; a step without one wants none.
-    LookAgain { at: Timestamp },
+    LookAgain {
+        at: Timestamp,
+    },
 }
 
 /// Why something could not be done, with ECS's word for it in front.
@@ -110,9 +147,13 @@ impl FailureKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopCause {
     Requested,
-    EssentialExited { container: String },
+    EssentialExited {
+        container: String,
+    },
     /// An essential container never ran.
-    FailedToStart { container: String },
+    FailedToStart {
+        container: String,
+    },
     /// There was nothing left that runs.
     AllExited,
 }
@@ -211,7 +252,9 @@ impl Task {
                     container.stop(container.exit_code, Some(failure.reason()), now);
                 }
             }
-            Event::Exited { container, exit_code, oom_killed, at } => self.exited(&container, exit_code, oom_killed, at),
+            Event::Exited { container, exit_code, oom_killed, at } => {
+                self.exited(&container, exit_code, oom_killed, at)
+            }
             Event::HealthChecked { container, check, passed } => {
                 if let Some(container) = self.in_phase(&container, |phase| matches!(phase, Phase::Running { .. })) {
                     if let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health) {
@@ -265,7 +308,9 @@ impl Task {
             }
         }
         for (name, found) in found {
-            let Some(container) = self.in_phase(&name, |_| true).filter(|container| container.alive()) else { continue };
+            let Some(container) = self.in_phase(&name, |_| true).filter(|container| container.alive()) else {
+                continue;
+            };
             match found {
                 Found::Running { runtime_id, bindings, at } if container.phase == Phase::Starting => {
                     container.started(runtime_id, bindings, at);
@@ -370,7 +415,8 @@ impl Task {
             return;
         }
         let mut unhealthy = false;
-        for container in self.containers.iter_mut().filter(|container| matches!(container.phase, Phase::Running { .. })) {
+        for container in self.containers.iter_mut().filter(|container| matches!(container.phase, Phase::Running { .. }))
+        {
             let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health) else { continue };
             let before = health.status;
             if let Some(check) = health.due(spec, now) {

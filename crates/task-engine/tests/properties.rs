@@ -26,13 +26,25 @@ struct Fate {
 
 fn fate() -> impl Strategy<Value = Fate> {
     let lives = prop_oneof![Just(None), (0u64..50).prop_map(Some)];
-    (0..8u8, 0..8u8, lives, 0..2i32, any::<bool>(), any::<bool>()).prop_map(|(pull, start, lives, exit_code, heeds_stop, healthy)| {
-        Fate { pulls: pull > 0, starts: start > 0, lives, exit_code, heeds_stop, healthy }
-    })
+    (0..8u8, 0..8u8, lives, 0..2i32, any::<bool>(), any::<bool>()).prop_map(
+        |(pull, start, lives, exit_code, heeds_stop, healthy)| Fate {
+            pulls: pull > 0,
+            starts: start > 0,
+            lives,
+            exit_code,
+            heeds_stop,
+            healthy,
+        },
+    )
 }
 
 fn container(index: usize) -> impl Strategy<Value = ContainerSpec> {
-    let conditions = prop_oneof![Just(Condition::Start), Just(Condition::Complete), Just(Condition::Success), Just(Condition::Healthy)];
+    let conditions = prop_oneof![
+        Just(Condition::Start),
+        Just(Condition::Complete),
+        Just(Condition::Success),
+        Just(Condition::Healthy)
+    ];
     let depends_on = prop::collection::vec((0..index.max(1), conditions), 0..3);
     let health = HealthCheck {
         interval: Duration::from_secs(7),
@@ -40,8 +52,8 @@ fn container(index: usize) -> impl Strategy<Value = ContainerSpec> {
         retries: 2,
         start_period: Duration::from_secs(3),
     };
-    (any::<bool>(), depends_on, prop::option::of(1u64..20), prop::option::of(0u64..20)).prop_map(move |(essential, on, start, restart)| {
-        ContainerSpec {
+    (any::<bool>(), depends_on, prop::option::of(1u64..20), prop::option::of(0u64..20)).prop_map(
+        move |(essential, on, start, restart)| ContainerSpec {
             essential,
             depends_on: on
                 .into_iter()
@@ -55,8 +67,8 @@ fn container(index: usize) -> impl Strategy<Value = ContainerSpec> {
             }),
             health: Some(health.clone()),
             ..ContainerSpec::new(format!("c{index}"))
-        }
-    })
+        },
+    )
 }
 
 #[derive(Default, Clone, Debug)]
@@ -112,7 +124,10 @@ impl World {
                 }
                 self.processes.insert(container.clone(), Process { running: true, ..Process::default() });
                 let at = self.now + Duration::from_millis(20);
-                self.after(20, Event::Started { container: container.clone(), runtime_id: "r".into(), bindings: vec![], at });
+                self.after(
+                    20,
+                    Event::Started { container: container.clone(), runtime_id: "r".into(), bindings: vec![], at },
+                );
                 if let Some(seconds) = fate.lives {
                     self.exit_in(20 + seconds * 1000, &container, fate.exit_code);
                 }
@@ -194,13 +209,16 @@ impl World {
         for container in self.task.containers().iter().filter(|container| container.alive()) {
             let name = &container.spec.name;
             let process = self.processes.get_mut(name).filter(|process| process.running);
-            found.push((name.clone(), match process {
-                Some(process) => {
-                    process.kills = 0;
-                    Found::Running { runtime_id: "r".into(), bindings: vec![], at: self.now }
-                }
-                None => Found::Nothing,
-            }));
+            found.push((
+                name.clone(),
+                match process {
+                    Some(process) => {
+                        process.kills = 0;
+                        Found::Running { runtime_id: "r".into(), bindings: vec![], at: self.now }
+                    }
+                    None => Found::Nothing,
+                },
+            ));
         }
         self.step(Event::Recover(found));
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use driver::{at, brief, dependency, spec};
 use stdx::Timestamp;
 use task_engine::{
-    Action, Binding, Condition, ContainerSpec, Event, Failure, FailureKind, Found, HealthCheck, HealthStatus, InvalidTask,
-    RestartPolicy, StopCause, Task, TaskSpec, TaskStatus,
+    Action, Binding, Condition, ContainerSpec, Event, Failure, FailureKind, Found, HealthCheck, HealthStatus,
+    InvalidTask, RestartPolicy, StopCause, Task, TaskSpec, TaskStatus,
 };
 
 fn task(containers: Vec<ContainerSpec>) -> Task {
@@ -77,7 +77,11 @@ fn a_stop_before_anything_runs_needs_no_signal() {
     check(&mut task(vec![spec("web")]), vec![(0, Event::Stop, "release; report STOPPED [web STOPPED]")]);
     check(
         &mut task(vec![spec("web")]),
-        vec![(0, Event::Begin, "pull web"), (1, Event::Stop, "release; report STOPPED [web STOPPED]"), (2, pulled("web"), "")],
+        vec![
+            (0, Event::Begin, "pull web"),
+            (1, Event::Stop, "release; report STOPPED [web STOPPED]"),
+            (2, pulled("web"), ""),
+        ],
     );
 }
 
@@ -271,7 +275,11 @@ fn a_restart_policy_restarts_without_a_word() {
             (0, started("web", 0), "report RUNNING [web RUNNING]"),
             (60, exited("web", 1, 60), "start web"),
             (61, started("web", 61), ""),
-            (120, exited("web", 1, 120), "release; report STOPPED (Essential container in task exited) [web STOPPED 1]"),
+            (
+                120,
+                exited("web", 1, 120),
+                "release; report STOPPED (Essential container in task exited) [web STOPPED 1]",
+            ),
         ],
     );
     assert_eq!(task.container("web").unwrap().restarts, 1);
@@ -302,7 +310,8 @@ fn bad_tasks_are_refused() {
     assert_eq!(refused(vec![spec("a"), spec("a")]), InvalidTask::DuplicateName("a".into()));
     let unknown = InvalidTask::UnknownDependency { container: "a".into(), missing: "b".into() };
     assert_eq!(refused(vec![dependency(spec("a"), "b", Condition::Start)]), unknown);
-    let cycle = vec![dependency(spec("a"), "b", Condition::Start), dependency(spec("b"), "a", Condition::Start), spec("c")];
+    let cycle =
+        vec![dependency(spec("a"), "b", Condition::Start), dependency(spec("b"), "a", Condition::Start), spec("c")];
     assert_eq!(refused(cycle), InvalidTask::Cycle("a".into()));
     let unhealthy = InvalidTask::NoHealthCheck { container: "a".into(), dependency: "b".into() };
     assert_eq!(refused(vec![dependency(spec("a"), "b", Condition::Healthy), spec("b")]), unhealthy);
@@ -343,7 +352,9 @@ fn an_interrupted_kill_is_repeated_and_a_stop_signal_is_not() {
     for event in [Event::Begin, pulled("web"), started("web", 0), Event::Stop] {
         task.step(event, at(0));
     }
-    let found = || Event::Recover(vec![("web".into(), Found::Running { runtime_id: "id".into(), bindings: vec![], at: at(0) })]);
+    let found = || {
+        Event::Recover(vec![("web".into(), Found::Running { runtime_id: "id".into(), bindings: vec![], at: at(0) })])
+    };
     check(&mut task, vec![(5, found(), "report RUNNING [web RUNNING]; look at 30"), (30, Event::Tick, "kill web")]);
     check(&mut task, vec![(31, found(), "kill web; report RUNNING [web RUNNING]")]);
 }
@@ -355,7 +366,8 @@ fn reports_carry_times_bindings_and_ids() {
     let pulled = Some((at(1), at(2)));
     task.step(Event::Pulled { container: "web".into(), image_digest: Some("sha256:1".into()), pulled }, at(2));
     let binding = Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port: 32768, protocol: "tcp".into() };
-    let event = Event::Started { container: "web".into(), runtime_id: "r".into(), bindings: vec![binding.clone()], at: at(3) };
+    let event =
+        Event::Started { container: "web".into(), runtime_id: "r".into(), bindings: vec![binding.clone()], at: at(3) };
     let actions = task.step(event, at(3));
     let [Action::Report(report)] = &actions[..] else { panic!("{actions:?}") };
     assert_eq!((report.pull_started_at, report.pull_stopped_at), pulled.unzip());
