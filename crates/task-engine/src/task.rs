@@ -48,7 +48,7 @@ pub enum Event {
     },
     /// The control plane wants the task stopped.
     Stop,
-    /// The agent was restarted and looked around: what it found of each container that is [`Container::alive`].
+    /// The agent was restarted and looked around: what it found of each container that has not stopped.
     /// Everything is reported afresh, because nobody knows which reports arrived.
     Recover(Vec<(String, Found)>),
     /// A moment named by [`Action::LookAgain`] has come. An early or a late one does no harm.
@@ -256,10 +256,10 @@ impl Task {
                 self.exited(&container, exit_code, oom_killed, at)
             }
             Event::HealthChecked { container, check, passed } => {
-                if let Some(container) = self.in_phase(&container, |phase| matches!(phase, Phase::Running { .. })) {
-                    if let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health) {
-                        health.result(spec, check, passed, now);
-                    }
+                if let Some(container) = self.in_phase(&container, |phase| matches!(phase, Phase::Running { .. }))
+                    && let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health)
+                {
+                    health.result(spec, check, passed, now);
                 }
             }
             Event::Stop => drop(self.cause.get_or_insert(StopCause::Requested)),
@@ -298,10 +298,18 @@ impl Task {
     }
 
     fn recover(&mut self, found: Vec<(String, Found)>, now: Timestamp) {
+        // The first record is written before the task sets out.
+        self.begun = true;
         self.reported = TaskStatus::Pending;
         self.flush_at = None;
         for container in &mut self.containers {
             container.reported = Default::default();
+            let early = matches!(container.phase, Phase::New | Phase::Pulling | Phase::Pulled);
+            let there = |(name, found): &(String, Found)| *name == container.spec.name && *found != Found::Nothing;
+            // It was started in the moment between the record and the crash.
+            if early && found.iter().any(there) {
+                container.phase = Phase::Starting;
+            }
             // Whether an image is still there is asked again.
             if matches!(container.phase, Phase::Pulling | Phase::Pulled) {
                 container.phase = Phase::New;

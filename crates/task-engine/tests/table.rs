@@ -319,11 +319,11 @@ fn bad_tasks_are_refused() {
 
 #[test]
 fn a_restarted_agent_tells_everything_again() {
-    let mut task = task(vec![spec("web"), ContainerSpec { essential: false, ..spec("side") }]);
+    let mut first = task(vec![spec("web"), ContainerSpec { essential: false, ..spec("side") }]);
     for event in [Event::Begin, pulled("web"), pulled("side"), started("web", 0)] {
-        task.step(event, at(0));
+        first.step(event, at(0));
     }
-    let saved = task.to_json();
+    let saved = first.to_json();
     let running = || Found::Running { runtime_id: "id".into(), bindings: Vec::new(), at: at(1) };
 
     let mut found = Task::from_json(&saved).unwrap();
@@ -344,6 +344,27 @@ fn a_restarted_agent_tells_everything_again() {
     let mut starting = Task::from_json(&saved).unwrap();
     let event = Event::Recover(vec![("web".into(), running()), ("side".into(), Found::Nothing)]);
     check(&mut starting, vec![(9, event, "pull side; look at 10"), (9, pulled("side"), "start side; look at 10")]);
+}
+
+#[test]
+fn a_record_may_be_older_than_what_it_is_about() {
+    let running = || Found::Running { runtime_id: "id".into(), bindings: Vec::new(), at: at(1) };
+    let exited = Found::Exited { exit_code: 3, oom_killed: false, at: at(2) };
+    let recover = |found| Event::Recover(vec![("web".into(), found)]);
+
+    // Accepted, and nothing else: it sets out now.
+    let mut accepted = task(vec![spec("web")]);
+    check(&mut accepted, vec![(9, recover(Found::Nothing), "pull web"), (9, pulled("web"), "start web")]);
+
+    // Recorded while it pulled; the process was started in the moment before the crash.
+    for (found, actions) in [
+        (running(), "report RUNNING [web RUNNING]"),
+        (exited, "release; report STOPPED (Essential container in task exited) [web STOPPED 3]"),
+    ] {
+        let mut late = task(vec![spec("web")]);
+        late.step(Event::Begin, at(0));
+        check(&mut late, vec![(9, recover(found), actions)]);
+    }
 }
 
 #[test]
