@@ -28,6 +28,13 @@ pub enum Cgroups {
     },
 }
 
+/// What a container has used so far, and uses now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    pub cpu: Duration,
+    pub memory_bytes: u64,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tree {
     controllers: Vec<String>,
@@ -48,6 +55,43 @@ impl Cgroups {
             Cgroups::V1 { .. } => Some(self.controller("memory", path)?.join("memory.oom_control")),
             Cgroups::V2 { root } => Some(join(root, path).join("memory.events")),
         }
+    }
+
+    /// What the processes in a cgroup use. `None` when there is no such cgroup.
+    pub fn usage(&self, path: &str) -> Option<Usage> {
+        let read = |file: PathBuf| fs::read_to_string(file).ok();
+        let number = |file: PathBuf| read(file)?.trim().parse::<u64>().ok();
+        let (cpu, used, stat, inactive) = match self {
+            Cgroups::V1 { .. } => {
+                let memory = self.controller("memory", path)?;
+                let cpu = number(self.controller("cpuacct", path)?.join("cpuacct.usage"))?;
+                let used = number(memory.join("memory.usage_in_bytes"))?;
+                (Duration::from_nanos(cpu), used, read(memory.join("memory.stat"))?, "total_inactive_file")
+            }
+            Cgroups::V2 { root } => {
+                let dir = join(root, path);
+                let cpu = field(&read(dir.join("cpu.stat"))?, "usage_usec")?;
+                let used = number(dir.join("memory.current"))?;
+                (Duration::from_micros(cpu), used, read(dir.join("memory.stat"))?, "inactive_file")
+            }
+        };
+        // Docker shows it so: files that nobody looked at lately are the kernel's to drop.
+        let memory_bytes = used.saturating_sub(field(&stat, inactive).unwrap_or(0));
+        Some(Usage { cpu, memory_bytes })
+    }
+
+    /// Makes the cgroup that those of tasks will be in, with every controller they need, and so shows that it can be
+    /// done. It may be there already.
+    pub fn ensure_parent(&self, path: &str) -> io::Result<()> {
+        for controller in ["memory", "cpu", "pids"] {
+            match self {
+                Cgroups::V1 { .. } => {
+                    fs::create_dir_all(self.controller(controller, path).ok_or_else(|| missing(controller))?)?;
+                }
+                Cgroups::V2 { root } => enable(root, path, controller)?,
+            }
+        }
+        Ok(())
     }
 
     /// Makes the cgroup around a task's containers and limits it. Without limits there is nothing to make.
@@ -155,6 +199,11 @@ fn missing(controller: &str) -> io::Error {
     io::Error::new(io::ErrorKind::Unsupported, format!("this machine has no {controller} controller"))
 }
 
+/// The number in a line such as `usage_usec 12`.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.trim().parse().ok())
+}
+
 fn join(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
@@ -246,6 +295,13 @@ mod tests {
         );
         assert_eq!(cgroups.controller("cpuacct", "/x").unwrap(), Path::new("/sys/fs/cgroup/cpu,cpuacct/x"));
         assert_eq!(cgroups.dirs("/x").len(), 2);
+    }
+
+    #[test]
+    fn fields_are_found_by_their_whole_name() {
+        let text = "inactive_file_x 1\ntotal_inactive_file 3\ninactive_file 2\n";
+        assert_eq!((field(text, "inactive_file"), field(text, "total_inactive_file")), (Some(2), Some(3)));
+        assert_eq!(field(text, "active_file"), None);
     }
 
     #[test]

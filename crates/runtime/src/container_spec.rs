@@ -39,6 +39,8 @@ pub struct ContainerSpec {
     /// The size of `/dev/shm`, in bytes.
     pub shm_bytes: u64,
     pub etc: EtcFiles,
+    /// Go on with the files that this container of the same task has written. It must have ended, and loses them.
+    pub continues: Option<ContainerId>,
 }
 
 /// Docker's default for `/dev/shm`.
@@ -70,6 +72,7 @@ impl ContainerSpec {
             devices: Vec::new(),
             shm_bytes: SHM_BYTES,
             etc: EtcFiles::default(),
+            continues: None,
         }
     }
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 
-use crate::{ContainerId, ContainerRuntime, ContainerSpec, ContainerState, Limits, RuntimeError, Task, TaskId};
+use crate::{
+    ContainerId, ContainerRuntime, ContainerSpec, ContainerState, Executed, Limits, RuntimeError, Task, TaskId,
+};
 
 /// Far longer than anything in the exam takes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,6 +33,9 @@ pub async fn exam(runtime: &dyn ContainerRuntime, id: &TaskId, sleeper: impl Fn(
     let refused = task.close().await;
     assert!(matches!(refused, Err(RuntimeError::StillRunning { .. })), "{refused:?}");
 
+    let refused = task.end().await;
+    assert!(matches!(refused, Err(RuntimeError::StillRunning { .. })), "{refused:?}");
+
     task.kill(&web, libc::SIGTERM).await.expect("it can be killed");
     match wait_for_end(&*task, &web).await {
         ContainerState::Exited(exit) => {
@@ -42,6 +47,12 @@ pub async fn exam(runtime: &dyn ContainerRuntime, id: &TaskId, sleeper: impl Fn(
     let refused = task.start(&sleeper(web.clone())).await;
     assert!(matches!(refused, Err(RuntimeError::AlreadyEnded { .. })), "{refused:?}");
 
+    let executed = task.exec(&web, &["true".to_owned()], PATIENCE).await;
+    assert!(!matches!(executed, Ok(Executed::Exited(0))), "{executed:?}");
+
+    task.end().await.expect("it ends");
+    task.end().await.expect("ending twice is ending once");
+    assert!(matches!(task.status().as_slice(), [one] if one.id == web), "what ended is still known");
     task.remove(&web).await.expect("it is removed");
     task.remove(&web).await.expect("removing twice is removing once");
     assert!(task.status().is_empty());

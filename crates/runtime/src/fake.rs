@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stdx::Timestamp;
@@ -15,8 +16,8 @@ use tokio::sync::broadcast;
 use crate::board::Board;
 use crate::link::lock;
 use crate::{
-    ContainerId, ContainerRuntime, ContainerSpec, ContainerState, ContainerStatus, Event, Exit, Limits, RuntimeError,
-    Started, Task, TaskId,
+    ContainerId, ContainerRuntime, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, Exit, Limits,
+    RuntimeError, Started, Task, TaskId,
 };
 
 pub struct FakeRuntime {
@@ -142,6 +143,16 @@ impl Task for FakeTask {
         Ok(())
     }
 
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        _args: &[String],
+        _timeout: Duration,
+    ) -> Result<Executed, RuntimeError> {
+        let alive = self.board.get(container).is_some_and(|state| state.is_alive());
+        Ok(Executed::Exited(if alive { 0 } else { 1 }))
+    }
+
     fn status(&self) -> Vec<ContainerStatus> {
         self.board.list()
     }
@@ -156,6 +167,13 @@ impl Task for FakeTask {
         }
         self.board.remove(container);
         Ok(())
+    }
+
+    async fn end(&self) -> Result<(), RuntimeError> {
+        match self.board.any_alive() {
+            Some(container) => Err(RuntimeError::StillRunning { container }),
+            None => Ok(()),
+        }
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {

@@ -23,6 +23,7 @@ mod container_spec;
 mod devices;
 mod error;
 pub mod exam;
+mod exec;
 pub mod fake;
 mod host;
 mod link;
@@ -41,13 +42,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-pub use cgroup::Cgroups;
+pub use cgroup::{Cgroups, Usage};
 pub use container_spec::{ContainerSpec, Device, EtcFiles, Limits, Mount, MountSource, Namespace, SHM_BYTES, Ulimit};
 pub use devices::DeviceNode;
 pub use error::RuntimeError;
+pub use exec::Executed;
 pub use host::Host;
 pub use log_reader::{LogLine, LogPosition, LogReader};
 pub use names::{ContainerId, InvalidName, TaskId};
+pub use prepare::cgroup_path;
 pub use runtime::{Runtime, RuntimeConfig};
 pub use shim_api::log::Stream;
 pub use spec_json::{Surroundings, spec_json};
@@ -77,6 +80,15 @@ pub trait Task: Send + Sync {
     /// Sends a signal to a container's first process. One that has ended, or never was, is no error.
     async fn kill(&self, container: &ContainerId, signal: i32) -> Result<(), RuntimeError>;
 
+    /// Runs one more program in a running container, as the container's own program runs, and kills it when it takes
+    /// too long. Its output is nobody's.
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        args: &[String],
+        timeout: std::time::Duration,
+    ) -> Result<Executed, RuntimeError>;
+
     /// All containers that were started and not removed, by name.
     fn status(&self) -> Vec<ContainerStatus>;
 
@@ -85,6 +97,10 @@ pub trait Task: Send + Sync {
 
     /// Removes a container that has ended, with its files and its log.
     async fn remove(&self, container: &ContainerId) -> Result<(), RuntimeError>;
+
+    /// Ends the task's shim and gives its cgroup back. The containers must have ended; their directories stay, and so
+    /// does what is known of them.
+    async fn end(&self) -> Result<(), RuntimeError>;
 
     /// Ends the task, whose containers must have ended, and removes its directory.
     async fn close(&self) -> Result<(), RuntimeError>;

@@ -1,11 +1,15 @@
 //! A container's directory before its start.
 
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::cgroup::Cgroups;
 use crate::spec_json::{Surroundings, spec_json};
 use crate::{ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, devices, users};
+
+/// The OCI runtime's state, in the task's directory.
+pub const OCI_ROOT: &str = "oci";
 
 /// The names in a container's directory.
 pub struct ContainerDir(pub PathBuf);
@@ -37,7 +41,7 @@ impl ContainerDir {
     }
 }
 
-/// Where a container's processes are counted and limited.
+/// Where a container's processes are counted and limited, below the root of each tree of cgroups.
 pub fn cgroup_path(parent: &str, task: &TaskId, container: &ContainerId) -> String {
     format!("{}/{container}", task_cgroup_path(parent, task))
 }
@@ -63,6 +67,10 @@ pub fn prepare(
     check_sources(spec)?;
     let user = users::resolve(&spec.user, &spec.lower_dirs)?;
     let dir = ContainerDir::new(task_dir, &spec.id);
+    fs::create_dir_all(dir.bundle()).map_err(RuntimeError::io("create", dir.bundle()))?;
+    if let Some(before) = &spec.continues {
+        take_over(&ContainerDir::new(task_dir, before), &dir)?;
+    }
     for path in [dir.bundle().join("rootfs"), dir.upper(), dir.work()] {
         fs::create_dir_all(&path).map_err(RuntimeError::io("create", &path))?;
     }
@@ -83,11 +91,19 @@ pub fn prepare(
         id: spec.id.to_string(),
         oci_id: spec.id.to_string(),
         oci_runtime: text(oci_runtime)?,
-        oci_root: text(&task_dir.join("oci"))?,
+        oci_root: text(&task_dir.join(OCI_ROOT))?,
         bundle: text(&dir.bundle())?,
         overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
         oom_file,
     })
+}
+
+/// Moves what a container has written to the one that continues it; done already when there is nothing to move.
+fn take_over(before: &ContainerDir, dir: &ContainerDir) -> Result<(), RuntimeError> {
+    match fs::rename(before.upper(), dir.upper()) {
+        Err(err) if err.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("move", before.upper())(err)),
+        _ => Ok(()),
+    }
 }
 
 /// A missing source is told by its name, before the runtime tells it in its own way.

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use shim_api::{ExitRecord, Refusal, RequestBody};
@@ -14,11 +14,14 @@ use tokio::net::UnixStream;
 use tokio::sync::broadcast;
 
 use crate::board::Board;
+use crate::exec::exec;
 use crate::link::{self, Link, Listener, NotDone};
-use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
+use crate::prepare::{ContainerDir, OCI_ROOT, cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
-use crate::{ContainerId, ContainerSpec, ContainerState, ContainerStatus, Event, RuntimeError, Started, Task, TaskId};
+use crate::{
+    ContainerId, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, RuntimeError, Started, Task, TaskId,
+};
 
 /// This much of what a shim said at last goes into an error.
 const LAST_WORDS_BYTES: usize = 512;
@@ -97,11 +100,12 @@ impl ShimTask {
 
     /// A connection to a shim that lives, with its containers on the board.
     async fn connect(&self) -> Result<Option<Arc<Link>>, RuntimeError> {
+        use io::ErrorKind::{ConnectionRefused, ConnectionReset, NotFound};
+
         let stream = match link::connect(&self.dir).await {
             Ok(stream) => stream,
-            Err(err) if matches!(err.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => {
-                return Ok(None);
-            }
+            // Reset: it was killed while it had not yet accepted.
+            Err(err) if matches!(err.kind(), NotFound | ConnectionRefused | ConnectionReset) => return Ok(None),
             Err(err) => return Err(RuntimeError::io("connect to the shim of", &self.dir)(err)),
         };
         let link = Arc::new(Link::open(stream, self.listener()));
@@ -180,6 +184,26 @@ impl ShimTask {
         }
     }
 
+    /// Nobody starts another shim as long as what this returns is held.
+    async fn end_shim(&self) -> Result<tokio::sync::MutexGuard<'_, Option<Arc<Link>>>, RuntimeError> {
+        if let Some(container) = self.board.any_alive() {
+            return Err(RuntimeError::StillRunning { container });
+        }
+        let mut held = self.link.lock().await;
+        if let Some(link) = held.take().filter(|link| !link.has_ended()) {
+            self.closing.store(true, Ordering::Relaxed);
+            match link.request(RequestBody::Shutdown).await {
+                Ok(()) | Err(NotDone::Gone) => link.wait_for_end().await,
+                Err(NotDone::Refused { message, .. }) => {
+                    self.closing.store(false, Ordering::Relaxed);
+                    *held = Some(link);
+                    return Err(self.refused(message));
+                }
+            }
+        }
+        Ok(held)
+    }
+
     async fn run(&self, spec: &ContainerSpec) -> Result<Started, RuntimeError> {
         let (spec_copy, dir, environment) = (spec.clone(), self.dir.clone(), self.environment.clone());
         let cgroup = cgroup_path(&environment.config.cgroup_parent, &self.id, &spec.id);
@@ -239,6 +263,17 @@ impl Task for ShimTask {
         }
     }
 
+    async fn exec(
+        &self,
+        container: &ContainerId,
+        args: &[String],
+        timeout: Duration,
+    ) -> Result<Executed, RuntimeError> {
+        let oci_root = self.dir.join(OCI_ROOT);
+        let dir = ContainerDir::new(&self.dir, container);
+        exec(&self.environment.config.oci, &oci_root, container.as_str(), &dir, args, timeout).await
+    }
+
     fn status(&self) -> Vec<ContainerStatus> {
         self.board.list()
     }
@@ -268,21 +303,14 @@ impl Task for ShimTask {
         Ok(())
     }
 
+    async fn end(&self) -> Result<(), RuntimeError> {
+        let _link = self.end_shim().await?;
+        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
+        blocking(&self.id, self.environment.clone(), move |environment| erase_cgroup(environment, &cgroup)).await
+    }
+
     async fn close(&self) -> Result<(), RuntimeError> {
-        if let Some(container) = self.board.any_alive() {
-            return Err(RuntimeError::StillRunning { container });
-        }
-        let mut link = self.link.lock().await;
-        if let Some(link) = link.take().filter(|link| !link.has_ended()) {
-            self.closing.store(true, Ordering::Relaxed);
-            match link.request(RequestBody::Shutdown).await {
-                Ok(()) | Err(NotDone::Gone) => link.wait_for_end().await,
-                Err(NotDone::Refused { message, .. }) => {
-                    self.closing.store(false, Ordering::Relaxed);
-                    return Err(self.refused(message));
-                }
-            }
-        }
+        let _link = self.end_shim().await?;
         let dir = self.dir.clone();
         let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
         blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &dir)).await?;
@@ -367,8 +395,7 @@ fn settle(
     for container in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<ContainerId>().ok()) {
         let dir = ContainerDir::new(dir, &container);
         let cgroup = cgroup_path(&environment.config.cgroup_parent, id, &container);
-        environment.cgroups.kill_all(&cgroup).map_err(RuntimeError::io("empty cgroup", &cgroup))?;
-        environment.cgroups.remove(&cgroup).map_err(RuntimeError::io("remove cgroup", &cgroup))?;
+        erase_cgroup(environment, &cgroup)?;
         let known = known.iter().find(|status| status.id == container).map(|status| &status.state);
         let record = fs::read_to_string(dir.exit()).ok().and_then(|text| ExitRecord::from_json(&text));
         let state = match (record, known, read_pid(&dir.pid())) {
@@ -405,10 +432,15 @@ fn lost(pid: i32, pid_file: &Path) -> ExitRecord {
     ExitRecord { pid, exit_code: 128 + libc::SIGKILL, signal, oom_killed: false, started_at, finished_at, lost: true }
 }
 
+/// Removes a cgroup with whatever is in it.
+fn erase_cgroup(environment: &Environment, cgroup: &str) -> Result<(), RuntimeError> {
+    environment.cgroups.kill_all(cgroup).map_err(RuntimeError::io("empty cgroup", cgroup))?;
+    environment.cgroups.remove(cgroup).map_err(RuntimeError::io("remove cgroup", cgroup))
+}
+
 /// Removes a cgroup with whatever is in it, and a directory.
 fn erase(environment: &Environment, cgroup: &str, dir: &Path) -> Result<(), RuntimeError> {
-    environment.cgroups.kill_all(cgroup).map_err(RuntimeError::io("empty cgroup", cgroup))?;
-    environment.cgroups.remove(cgroup).map_err(RuntimeError::io("remove cgroup", cgroup))?;
+    erase_cgroup(environment, cgroup)?;
     match fs::remove_dir_all(dir) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("remove", dir)(err)),
         _ => Ok(()),

@@ -194,7 +194,9 @@ mod tests {
         let layer = |name: &str, passwd: Option<&str>| {
             let layer = dir.path().join(name);
             fs::create_dir_all(layer.join("etc")).unwrap();
-            passwd.map(|text| fs::write(layer.join("etc/passwd"), text).unwrap());
+            if let Some(text) = passwd {
+                fs::write(layer.join("etc/passwd"), text).unwrap();
+            }
             layer
         };
         let top = layer("top", None);

@@ -2,8 +2,10 @@
 
 mod world;
 
-use runtime::{ContainerRuntime as _, ContainerSpec, Limits, RuntimeError, exam};
-use world::{World, exit, id, spec, task_id};
+use std::time::Duration;
+
+use runtime::{Cgroups, ContainerRuntime as _, ContainerSpec, Executed, Limits, Runtime, RuntimeError, exam};
+use world::{World, exit, id, spec, task_id, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_runtime_passes_the_exam() {
@@ -232,5 +234,78 @@ async fn an_image_of_many_layers_is_mounted() {
     task.start(&spec).await.unwrap();
     assert_eq!(exit(&*task, "web").await.code, 0);
     assert_eq!(world.log(&*task, "web").await, ["0"]);
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_more_program_runs_in_a_container() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    let mut spec = world.spec("web", "wait");
+    spec.env = vec!["COLOUR=red".into()];
+    task.start(&spec).await.unwrap();
+    let exec = |words: &str, timeout| {
+        let args = ["probe"].into_iter().chain(words.split(' ')).map(str::to_owned).collect::<Vec<_>>();
+        let task = task.clone();
+        async move { task.exec(&id("web"), &args, timeout).await.unwrap() }
+    };
+    let file = "/found";
+    assert_eq!(exec(&format!("put {file} exit 0"), world::PATIENCE).await, Executed::Exited(0));
+    assert!(task.container_dir(&id("web")).join("upper/found").exists());
+    assert_eq!(exec("exit 7", world::PATIENCE).await, Executed::Exited(7));
+    let missing = task.exec(&id("web"), &["nope".to_owned()], world::PATIENCE).await.unwrap();
+    assert!(!matches!(missing, Executed::Exited(0)), "{missing:?}");
+
+    // What takes too long is killed, with what it started.
+    assert_eq!(exec("child wait", Duration::from_millis(500)).await, Executed::TimedOut);
+    let cgroup = runtime::cgroup_path(&world.config.cgroup_parent, &task_id("t1"), &id("web"));
+    until("only the container's own program is left", || (world.pids(&cgroup).len() == 1).then_some(()));
+    let dir = task.container_dir(&id("web"));
+    until("the call's files go", || {
+        let mut names = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.all(|name| !name.starts_with("exec")).then_some(())
+    });
+    task.kill(&id("web"), libc::SIGKILL).await.unwrap();
+    exit(&*task, "web").await;
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_container_uses_is_known() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "wait")).await.unwrap();
+    let cgroups = Cgroups::detect().unwrap();
+    let usage = |container: &str| {
+        cgroups.usage(&runtime::cgroup_path(&world.config.cgroup_parent, &task_id("t1"), &id(container)))
+    };
+    let found = usage("web").unwrap();
+    assert!(found.cpu > Duration::ZERO && (1..1 << 30).contains(&found.memory_bytes), "{found:?}");
+    assert_eq!(usage("db"), None);
+    task.kill(&id("web"), libc::SIGKILL).await.unwrap();
+    exit(&*task, "web").await;
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_ended_keeps_its_files() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "say hello put /kept exit 4")).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 4);
+    // The container that continues it finds what it wrote.
+    let mut again = world.spec("web.1", "cat /kept say again");
+    again.continues = Some(id("web"));
+    task.start(&again).await.unwrap();
+    exit(&*task, "web.1").await;
+    assert_eq!(world.log(&*task, "web.1").await, ["again"]);
+
+    task.end().await.unwrap();
+    assert!(!world.config.tasks_dir.join("t1/shim.sock").exists());
+    assert_eq!(world.log(&*task, "web").await, ["hello"]);
+    // Another process finds how it ended.
+    let other = Runtime::new(world.config.clone()).unwrap();
+    let tasks = other.recover().await.unwrap();
+    assert_eq!(exit(&*tasks[0], "web").await.code, 4);
     world.leave().await;
 }

@@ -80,7 +80,7 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect::<HashMap<_, _>>();
-    let pid = ContainerBuilder::new(exec.id.clone(), SyscallType::default())
+    let built = ContainerBuilder::new(exec.id.clone(), SyscallType::default())
         .with_root_path(&global.root)?
         .with_pid_file(exec.pid_file.as_ref())?
         .validate_id()?
@@ -90,8 +90,11 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         .with_cwd(exec.cwd)
         .with_container_args(exec.args)
         .with_process(exec.process)
-        .build()
-        .with_context(|| format!("failed to execute in {:?}", exec.id))?;
+        .build();
+    if built.is_err() {
+        reap();
+    }
+    let pid = built.with_context(|| format!("failed to execute in {:?}", exec.id))?;
     if exec.detach {
         return Ok(ExitCode::SUCCESS);
     }
@@ -104,6 +107,14 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)))
+}
+
+/// Takes note of the ends of all children. The last of them is in the container's pid namespace, and as long as nobody
+/// has taken note of its end the container cannot end either.
+fn reap() {
+    let mut status = 0;
+    // SAFETY: `status` outlives the call.
+    while unsafe { libc::waitpid(-1, &mut status, 0) } > 0 {}
 }
 
 /// As a shell reports it.

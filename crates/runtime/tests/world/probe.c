@@ -30,6 +30,8 @@ int main(int count, char **args) {
         else if (!strcmp(word, "stubborn")) { signal(SIGTERM, SIG_IGN); puts("stubborn"); }
         else if (!strcmp(word, "eat")) for (;;) { char *block = malloc(1 << 20); memset(block, 1, 1 << 20); }
         else if (!strcmp(word, "cat")) print_file(args[++i]);
+        else if (!strcmp(word, "put")) close(open(args[++i], O_WRONLY | O_CREAT, 0644));
+        else if (!strcmp(word, "child")) { if (fork() == 0) for (;;) pause(); }
         else if (!strcmp(word, "who")) printf("%d:%d %s\n", getuid(), getgid(), getcwd(NULL, 0));
         else if (!strcmp(word, "env")) puts(getenv(args[++i]) ? getenv(args[i]) : "(none)");
         else if (!strcmp(word, "files")) { struct rlimit limit; getrlimit(RLIMIT_NOFILE, &limit); printf("%lu\n", limit.rlim_cur); }
