@@ -1,1 +1,91 @@
 //! The loop: wake, snapshot, decide, commit; and the server around it.
+//!
+//! ```text
+//! clients ──► server ──► wire::Gateway ──► services ──► StoreLedger ──► store::Engine
+//!                                                           │ watch
+//! agents  ◄──► agents (ACS, TCS) ◄───────── wakes ◄─────────┤
+//!                                 loops (services, janitor) ◄┘
+//! ```
+//!
+//! [`StoreLedger`] keeps the snapshot that everybody reads and says what a change touched. The [`loops`] decide again with
+//! the pure `reconcilers`; [`agents`] brings what was decided to the container instances. Nothing here decides by itself, and
+//! nothing here knows which store is behind the engine.
+//!
+//! Start reading at [`ControlPlane::start`].
+
+#![forbid(unsafe_code)]
+
+mod agents;
+mod clock;
+mod ledger;
+mod loops;
+mod server;
+mod wake;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::Router;
+use state::{Ledger, Snapshot};
+use store::Engine;
+use tokio::task::JoinHandle;
+use wire::{AuthMode, Gateway};
+
+pub use clock::{now, seed};
+pub use ledger::{LoadError, StoreLedger};
+pub use server::{Served, serve};
+
+use agents::Hub;
+use wake::Wakes;
+
+/// A running control plane. Dropping it ends its loops; agents and their tasks go on.
+pub struct ControlPlane {
+    ledger: Arc<StoreLedger>,
+    hub: Arc<Hub>,
+    paused: Arc<AtomicBool>,
+    loops: Vec<JoinHandle<()>>,
+}
+
+impl ControlPlane {
+    /// Loads the records, and starts the loops over them.
+    pub async fn start(engine: Arc<dyn Engine>, auth: AuthMode) -> Result<ControlPlane, LoadError> {
+        let wakes = Arc::new(Wakes::default());
+        let ledger = StoreLedger::open(engine, wakes.clone()).await?;
+        let hub = Hub::new(ledger.clone(), auth);
+        agents::forget_connections(&*ledger).await;
+        let paused = Arc::new(AtomicBool::new(false));
+        let loops = vec![
+            tokio::spawn(loops::services(ledger.clone(), wakes.clone(), paused.clone())),
+            tokio::spawn(loops::janitor(ledger.clone())),
+            tokio::spawn(hub.clone().deliver(wakes)),
+        ];
+        Ok(ControlPlane { ledger, hub, paused, loops })
+    }
+
+    /// Where the services read and write.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.ledger.snapshot()
+    }
+
+    /// From now on no service is brought to its desired count: this machine is about to leave, and what it stops
+    /// must not be started again.
+    pub fn pause_services(&self) {
+        self.paused.store(true, Ordering::Relaxed);
+    }
+
+    /// Everything that is answered on the one port: the AWS services, the agents' websockets, what Berth adds, and
+    /// whatever else is given, such as the registry.
+    pub fn router(&self, gateway: Arc<Gateway>, others: Router) -> Router {
+        server::router(gateway, self.hub.clone(), others)
+    }
+}
+
+impl Drop for ControlPlane {
+    fn drop(&mut self) {
+        self.loops.iter().for_each(JoinHandle::abort);
+    }
+}

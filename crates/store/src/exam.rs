@@ -154,7 +154,7 @@ async fn refusals<E: Engine>(engine: &E) {
 }
 
 async fn big_values<E: Engine>(engine: &E) {
-    let value: Bytes = (0..VALUE_BYTES_MAX).map(|i| (i * 31 >> 3) as u8).collect::<Vec<u8>>().into();
+    let value: Bytes = (0..VALUE_BYTES_MAX).map(|i| ((i * 31) >> 3) as u8).collect::<Vec<u8>>().into();
     let changes = (0..8).fold(RawChanges::new(), |all, i| all.put(format!("big/{i}"), value.clone()));
     let revision = engine.commit(changes).await.expect("eight values of the greatest size");
     let entries = all(engine, b"big/").await;

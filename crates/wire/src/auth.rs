@@ -46,7 +46,7 @@ impl AuthMode {
     /// The caller behind a request.
     ///
     /// Errors: those of AWS for a signature that is missing, incomplete, old, unknown or wrong.
-    pub(crate) fn caller(
+    pub fn caller(
         &self,
         parts: &Parts,
         body: &Bytes,

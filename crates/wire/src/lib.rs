@@ -18,6 +18,6 @@ mod protocol;
 mod route;
 pub mod sigv4;
 
-pub use auth::{AuthMode, CredentialStore, Key};
+pub use auth::{AuthMode, CredentialStore, DEFAULT_REGION, Key, OPEN_ACCOUNT};
 pub use dates::{amz_date, parse_amz_date};
 pub use gateway::Gateway;

@@ -1,0 +1,18 @@
+//! The agents: their two websockets, what goes down to them and what their telemetry says.
+//!
+//! State goes up over the ECS API and never here. What should run is read from the snapshot, so a session can be rebuilt at
+//! any moment: after a restart of the control plane, of the agent, or of the connection between them.
+
+mod connection;
+mod desired;
+mod hub;
+mod instance;
+mod payload;
+mod session;
+mod telemetry;
+mod upgrade;
+mod usage;
+
+pub use hub::Hub;
+pub use instance::forget_connections;
+pub use upgrade::{acs, tcs};

@@ -1,0 +1,218 @@
+//! A task and its definition, in the words of a task payload. Pure.
+//!
+//! Whatever a task definition can say has its place: the fields that the official agent reads itself, or the two Docker
+//! settings that it passes on. `docs` of each place: the agent protocol, section 8.
+
+mod docker;
+mod logging;
+
+use std::collections::BTreeMap;
+
+use agent_api::extras::{ContainerExtras, TaskExtras};
+use agent_api::payload::{
+    self, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile, HostVolume,
+    MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, VolumeFrom,
+};
+use model::task::ContainerOverride;
+use model::task_definition::{NetworkMode, VolumeSource};
+use model::{ContainerDefinition, Task, TaskDefinition};
+
+/// Start this task. `endpoint` is where its agent reaches us.
+pub fn start(task: &Task, definition: &TaskDefinition, endpoint: &str) -> payload::Task {
+    let overrides = task.overrides.as_deref();
+    let of = |name: &str| overrides.and_then(|all| all.containers.iter().find(|container| container.name == name));
+    let place = Place { task, definition, endpoint };
+    payload::Task {
+        containers: definition.containers.iter().map(|one| container(&place, one, of(&one.name))).collect(),
+        family: task.family.clone(),
+        version: task.revision.to_string(),
+        volumes: definition.volumes.iter().map(volume).collect(),
+        cpu: overrides.and_then(|all| all.cpu).or(definition.cpu).map(|cpu| f64::from(cpu.0) / 1024.0),
+        memory: overrides.and_then(|all| all.memory).or(definition.memory).map(|memory| i64::from(memory.0)),
+        network_mode: Some(definition.effective_network_mode().as_str().to_owned()),
+        pid_mode: definition.pid_mode.clone(),
+        ipc_mode: definition.ipc_mode.clone(),
+        overrides: Some("{}".to_owned()),
+        launch_type: Some(task.launch_type.as_str().to_owned()),
+        group: Some(task.group.clone()),
+        service_name: task.service().map(str::to_owned),
+        task_definition_account_id: Some(definition.scope.account.to_string()),
+        enable_fault_injection: definition.enable_fault_injection,
+        berth: Some(TaskExtras { availability_zone: None, created_at: Some(task.created_at.as_millis()) }),
+        ..bare(task, DesiredStatus::Running)
+    }
+}
+
+/// Stop this task.
+pub fn stop(task: &Task) -> payload::Task {
+    bare(task, DesiredStatus::Stopped)
+}
+
+fn bare(task: &Task, desired_status: DesiredStatus) -> payload::Task {
+    payload::Task {
+        arn: task.arn().to_string(),
+        task_cluster_arn: task.cluster_arn().to_string(),
+        desired_status,
+        ..payload::Task::default()
+    }
+}
+
+/// Where a container is.
+struct Place<'a> {
+    task: &'a Task,
+    definition: &'a TaskDefinition,
+    endpoint: &'a str,
+}
+
+fn container(
+    place: &Place<'_>,
+    defined: &ContainerDefinition,
+    changed: Option<&ContainerOverride>,
+) -> payload::Container {
+    let cpu = changed.and_then(|changed| changed.cpu).unwrap_or(defined.cpu);
+    let memory = changed.and_then(|changed| changed.memory).or(defined.memory);
+    let command = changed.and_then(|changed| changed.command.clone()).or_else(|| defined.command.clone());
+    let known = place.task.containers.iter().find(|container| container.name == defined.name);
+    let logs = logging::configuration(place.task, defined);
+    let seconds = |seconds: Option<u32>| seconds.map(i64::from);
+    payload::Container {
+        name: defined.name.clone(),
+        image: defined.image.clone(),
+        command: command.unwrap_or_default(),
+        entry_point: defined.entry_point.clone().unwrap_or_default(),
+        environment: environment(place, defined, changed),
+        cpu: i64::from(cpu.0),
+        memory: memory.map_or(0, |memory| i64::from(memory.0)),
+        essential: defined.essential,
+        port_mappings: defined.port_mappings.iter().map(|mapping| port_mapping(place.definition, mapping)).collect(),
+        mount_points: defined.mount_points.iter().map(mount_point).collect(),
+        volumes_from: defined.volumes_from.iter().map(volume_from).collect(),
+        links: defined.links.clone(),
+        depends_on: defined.depends_on.iter().map(depends_on).collect(),
+        start_timeout: seconds(defined.start_timeout_seconds),
+        stop_timeout: seconds(defined.stop_timeout_seconds),
+        health_check_type: defined.health_check.as_ref().map(|_| "docker".to_owned()),
+        restart_policy: defined.restart_policy.as_ref().map(restart_policy),
+        overrides: Some("{}".to_owned()),
+        docker_config: Some(docker::config(place, defined, changed, logs.as_ref())),
+        registry_authentication: registry_authentication(place, &defined.image),
+        environment_files: defined
+            .environment_files
+            .iter()
+            .map(|file| EnvironmentFile { value: file.value.clone(), file_type: file.kind.clone() })
+            .collect(),
+        container_arn: known.map(|container| place.task.container_arn(container).to_string()).unwrap_or_default(),
+        berth: Some(ContainerExtras { log_configuration: logs, image: None }),
+        ..payload::Container::default()
+    }
+}
+
+/// The definition's, with the overrides on top; and what every container on an EC2 instance is told.
+fn environment(
+    place: &Place<'_>,
+    defined: &ContainerDefinition,
+    changed: Option<&ContainerOverride>,
+) -> BTreeMap<String, String> {
+    let overridden = changed.map(|changed| changed.environment.as_slice()).unwrap_or_default();
+    let platform = match place.task.launch_type {
+        model::LaunchType::Ec2 => "AWS_ECS_EC2",
+        model::LaunchType::Fargate => "AWS_ECS_FARGATE",
+        model::LaunchType::External => "AWS_ECS_EXTERNAL",
+    };
+    let mut all = BTreeMap::from([("AWS_EXECUTION_ENV".to_owned(), platform.to_owned())]);
+    all.extend(defined.environment.iter().chain(overridden).cloned());
+    all
+}
+
+fn port_mapping(definition: &TaskDefinition, mapping: &model::container_definition::PortMapping) -> PortMapping {
+    let host_port = match definition.effective_network_mode() {
+        NetworkMode::Bridge => Some(mapping.host_port.unwrap_or(0)),
+        NetworkMode::Host | NetworkMode::Awsvpc => {
+            mapping.host_port.filter(|port| *port != 0).or(mapping.container_port)
+        }
+        NetworkMode::None => None,
+    };
+    PortMapping {
+        container_port: mapping.container_port.map(i64::from),
+        host_port: host_port.map(i64::from).filter(|_| mapping.container_port.is_some()),
+        protocol: Some(mapping.protocol.as_str().to_owned()),
+        container_port_range: mapping.container_port_range.clone(),
+        name: mapping.name.clone(),
+    }
+}
+
+fn mount_point(mount: &model::container_definition::MountPoint) -> MountPoint {
+    MountPoint {
+        source_volume: mount.source_volume.clone(),
+        container_path: mount.container_path.clone(),
+        read_only: mount.read_only.unwrap_or(false),
+    }
+}
+
+fn volume_from(from: &model::container_definition::VolumeFrom) -> VolumeFrom {
+    VolumeFrom { source_container: from.source_container.clone(), read_only: from.read_only.unwrap_or(false) }
+}
+
+fn depends_on(dependency: &model::container_definition::ContainerDependency) -> DependsOn {
+    let condition = match dependency.condition.as_str() {
+        "COMPLETE" => DependencyCondition::Complete,
+        "SUCCESS" => DependencyCondition::Success,
+        "HEALTHY" => DependencyCondition::Healthy,
+        // Registration lets only these four in.
+        _ => DependencyCondition::Start,
+    };
+    DependsOn { container_name: dependency.container.clone(), condition }
+}
+
+fn restart_policy(policy: &model::container_definition::RestartPolicy) -> RestartPolicy {
+    RestartPolicy {
+        enabled: policy.enabled,
+        ignored_exit_codes: policy.ignored_exit_codes.iter().map(|code| i64::from(*code)).collect(),
+        restart_attempt_period: policy.restart_attempt_period_seconds.map(i64::from),
+    }
+}
+
+fn volume(volume: &model::task_definition::Volume) -> payload::Volume {
+    let named = payload::Volume { name: volume.name.clone(), ..payload::Volume::default() };
+    match &volume.source {
+        VolumeSource::Host { source_path } => payload::Volume {
+            volume_type: Some("host".to_owned()),
+            host: Some(HostVolume { source_path: source_path.clone().unwrap_or_default() }),
+            ..named
+        },
+        VolumeSource::Docker(docker) => payload::Volume {
+            volume_type: Some("docker".to_owned()),
+            docker_volume_configuration: Some(DockerVolume {
+                scope: docker.scope.clone().unwrap_or_else(|| "task".to_owned()),
+                autoprovision: docker.autoprovision.unwrap_or(false),
+                driver: docker.driver.clone().unwrap_or_else(|| "local".to_owned()),
+                driver_opts: docker.driver_opts.iter().cloned().collect(),
+                labels: docker.labels.iter().cloned().collect(),
+            }),
+            ..named
+        },
+    }
+}
+
+/// An agent asks ECR for a login to an image that ECR's form of name points at: ECR is where we are.
+fn registry_authentication(place: &Place<'_>, image: &str) -> Option<RegistryAuthentication> {
+    let host = image.split('/').next()?;
+    let (account, rest) = host.split_once(".dkr.ecr.")?;
+    let (region, domain) = rest.split_once('.')?;
+    if !domain.starts_with("amazonaws.com") {
+        return None;
+    }
+    Some(RegistryAuthentication {
+        auth_type: "ecr".to_owned(),
+        ecr_auth_data: Some(EcrAuthData {
+            region: region.to_owned(),
+            registry_id: account.to_owned(),
+            endpoint_override: Some(place.endpoint.to_owned()),
+            use_execution_role: false,
+        }),
+        asm_auth_data: None,
+    })
+}
+
+#[cfg(test)]
+mod tests;

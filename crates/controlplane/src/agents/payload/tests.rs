@@ -1,0 +1,175 @@
+use model::container_definition::{HealthCheck, LinuxParameters, LogConfiguration, Tmpfs, Ulimit};
+use model::task::{LaunchType, TaskOverride, TaskStatus};
+use model::task_definition::TaskDefinitionStatus;
+use model::{Container, CpuUnits, HealthStatus, MemoryMib, Reservation, Scope};
+use stdx::Timestamp;
+
+use super::*;
+
+fn definition(containers: Vec<ContainerDefinition>) -> TaskDefinition {
+    TaskDefinition {
+        scope: Scope::new("123456789012", "eu-west-1"),
+        family: "web".into(),
+        revision: 7,
+        status: TaskDefinitionStatus::Active,
+        containers,
+        volumes: Vec::new(),
+        network_mode: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        placement_constraints: Vec::new(),
+        requires_compatibilities: Vec::new(),
+        compatibilities: Vec::new(),
+        requires_attributes: Vec::new(),
+        cpu: Some(CpuUnits(512)),
+        memory: None,
+        pid_mode: None,
+        ipc_mode: None,
+        runtime_platform: None,
+        enable_fault_injection: None,
+        registered_at: Timestamp::EPOCH,
+        registered_by: String::new(),
+        deregistered_at: None,
+        tags: Vec::new(),
+    }
+}
+
+fn task(definition: &TaskDefinition, overrides: Option<TaskOverride>) -> Task {
+    let container = |defined: &ContainerDefinition| Container {
+        name: defined.name.clone(),
+        id: "c1".into(),
+        image: defined.image.clone(),
+        last_status: TaskStatus::Pending,
+        image_digest: None,
+        runtime_id: None,
+        exit_code: None,
+        reason: String::new(),
+        network_bindings: Vec::new(),
+        health: HealthStatus::Unknown,
+    };
+    Task {
+        scope: definition.scope.clone(),
+        cluster: "default".into(),
+        id: "t1".into(),
+        family: definition.family.clone(),
+        revision: definition.revision,
+        container_instance: "i1".into(),
+        launch_type: LaunchType::Ec2,
+        capacity_provider: None,
+        last_status: TaskStatus::Pending,
+        desired_status: TaskStatus::Running,
+        health: HealthStatus::Unknown,
+        containers: definition.containers.iter().map(container).collect(),
+        reserved: Reservation::default(),
+        group: "service:front".into(),
+        started_by: String::new(),
+        overrides: overrides.map(Box::new),
+        cpu: None,
+        memory: None,
+        tags: Vec::new(),
+        execute_command_enabled: false,
+        created_at: Timestamp::from_millis(5),
+        connectivity_at: None,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: String::new(),
+        version: 1,
+    }
+}
+
+fn web() -> ContainerDefinition {
+    ContainerDefinition {
+        name: "web".into(),
+        image: "123456789012.dkr.ecr.eu-west-1.amazonaws.com/web:1".into(),
+        cpu: CpuUnits(64),
+        memory: Some(MemoryMib(128)),
+        memory_reservation: Some(MemoryMib(64)),
+        essential: true,
+        environment: vec![("A".into(), "1".into()), ("B".into(), "2".into())],
+        port_mappings: vec![model::container_definition::PortMapping {
+            container_port: Some(80),
+            ..Default::default()
+        }],
+        ulimits: vec![Ulimit { name: "nofile".into(), soft: 1, hard: 2 }],
+        log_configuration: Some(LogConfiguration {
+            driver: "awslogs".into(),
+            options: vec![("awslogs-group".into(), "/ecs/web".into()), ("awslogs-stream-prefix".into(), "p".into())],
+            secret_options: Vec::new(),
+        }),
+        health_check: Some(HealthCheck { command: vec!["CMD-SHELL".into(), "true".into()], ..Default::default() }),
+        linux_parameters: Some(LinuxParameters {
+            max_swap_mib: Some(10),
+            tmpfs: vec![Tmpfs { container_path: "/t".into(), size_mib: 8, mount_options: vec!["noexec".into()] }],
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_task_says_everything_its_definition_says() {
+    let definition = definition(vec![web()]);
+    let payload = start(&task(&definition, None), &definition, "http://h:1");
+    assert_eq!(payload.arn, "arn:aws:ecs:eu-west-1:123456789012:task/default/t1");
+    assert_eq!((payload.version.as_str(), payload.cpu), ("7", Some(0.5)));
+    assert_eq!(payload.network_mode.as_deref(), Some("bridge"));
+    assert_eq!(payload.service_name.as_deref(), Some("front"));
+    let web = &payload.containers[0];
+    assert_eq!(web.environment["AWS_EXECUTION_ENV"], "AWS_ECS_EC2");
+    assert_eq!((web.cpu, web.memory), (64, 128));
+    assert_eq!((web.port_mappings[0].container_port, web.port_mappings[0].host_port), (Some(80), Some(0)));
+    assert_eq!(web.health_check_type.as_deref(), Some("docker"));
+    assert_eq!(web.container_arn, "arn:aws:ecs:eu-west-1:123456789012:container/default/t1/c1");
+    let ecr = web.registry_authentication.as_ref().unwrap().ecr_auth_data.as_ref().unwrap();
+    assert_eq!((ecr.registry_id.as_str(), ecr.region.as_str()), ("123456789012", "eu-west-1"));
+    let logs = web.berth.as_ref().unwrap().log_configuration.as_ref().unwrap();
+    assert_eq!(logs.options["awslogs-stream"], "p/web/t1");
+    assert_eq!(logs.options["awslogs-region"], "eu-west-1");
+
+    let docker = web.docker_config.as_ref().unwrap();
+    let (config, host) = (docker.container_config().unwrap(), docker.host_config().unwrap());
+    assert_eq!(config.healthcheck.unwrap().interval, Some(30_000_000_000));
+    assert_eq!(host.memory_reservation, Some(64 << 20));
+    assert_eq!(host.memory_swap, Some(138 << 20));
+    assert_eq!(host.tmpfs["/t"], "noexec,size=8m");
+    assert_eq!(host.log_config.unwrap().config["awslogs-endpoint"], "http://h:1");
+    // Numbers that the official agent reads as integers have no fraction.
+    let text = serde_json::to_string(&payload.containers).unwrap();
+    assert!(!text.contains(".0"), "{text}");
+}
+
+#[test]
+fn overrides_are_merged_before_they_travel() {
+    let definition = definition(vec![web()]);
+    let overrides = TaskOverride {
+        containers: vec![ContainerOverride {
+            name: "web".into(),
+            command: Some(vec!["x".into()]),
+            environment: vec![("B".into(), "3".into())],
+            memory: Some(MemoryMib(256)),
+            ..Default::default()
+        }],
+        cpu: Some(CpuUnits(1024)),
+        ..Default::default()
+    };
+    let payload = start(&task(&definition, Some(overrides)), &definition, "");
+    let web = &payload.containers[0];
+    assert_eq!(payload.cpu, Some(1.0));
+    assert_eq!(web.command, ["x"]);
+    assert_eq!((web.environment["A"].as_str(), web.environment["B"].as_str()), ("1", "3"));
+    assert_eq!(web.memory, 256);
+    assert_eq!(web.overrides.as_deref(), Some("{}"));
+}
+
+#[test]
+fn a_stop_names_the_task_and_nothing_else() {
+    let definition = definition(vec![web()]);
+    let payload = stop(&task(&definition, None));
+    assert_eq!(payload.desired_status, DesiredStatus::Stopped);
+    assert!(payload.containers.is_empty());
+}

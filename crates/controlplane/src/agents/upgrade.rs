@@ -1,0 +1,102 @@
+//! Two websocket upgrades: who asks, for which instance, and the refusals that an agent understands.
+
+use std::sync::Arc;
+
+use agent_api::close::UpgradeRefusal;
+use agent_api::query::{AcsQuery, QueryError, TcsQuery};
+use axum::extract::{FromRequestParts, Request, State, WebSocketUpgrade};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use model::container_instance::VersionInfo;
+use model::{ClusterArn, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus};
+use state::{Ledger, Record};
+
+use super::Hub;
+use super::connection::{Connected, Connection};
+use super::telemetry;
+use crate::clock::now;
+
+/// The largest message of an agent. The official one sends up to 1 MiB on TCS, and far less on ACS.
+const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// `GET /acs/ws`
+pub async fn acs(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let asked = AcsQuery::parse(parts.uri.query().unwrap_or_default()).map_err(invalid);
+    let found = asked.and_then(|query| {
+        let (instance, endpoint) = identify(&hub, &parts, &query.cluster_arn, &query.container_instance_arn)?;
+        Ok((query, instance, endpoint))
+    });
+    let (query, instance, endpoint) = match found {
+        Ok(found) => found,
+        Err(refusal) => return refuse(&refusal),
+    };
+    upgrade(&mut parts, move |socket| async move {
+        let version = VersionInfo {
+            agent_version: query.agent_version,
+            agent_hash: query.agent_hash,
+            docker_version: query.docker_version,
+        };
+        let socket = Connection::new(socket);
+        hub.connect(&instance, Connected { socket, send_credentials: query.send_credentials, version, endpoint });
+    })
+    .await
+}
+
+/// `GET /tcs/ws`
+pub async fn tcs(State(hub): State<Arc<Hub>>, request: Request) -> Response {
+    let (mut parts, _) = request.into_parts();
+    let asked = TcsQuery::parse(parts.uri.query().unwrap_or_default()).map_err(invalid);
+    let found = asked.and_then(|query| identify(&hub, &parts, &query.cluster, &query.container_instance));
+    match found {
+        Ok((instance, _)) => upgrade(&mut parts, move |socket| telemetry::serve(hub, instance, socket)).await,
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+async fn upgrade<F>(
+    parts: &mut Parts,
+    serve: impl FnOnce(axum::extract::ws::WebSocket) -> F + Send + 'static,
+) -> Response
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    match WebSocketUpgrade::from_request_parts(parts, &()).await {
+        Ok(upgrade) => upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(serve),
+        Err(rejection) => rejection.into_response(),
+    }
+}
+
+/// The record name of the instance that asks, and where it reached us.
+fn identify(hub: &Hub, parts: &Parts, cluster: &str, instance: &str) -> Result<(String, String), UpgradeRefusal> {
+    let denied = |error: shape::WireError| UpgradeRefusal::AccessDenied(error.to_string());
+    let caller = hub.auth.caller(parts, &Bytes::new(), now(), String::new()).map_err(denied)?;
+    let unknown = || UpgradeRefusal::InvalidInstance(format!("{instance} is not a container instance of yours."));
+    let arn: ContainerInstanceArn = instance.parse().map_err(|_| unknown())?;
+    if (&*arn.scope.account, &*arn.scope.region) != (&caller.account, &caller.region) {
+        return Err(unknown());
+    }
+    let cluster_name = cluster.parse::<ClusterArn>().map_or(cluster.to_owned(), |arn| arn.name);
+    if cluster_name != arn.cluster {
+        return Err(UpgradeRefusal::InvalidCluster(format!("{instance} is not in cluster {cluster}.")));
+    }
+    let snapshot = hub.ledger.snapshot();
+    let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.id);
+    let known: &ContainerInstance = snapshot.container_instances.get(&name).ok_or_else(unknown)?;
+    if known.status == ContainerInstanceStatus::Inactive {
+        return Err(UpgradeRefusal::InactiveInstance(format!("{instance} was deregistered.")));
+    }
+    Ok((known.name(), caller.endpoint.unwrap_or_default()))
+}
+
+fn invalid(error: QueryError) -> UpgradeRefusal {
+    UpgradeRefusal::Other { exception: "ClientException".to_owned(), message: error.to_string() }
+}
+
+fn refuse(refusal: &UpgradeRefusal) -> Response {
+    tracing::info!(exception = refusal.exception(), message = refusal.message(), "an agent's websocket is refused");
+    let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+    (status, refusal.encode()).into_response()
+}
