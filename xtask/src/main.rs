@@ -3,13 +3,16 @@
 //! `cargo xtask codegen [--check]` writes `api/` from `api/operations.toml` and the service models in botocore.
 //! `cargo xtask tidy` checks what the compiler cannot: which crate may know which, and how long a file may be.
 //! `cargo xtask sample-image` builds the sample application and packs it as an image, without any registry.
+//! `cargo xtask dist` builds the program that people get: `target/release/berth`, with its small parts inside.
 //! It never runs as part of the product.
 
 #![forbid(unsafe_code)]
 
 mod codegen;
+mod dist;
 mod oci_layout;
 mod sample_image;
+mod small;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -22,9 +25,10 @@ fn main() -> ExitCode {
         ["codegen"] => codegen::write(&workspace()),
         ["codegen", "--check"] => codegen::check(&workspace()),
         ["tidy"] => tidy::check(&workspace()),
+        ["dist"] => dist::command(&workspace()),
         ["sample-image", rest @ ..] => sample_image::command(&workspace(), rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask codegen [--check] | tidy | sample-image [--version 1|2] [--out DIR]"
+            "usage: cargo xtask codegen [--check] | tidy | dist | sample-image [--version 1|2] [--out DIR]"
         )),
     };
     match done {

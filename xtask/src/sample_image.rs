@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde_json::json;
 
 use crate::oci_layout::{self, Image, LayerFile};
+use crate::small;
 
-const REPOSITORY: &str = "hello-world";
-const VERSIONS: [&str; 2] = ["1", "2"];
+pub const REPOSITORY: &str = "hello-world";
+pub const VERSIONS: [&str; 2] = ["1", "2"];
 /// One line, so that programs which ask who they are get an answer.
 const PASSWD: &[u8] = b"root:x:0:0:root:/:/berth-sample\n";
 
@@ -28,8 +28,13 @@ pub fn command(workspace: &Path, arguments: &[&str]) -> anyhow::Result<()> {
             _ => bail!("usage: cargo xtask sample-image [--version 1|2] [--out DIR]"),
         }
     }
-    let program = build(workspace)?;
-    let program = fs::read(&program).with_context(|| format!("failed to read {}", program.display()))?;
+    let program = small::build(workspace, &["berth-sample"])?.join("berth-sample");
+    write(&program, &out, &versions)
+}
+
+/// Packs the built program as an image of each version: a folder and a tar in `out`.
+pub fn write(program: &Path, out: &Path, versions: &[&str]) -> anyhow::Result<()> {
+    let program = fs::read(program).with_context(|| format!("failed to read {}", program.display()))?;
     for version in versions {
         let name = format!("{REPOSITORY}:{version}");
         let folder = out.join(format!("{REPOSITORY}-{version}"));
@@ -65,23 +70,4 @@ fn architecture() -> anyhow::Result<&'static str> {
         "aarch64" => Ok("arm64"),
         other => bail!("the sample is not built for {other}"),
     }
-}
-
-/// Builds the program with everything in it, as the small programs are built, and returns its path.
-fn build(workspace: &Path) -> anyhow::Result<PathBuf> {
-    // The target is named, though it is this machine's own: only then do the flags spare build scripts and
-    // macros, which cannot be static.
-    let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let folder = workspace.join("target/small");
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(cargo)
-        .current_dir(workspace)
-        .args(["build", "--quiet", "--package", "berth-sample", "--profile", "small", "--target", &target])
-        .arg("--target-dir")
-        .arg(&folder)
-        .env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static")
-        .status()
-        .context("failed to start cargo")?;
-    ensure!(status.success(), "cargo build of berth-sample failed");
-    Ok(folder.join(target).join("small/berth-sample"))
 }
