@@ -55,6 +55,7 @@ pub(crate) fn ensure(config: &NetworkConfig) -> Result<(Node, File), NetworkErro
         subnet,
         mtu,
         run_dir: config.run_dir.clone(),
+        redirects: config.redirects.clone(),
     };
     Ok((node, lock))
 }

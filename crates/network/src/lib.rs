@@ -31,7 +31,7 @@ mod rules;
 mod state;
 mod subnet;
 
-pub use config::{DynamicPorts, NetworkConfig};
+pub use config::{DynamicPorts, NetworkConfig, Redirect};
 pub use error::NetworkError;
 pub use network::{Attachment, Link, Network, Recovered};
 pub use plan::{Binding, Mac, NetworkMode, PortMapping, Protocol};

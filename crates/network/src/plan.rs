@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Subnet;
+use crate::{Redirect, Subnet};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -117,6 +117,7 @@ pub struct Node {
     /// Bytes; that of the host's uplink when it is smaller than 1,500.
     pub mtu: u32,
     pub run_dir: PathBuf,
+    pub redirects: Vec<Redirect>,
 }
 
 /// What was picked for a container: nothing here is decided by the planner.
@@ -230,11 +231,33 @@ table ip {table} {{
     oifname "{bridge}" ip saddr {subnet} ct status dnat masquerade
     oifname != "{bridge}" ip saddr {subnet} masquerade
   }}
-}}
 "#
     );
+    redirect_text(node, &mut text);
+    text.push_str("}\n");
     text.push_str(&add_text(table, ports.iter().map(|(from, to)| (*from, *to))));
     text
+}
+
+/// Another agent on this host may lead the same address to itself. Its rules see every packet; ours come before them for
+/// packets from our bridge, which are none of its business, and after them for those of the host.
+fn redirect_text(node: &Node, text: &mut String) {
+    if node.redirects.is_empty() {
+        return;
+    }
+    let bridge = format!("iifname \"{}\" ", node.bridge);
+    for (chain, hook, priority, only) in
+        [("redirected", "prerouting", -101, bridge.as_str()), ("redirected_output", "output", -99, "")]
+    {
+        writeln!(text, "  chain {chain} {{").expect("writing to a string");
+        writeln!(text, "    type nat hook {hook} priority {priority}; policy accept;").expect("writing to a string");
+        for Redirect { from, to_port } in &node.redirects {
+            let (ip, port) = (from.ip(), from.port());
+            writeln!(text, "    {only}ip daddr {ip} tcp dport {port} dnat to 127.0.0.1:{to_port}")
+                .expect("writing to a string");
+        }
+        text.push_str("  }\n");
+    }
 }
 
 /// What one transaction does to the port map: first the removals, then the additions.
@@ -293,6 +316,7 @@ mod tests {
             subnet: "172.29.0.0/16".parse().unwrap(),
             mtu: 1500,
             run_dir: "/run/berth/netns".into(),
+            redirects: vec![Redirect { from: "169.254.170.2:80".parse().unwrap(), to_port: 51679 }],
         }
     }
 

@@ -3,9 +3,10 @@
 mod host;
 
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+use std::path::Path;
 
 use host::*;
-use network::{Network, NetworkError, NetworkMode, Protocol};
+use network::{Network, NetworkConfig, NetworkError, NetworkMode, Protocol, Redirect};
 
 const LOOPBACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
@@ -186,5 +187,38 @@ fn fifty_at_once_and_nothing_left() {
         assert!(!map.contains("elements"), "{map}");
         network.close().await.unwrap();
         eventually(|| leftovers() == "/run/netns-of-containers:\n\n/run/state:\n").await;
+    });
+}
+
+#[test]
+fn an_address_of_nobody_leads_to_the_host() {
+    on_own_host(async {
+        with_neighbour();
+        let config = NetworkConfig {
+            redirects: vec![Redirect { from: "169.254.170.2:80".parse().unwrap(), to_port: 51679 }],
+            ..config()
+        };
+        let network = Network::open(config).await.unwrap();
+        let web = network.attach("web", NetworkMode::Bridge).await.unwrap().netns.unwrap();
+        serve_tcp(Path::new("/proc/thread-self/ns/net"), 51679, "ours");
+        serve_tcp(Path::new("/proc/thread-self/ns/net"), 9999, "theirs");
+        let address = Ipv4Addr::new(169, 254, 170, 2);
+        assert!(inside(&web, || ask_tcp(address, 80)).unwrap().starts_with("ours"));
+        assert!(ask_tcp(address, 80).unwrap().starts_with("ours"));
+        // The listener itself is out of reach.
+        assert!(inside(&web, || ask_tcp_in_vain([127, 0, 0, 1], 51679)).is_err());
+
+        // The official agent's rules. It answers the host's own processes then, and our containers are still ours.
+        for rule in [
+            "PREROUTING -p tcp -d 169.254.170.2 --dport 80 -j DNAT --to-destination 127.0.0.1:9999",
+            "OUTPUT -p tcp -d 169.254.170.2 --dport 80 -j REDIRECT --to-ports 9999",
+        ] {
+            sh(&format!("iptables -t nat -A {rule}"));
+        }
+        assert!(inside(&web, || ask_tcp(address, 80)).unwrap().starts_with("ours"));
+        assert!(ask_tcp(address, 80).unwrap().starts_with("theirs"));
+        network.release("web").await.unwrap();
+        network.close().await.unwrap();
+        assert!(!sh("nft list tables").contains("berth"));
     });
 }

@@ -90,6 +90,7 @@ mod tests {
             subnet: "172.29.0.0/16".parse().unwrap(),
             mtu: 1450,
             run_dir: "/run/berth/netns".into(),
+            redirects: Vec::new(),
         };
         let assigned = Assigned { ip: [172, 29, 1, 7].into(), veth: "bv0a1b2c3d4e5f".to_owned() };
         expect![[r#"

@@ -35,6 +35,7 @@ mod tests {
             subnet: "172.29.0.0/16".parse().unwrap(),
             mtu: 1500,
             run_dir: "/run/berth/netns".into(),
+            redirects: Vec::new(),
         };
         expect![[r#"
             namespace /run/berth/netns/c1
