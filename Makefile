@@ -1,16 +1,22 @@
-# The menu. Anything longer than a line is a script or Rust in xtask.
+# The menu. Anything longer than a line is a script, or Rust in xtask.
 CARGO ?= cargo
 
-.PHONY: build test bench deps lint
+.PHONY: up build test bench lint
 
-deps:           ## what a fresh Debian machine lacks
-	./tools/install-deps
+up: build       ## everything on this machine, with a sample service; Ctrl-C ends it
+	@./target/release/berth up --demo $(ARGS)
 
-build: deps     ## the berth binary and the small programs beside it
-	$(CARGO) build --release -p berth
+build:          ## target/release/berth
+	@./tools/install-deps build
+	@$(CARGO) xtask dist
 
-test: deps      ## every test
+test: build     ## every test
+	@./tools/install-deps test
 	$(CARGO) nextest run --workspace --no-fail-fast
+
+bench: build    ## the figures of docs/performance.md, peers beside them
+	@./tools/install-deps test
+	$(CARGO) run --release --quiet --package bench -- $(ARGS)
 
 lint:           ## what a reviewer would say first
 	$(CARGO) fmt --all --check
