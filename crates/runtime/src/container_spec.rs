@@ -116,6 +116,8 @@ pub struct Mount {
 pub enum MountSource {
     /// A file or directory of the host, which must exist.
     Bind(PathBuf),
+    /// A directory of the host, which must exist. While it is empty, it is filled with what the image has at the target.
+    Volume(PathBuf),
     /// An empty file system in memory. `options` as mount(8) has them.
     Tmpfs { size_bytes: Option<u64>, options: Vec<String> },
 }

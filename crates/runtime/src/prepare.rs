@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::cgroup::Cgroups;
 use crate::spec_json::{Surroundings, spec_json};
-use crate::{ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, devices, users};
+use crate::{ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, devices, users, volumes};
 
 /// The OCI runtime's state, in the task's directory.
 pub const OCI_ROOT: &str = "oci";
@@ -74,6 +74,7 @@ pub fn prepare(
     for path in [dir.bundle().join("rootfs"), dir.upper(), dir.work()] {
         fs::create_dir_all(&path).map_err(RuntimeError::io("create", &path))?;
     }
+    volumes::fill(spec, &dir.0.join("image"))?;
     let around = Surroundings {
         host,
         user,
@@ -113,7 +114,7 @@ fn check_sources(spec: &ContainerSpec) -> Result<(), RuntimeError> {
             let message = format!("mount target {} is not an absolute path", mount.target.display());
             return Err(RuntimeError::InvalidSpec(message));
         }
-        if let MountSource::Bind(source) = &mount.source {
+        if let MountSource::Bind(source) | MountSource::Volume(source) = &mount.source {
             fs::metadata(source).map_err(RuntimeError::io("bind", source))?;
         }
     }

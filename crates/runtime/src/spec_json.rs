@@ -162,7 +162,7 @@ fn mounts(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Value> {
 fn own_mount(mount: &Mount) -> Value {
     let access = if mount.readonly { "ro" } else { "rw" };
     match &mount.source {
-        MountSource::Bind(source) => json!({
+        MountSource::Bind(source) | MountSource::Volume(source) => json!({
             "destination": mount.target,
             "type": "bind",
             "source": source,

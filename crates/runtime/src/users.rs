@@ -125,28 +125,34 @@ fn is_opaque(dir: &Path) -> bool {
 
 /// Reads a file below `root`; a symbolic link of the image leads nowhere outside.
 fn read_inside(root: &Path, path: &Path) -> io::Result<String> {
-    let root = fs::File::open(root)?;
-    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
-    // SAFETY: `open_how` is plain integers, all zero is valid; the path is terminated; the size is the struct's; the new
-    // descriptor is ours.
-    let file = unsafe {
-        let mut how = std::mem::zeroed::<libc::open_how>();
-        // A pipe in the place of a list of users must not make us wait.
-        how.flags = (libc::O_RDONLY | libc::O_CLOEXEC | libc::O_NONBLOCK).unsigned_abs().into();
-        how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
-        let fd = libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &how, size_of::<libc::open_how>());
-        match i32::try_from(fd) {
-            Ok(fd) if fd >= 0 => fs::File::from(OwnedFd::from_raw_fd(fd)),
-            _ => {
-                let err = io::Error::last_os_error();
-                // A link into another layer: rare for these files, and then they count as missing.
-                return if err.kind() == io::ErrorKind::NotFound { Ok(String::new()) } else { Err(err) };
-            }
-        }
+    // A pipe in the place of a list of users must not make us wait.
+    let file = match open_inside(root, path, libc::O_RDONLY | libc::O_NONBLOCK) {
+        Ok(file) => file,
+        // A link into another layer: rare for these files, and then they count as missing.
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(String::new()),
+        Err(err) => return Err(err),
     };
     let mut text = Vec::new();
     file.take(FILE_BYTES_MAX).read_to_end(&mut text)?;
     Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Opens what is below `root` as a process sees it whose root that is.
+pub(crate) fn open_inside(root: &Path, path: &Path, flags: libc::c_int) -> io::Result<fs::File> {
+    let root = fs::File::open(root)?;
+    let path = std::ffi::CString::new(path.as_os_str().as_encoded_bytes())?;
+    // SAFETY: `open_how` is plain integers, all zero is valid; the path is terminated; the size is the struct's; the new
+    // descriptor is ours.
+    unsafe {
+        let mut how = std::mem::zeroed::<libc::open_how>();
+        how.flags = (flags | libc::O_CLOEXEC).unsigned_abs().into();
+        how.resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+        let fd = libc::syscall(libc::SYS_openat2, root.as_raw_fd(), path.as_ptr(), &how, size_of::<libc::open_how>());
+        match i32::try_from(fd) {
+            Ok(fd) if fd >= 0 => Ok(fs::File::from(OwnedFd::from_raw_fd(fd))),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 #[cfg(test)]

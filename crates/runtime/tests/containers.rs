@@ -238,6 +238,40 @@ async fn an_image_of_many_layers_is_mounted() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_volume_begins_with_what_the_image_has() {
+    let world = World::new();
+    runtime::probe_overlay(&world.config.tasks_dir).unwrap();
+    let task = world.task("t1").await;
+    let upper = world.dir.path().join("upper-layer");
+    std::fs::create_dir_all(upper.join("srv/data")).unwrap();
+    std::fs::create_dir_all(world.layer().join("srv/data/deep")).unwrap();
+    std::fs::write(upper.join("srv/data/top"), "top\n").unwrap();
+    std::fs::write(world.layer().join("srv/data/deep/bottom"), "bottom\n").unwrap();
+    std::os::unix::fs::symlink("/srv", upper.join("link")).unwrap();
+    let volume = world.dir.path().join("volume");
+    std::fs::create_dir(&volume).unwrap();
+    let words = "cat /data/top cat /data/deep/bottom put /data/own";
+    for (container, layers) in [
+        ("many", vec![upper.clone(), world.layer()]),
+        // It is not empty any more, so the other image's files stay out.
+        ("one", vec![world.layer()]),
+    ] {
+        let mut spec = world.spec(container, words);
+        spec.lower_dirs = layers;
+        let source = |path: &str| runtime::MountSource::Volume(world.dir.path().join(path));
+        spec.mounts = ["/data", "/link/data"]
+            .map(|target| runtime::Mount { target: target.into(), source: source("volume"), readonly: false })
+            .into();
+        // Only the link's place has something.
+        task.start(&spec).await.unwrap();
+        assert_eq!(exit(&*task, container).await.code, 0);
+        assert_eq!(world.log(&*task, container).await, ["top", "bottom"]);
+    }
+    assert!(volume.join("own").exists());
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_more_program_runs_in_a_container() {
     let world = World::new();
     let task = world.task("t1").await;
