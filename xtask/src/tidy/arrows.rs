@@ -14,9 +14,11 @@ const ROWS: &[&[&str]] = &[
     &["runtime", "images", "network", "volumes", "logs", "metadata", "registry", "dns", "alb", "xds"],
     &[SERVICE],
     &["controlplane", "agent"],
+    &["node"],
     &[PROGRAM],
     // Builders and scenarios for tests, and the chores, may look at everything.
     &["kit", "xtask"],
+    &["e2e", "bench"],
 ];
 
 /// A generated crate, a service, a program: by the beginning of their names, or for programs by their folder.
@@ -24,8 +26,9 @@ const API: &str = "api-";
 const SERVICE: &str = "service-";
 const PROGRAM: &str = "programs/";
 
-/// Arrows inside a row.
-const NEIGHBOURS: &[(&str, &str)] = &[];
+/// Arrows inside a row. A log driver reads what a shim wrote, and the runtime has the reader of that: one knowledge of
+/// segments and their ends, not two.
+const NEIGHBOURS: &[(&str, &str)] = &[("logs", "runtime")];
 
 /// They decide, or say what things are: no runtime, no sockets, no disk.
 const PURE: &[&str] =

@@ -1,0 +1,69 @@
+//! The peer: `docker run -d -p`, whose return means that the container runs.
+
+use std::sync::Mutex;
+use std::time::Instant;
+
+use kit::{Docker, Machine, workspace};
+
+use crate::figures::{Launches, Times};
+
+pub struct Bench<'a> {
+    machine: &'a Machine,
+    docker: &'a Docker,
+}
+
+impl<'a> Bench<'a> {
+    /// Gives the engine the sample's image, in the one form that every version of it reads.
+    pub fn new(machine: &'a Machine, docker: &'a Docker) -> Bench<'a> {
+        let layout = workspace().join("target/sample/hello-world-1");
+        let archive = machine.dir().join("hello-world.tar");
+        let copy = format!(
+            "skopeo --insecure-policy copy oci:{}:hello-world:1 docker-archive:{}:hello-world:1",
+            layout.display(),
+            archive.display()
+        );
+        machine.run(&copy).expect("skopeo copies");
+        docker.run(machine, &["load", "--input", &archive.display().to_string()]);
+        let bench = Bench { machine, docker };
+        bench.launch();
+        bench
+    }
+
+    pub fn launches(&self, count: usize, together: usize) -> Launches {
+        let (times, left) = (Mutex::new(Vec::new()), Mutex::new(count));
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            for _ in 0..together {
+                scope.spawn(|| {
+                    while next(&left) {
+                        let one = Instant::now();
+                        self.launch();
+                        times.lock().expect("no launch panics").push(one.elapsed());
+                    }
+                });
+            }
+        });
+        let per_second = count as f64 / began.elapsed().as_secs_f64();
+        Launches { times: Times::new(times.into_inner().expect("no launch panics")), per_second }
+    }
+
+    fn launch(&self) {
+        self.docker.run(self.machine, &["run", "-d", "-p", "80", "--memory", "16m", "hello-world:1"]);
+    }
+
+    /// Removes every container.
+    pub fn clear(&self) {
+        let all = self.docker.run(self.machine, &["ps", "-aq"]);
+        let ids: Vec<&str> = all.split_whitespace().collect();
+        if !ids.is_empty() {
+            self.docker.run(self.machine, &[&["rm", "-f"][..], &ids].concat());
+        }
+    }
+}
+
+fn next(left: &Mutex<usize>) -> bool {
+    let mut left = left.lock().expect("no launch panics");
+    let some = *left > 0;
+    *left = left.saturating_sub(1);
+    some
+}

@@ -1,0 +1,81 @@
+//! The figures of docs/performance.md: Berth and its peer, side by side, in one run on one machine.
+//!
+//! `make bench` prints them as tables. Quote ratios and medians: a machine of two cores is noisy. Everything runs in a network
+//! namespace of its own and ends with the run.
+
+#![forbid(unsafe_code)]
+
+mod berth;
+mod docker;
+mod figures;
+mod footprint;
+
+use kit::{Docker, Machine};
+
+/// Launches that are measured.
+const LAUNCHES: usize = 200;
+/// Docker's take ten times as long, and fewer say as much.
+const PEER_LAUNCHES: usize = 50;
+/// Launches that are in flight together.
+const TOGETHER: usize = 8;
+const REPLACEMENTS: usize = 10;
+const STARTS: usize = 10;
+/// Idle tasks, to see what one more costs.
+const IDLE_TASKS: usize = 50;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => all(),
+        ["inside", "launches", count, together] => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let number = |text: &str| text.parse().expect("a number");
+            runtime.block_on(berth::inside(number(count), number(together)));
+        }
+        _ => {
+            eprintln!("usage: bench");
+            std::process::exit(2);
+        }
+    }
+}
+
+fn all() {
+    let mut machine = Machine::new();
+    let starts = footprint::starts(&mut machine, STARTS);
+    machine.start(&["--demo"]);
+    // The sample's own task is no part of an idle Berth.
+    machine.python("ecs.delete_service(service='sample', force=True)\nuntil('it is gone', lambda: not ecs.list_tasks()['taskArns'])");
+    footprint::settle();
+    let idle = footprint::memory(&machine);
+
+    let bench = berth::Bench::new(&machine);
+    let (one, many) = (bench.launches(LAUNCHES, 1), bench.launches(LAUNCHES, TOGETHER));
+    let replaced = bench.replacements(REPLACEMENTS);
+    bench.run_tasks(IDLE_TASKS);
+    footprint::settle();
+    let loaded = footprint::memory(&machine);
+    bench.stop_tasks();
+
+    let engine = Docker::start(&machine);
+    let peer = docker::Bench::new(&machine, &engine);
+    let (peer_one, peer_many) = (peer.launches(PEER_LAUNCHES, 1), peer.launches(PEER_LAUNCHES, TOGETHER));
+    peer.clear();
+
+    println!("| launch: cached image, bridge network, one dynamic port | p50 ms | p99 ms | a second | `docker run -d -p` p50 ms | p99 ms | a second | ratio of p50 |");
+    println!("|---|---|---|---|---|---|---|---|");
+    for (what, ours, theirs) in [("one after another", &one, &peer_one), ("8 at once", &many, &peer_many)] {
+        let ratio = theirs.times.median_seconds() / ours.times.median_seconds();
+        let (p50, p99, rate) = (ours.times.median(), ours.times.percentile(99), ours.per_second);
+        let (peer_p50, peer_p99, peer_rate) = (theirs.times.median(), theirs.times.percentile(99), theirs.per_second);
+        println!("| {what} | {p50} | {p99} | {rate:.0} | {peer_p50} | {peer_p99} | {peer_rate:.1} | {ratio:.1} |");
+    }
+    println!("\n| Berth alone | p50 ms | worst ms | of |\n|---|---|---|---|");
+    println!("| `kill -9` of a service's container → its replacement answers | {} | {} | {} |", replaced.median(), replaced.worst(), replaced.len());
+    println!("| `berth up`: start → ready | {} | {} | {} |", starts.median(), starts.worst(), starts.len());
+    println!("\n| memory | KiB |\n|---|---|");
+    println!("| idle, {} process: resident | {} |", idle.processes, idle.resident_kib);
+    println!("| {} tasks, {} processes: resident, shims included | {} |", loaded.shims, loaded.processes, loaded.resident_kib);
+    let shims = loaded.shims.max(1) as u64;
+    println!("| one shim: resident | {} |", loaded.shim_resident_kib / shims);
+    println!("| one shim: private and dirty | {} |", loaded.shim_private_kib / shims);
+}

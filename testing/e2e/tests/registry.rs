@@ -1,0 +1,49 @@
+//! The built-in registry: skopeo pushes, ECS runs, ECR tells.
+
+use kit::{Machine, workspace};
+
+#[test]
+fn what_was_pushed_runs_under_each_of_its_names() {
+    let machine = Machine::up();
+    let layout = workspace().join("target/sample/hello-world-1");
+    let copy = |to: &str| {
+        let from = format!("oci:{}:hello-world:1", layout.display());
+        machine.run(&format!("skopeo --insecure-policy copy --dest-tls-verify=false {from} docker://{to}")).unwrap()
+    };
+    machine.python("ecr.create_repository(repositoryName='team/web')");
+    copy("127.0.0.1:4566/team/web:1");
+    let tags = machine.run("skopeo list-tags --tls-verify=false docker://127.0.0.1:4566/team/web").unwrap();
+    assert!(tags.contains("\"1\""), "{tags}");
+    machine.python(
+        r#"
+repository = ecr.describe_repositories()["repositories"][0]
+assert repository["repositoryUri"] == "000000000000.dkr.ecr.us-east-1.amazonaws.com/team/web", repository
+image = ecr.describe_images(repositoryName="team/web")["imageDetails"][0]
+assert image["imageTags"] == ["1"], image
+for name in [repository["repositoryUri"] + ":1", "127.0.0.1:4566/team/web:1", "localhost:4566/team/web@" + image["imageDigest"]]:
+    register("pushed", [hello(image=name)])
+    t = running(run("pushed")[0])
+    assert t["containers"][0]["imageDigest"] == image["imageDigest"], t
+    get(port(t))
+# A tag that moves is seen by the next task.
+assert ecr.list_images(repositoryName="team/web")["imageIds"][0]["imageTag"] == "1"
+"#,
+    );
+    let second = workspace().join("target/sample/hello-world-2");
+    let from = format!("oci:{}:hello-world:2", second.display());
+    machine
+        .run(&format!("skopeo --insecure-policy copy --dest-tls-verify=false {from} docker://127.0.0.1:4566/team/web:1"))
+        .unwrap();
+    machine.python(
+        r#"
+t = running(run("pushed")[0])
+register("moved", [hello(image="127.0.0.1:4566/team/web:1")])
+assert "version 2" in get(port(running(run("moved")[0])))
+assert "version 1" in get(port(t)), "a digest stays what it is"
+ecr.delete_repository(repositoryName="team/web", force=True)
+register("gone", [hello(image="127.0.0.1:4566/team/web:1")])
+reason = stopped(run("gone")[0])["stoppedReason"]
+assert reason.startswith("CannotPullContainerError"), reason
+"#,
+    );
+}
