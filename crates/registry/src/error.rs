@@ -50,6 +50,10 @@ pub enum RegistryError {
     ManifestInvalid { reason: String },
     #[error("manifest references {digest}, which is not in repository '{name}'")]
     ManifestBlobUnknown { digest: Digest, name: String },
+    #[error("Requested image tag '{tag}' does not name {digest}")]
+    TagOfAnother { tag: String, digest: Digest },
+    #[error("Requested image referenced by manifest list: {by:?}")]
+    Referenced { by: Vec<Digest> },
     #[error("the operation is unsupported")]
     Unsupported,
     #[error("the client broke off")]
@@ -111,7 +115,8 @@ impl RegistryError {
             ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             ManifestInvalid { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),
             ManifestBlobUnknown { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
-            Unsupported => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            TagOfAnother { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
+            Unsupported | Referenced { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
             Blobs(error) if error.is_disk_full() => (StatusCode::INSUFFICIENT_STORAGE, "SERVER_ERROR"),
             Blobs(_) | Io { .. } | Record { .. } | Abandoned => (StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR"),
         }

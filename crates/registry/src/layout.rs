@@ -7,6 +7,7 @@
 //!     _tags/<tag>                               a record of the manifest it names
 //!     _blobs/<hex>                              empty: the repository may hand out this blob
 //!     _referrers/<subject hex>/<hex>            empty: this manifest is about that subject
+//!     _indexes/<hex>/<index hex>                empty: that index, if it is still there, lists this manifest
 //! ```
 //!
 //! A component of a name never begins with `_`, so names and these entries cannot meet. Every file is written aside,
@@ -31,6 +32,7 @@ const MANIFESTS: &str = "_manifests";
 const TAGS: &str = "_tags";
 const BLOBS: &str = "_blobs";
 const REFERRERS: &str = "_referrers";
+const INDEXES: &str = "_indexes";
 
 impl RepositoryDir {
     pub(crate) fn of(root: &Path, key: &RepositoryKey) -> RepositoryDir {
@@ -73,6 +75,10 @@ impl RepositoryDir {
         self.referrers(subject).join(digest.hex())
     }
 
+    pub(crate) fn indexes(&self, digest: &Digest) -> PathBuf {
+        self.0.join(INDEXES).join(digest.hex())
+    }
+
     /// Makes the directories that a new repository needs.
     pub(crate) fn create(&self) -> Result<(), RegistryError> {
         for dir in [self.manifests(), self.tags(), self.blobs()] {
@@ -85,14 +91,8 @@ impl RepositoryDir {
     pub(crate) fn remove(&self) -> Result<(), RegistryError> {
         // The settings go first: from then on it does not exist, whatever a crash leaves of the rest.
         remove(&self.settings())?;
-        for name in [TAGS, MANIFESTS, BLOBS, REFERRERS] {
-            let dir = self.0.join(name);
-            match fs::remove_dir_all(&dir) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(RegistryError::io("remove", &dir)(error));
-                }
-                _ => {}
-            }
+        for name in [TAGS, MANIFESTS, BLOBS, REFERRERS, INDEXES] {
+            remove_dir(&self.0.join(name))?;
         }
         // It stays when another repository lies below it.
         let _ = fs::remove_dir(&self.0);
@@ -176,6 +176,20 @@ pub(crate) fn mark(path: &Path) -> Result<(), RegistryError> {
         return Ok(());
     }
     durable::write(path, b"").map_err(RegistryError::io("write", path))
+}
+
+/// Puts the mark of a manifest into a directory that may not be there yet.
+pub(crate) fn mark_in(dir: &Path, digest: &Digest) -> Result<(), RegistryError> {
+    durable::create_dir_all(dir).map_err(RegistryError::io("create directory", dir))?;
+    mark(&dir.join(digest.hex()))
+}
+
+/// Removes a directory with all that is in it. It is no error when it is not there.
+pub(crate) fn remove_dir(dir: &Path) -> Result<(), RegistryError> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RegistryError::io("remove", dir)(error)),
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn remove(path: &Path) -> Result<(), RegistryError> {

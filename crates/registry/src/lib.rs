@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod deletion;
 mod error;
 mod http;
 mod layout;
@@ -22,10 +23,13 @@ mod limits;
 mod manifest;
 mod name;
 mod repository;
+mod settings;
 
+pub use deletion::Deleted;
 pub use error::RegistryError;
 pub use http::router;
 pub use limits::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, PAGE_ITEMS_MAX};
 pub use manifest::{Manifest, MediaType};
 pub use name::{RepositoryKey, RepositoryName, Scope, Tag, Target};
-pub use repository::{Config, Deleted, Image, ManifestRecord, Registry, Repository, RepositorySettings, TagMutability};
+pub use repository::{Config, Image, ManifestRecord, Registry, Repository};
+pub use settings::{RepositorySettings, TagMutability};

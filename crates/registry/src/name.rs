@@ -64,6 +64,14 @@ impl Scope {
         if is_ecr { Scope::new(account, region) } else { None }
     }
 
+    /// The host that the scope's images are named with: AWS's, whoever serves it.
+    ///
+    /// Source: Amazon ECR API Reference, `Repository.repositoryUri`; China's regions have a domain of their own.
+    pub fn host(&self) -> String {
+        let suffix = if self.region.starts_with("cn-") { ".cn" } else { "" };
+        format!("{}.dkr.ecr.{}.amazonaws.com{suffix}", self.account, self.region)
+    }
+
     pub fn account(&self) -> &str {
         &self.account
     }
@@ -81,7 +89,7 @@ impl RepositoryKey {
 
 impl fmt::Display for RepositoryKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}.dkr.ecr.{}.amazonaws.com/{}", self.scope.account, self.scope.region, self.name)
+        write!(f, "{}/{}", self.scope.host(), self.name)
     }
 }
 
@@ -216,6 +224,10 @@ mod tests {
         let scope = Scope::of_host("123456789012.dkr.ecr.eu-west-1.amazonaws.com:4566").unwrap();
         assert_eq!((scope.account(), scope.region()), ("123456789012", "eu-west-1"));
         assert!(Scope::of_host("123456789012.dkr.ecr.eu-west-1.localhost").is_some());
+        for region in ["eu-west-1", "cn-north-1"] {
+            let scope = Scope::new("123456789012", region).unwrap();
+            assert_eq!(Scope::of_host(&scope.host()), Some(scope));
+        }
         for other in [
             "127.0.0.1:4566",
             "localhost",

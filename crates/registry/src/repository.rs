@@ -11,7 +11,9 @@ use stdx::Timestamp;
 
 use crate::layout::{self, RepositoryDir};
 use crate::limits::MANIFEST_BYTES_MAX;
-use crate::{Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, Scope, Tag, Target};
+use crate::{
+    Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag, Target,
+};
 
 /// How the registry behaves.
 #[derive(Clone, Debug)]
@@ -42,26 +44,6 @@ pub struct Registry {
     turn: Mutex<()>,
 }
 
-/// Whether a tag may be moved to another image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum TagMutability {
-    #[default]
-    Mutable,
-    Immutable,
-}
-
-/// What the owner of a repository chose.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct RepositorySettings {
-    pub tag_mutability: TagMutability,
-    pub scan_on_push: bool,
-    /// `AES256` when absent; else the encryption type and its key.
-    pub encryption: Option<(String, Option<String>)>,
-    pub tags: BTreeMap<String, String>,
-}
-
 /// A repository as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Repository {
@@ -82,7 +64,7 @@ pub struct ManifestRecord {
     pub annotations: BTreeMap<String, String>,
     /// The manifest's own length in bytes.
     pub size: u64,
-    /// What its config and layers take, in bytes; 0 for an index.
+    /// What its config and layers take, in bytes; for an index, what the largest of its manifests takes.
     pub content_size: u64,
     pub pushed_at: Timestamp,
     pub subject: Option<Digest>,
@@ -94,13 +76,6 @@ pub struct Image {
     pub digest: Digest,
     pub manifest: ManifestRecord,
     /// Sorted.
-    pub tags: Vec<Tag>,
-}
-
-/// What a deletion removed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Deleted {
-    pub digest: Digest,
     pub tags: Vec<Tag>,
 }
 
@@ -125,7 +100,7 @@ impl Registry {
         RepositoryDir::of(&self.dir, key)
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
         // It guards no memory, only an order.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -194,28 +169,6 @@ impl Registry {
     /// The names of all repositories of an account in a region, sorted.
     pub fn repository_names(&self, scope: &Scope) -> Result<Vec<RepositoryName>, RegistryError> {
         layout::repository_names(&self.dir, scope)
-    }
-
-    /// Deletes a repository that has no images.
-    pub fn delete_repository(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
-        let _turn = self.turn();
-        let repository = self.repository(key)?;
-        if !layout::digests(&self.dir(key).manifests())?.is_empty() {
-            return Err(RegistryError::RepositoryNotEmpty {
-                name: key.name.to_string(),
-                account: key.scope.account().to_owned(),
-            });
-        }
-        self.dir(key).remove()?;
-        Ok(repository)
-    }
-
-    /// Deletes a repository with everything in it.
-    pub fn delete_repository_and_images(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
-        let _turn = self.turn();
-        let repository = self.repository(key)?;
-        self.dir(key).remove()?;
-        Ok(repository)
     }
 
     // Blobs.
@@ -300,22 +253,25 @@ impl Registry {
                 return Err(missing(*part));
             }
         }
-        if let Some(part) = manifest.manifests.iter().find(|part| !dir.manifest(part).exists()) {
-            return Err(missing(*part));
+        let mut content_size = manifest.content_size;
+        for part in &manifest.manifests {
+            let part: ManifestRecord = layout::read(&dir.manifest(part))?.ok_or_else(|| missing(*part))?;
+            content_size = content_size.max(part.content_size);
         }
         let existing: Option<ManifestRecord> = layout::read(&dir.manifest(&digest))?;
         if let Target::Tag(tag) = target {
             let tagged: Option<TagRecord> = layout::read(&dir.tag(tag))?;
             let moves = tagged.is_some_and(|tagged| tagged.digest != digest);
-            if moves && repository.settings.tag_mutability == TagMutability::Immutable {
+            if moves && !repository.settings.may_move(tag) {
                 return Err(RegistryError::TagImmutable { tag: tag.to_string(), name: key.name.to_string() });
             }
         }
         if existing.is_none() {
             if let Some(subject) = &manifest.subject {
-                let referrers = dir.referrers(subject);
-                durable::create_dir_all(&referrers).map_err(RegistryError::io("create directory", &referrers))?;
-                layout::mark(&dir.referrer(subject, &digest))?;
+                layout::mark_in(&dir.referrers(subject), &digest)?;
+            }
+            for part in &manifest.manifests {
+                layout::mark_in(&dir.indexes(part), &digest)?;
             }
             let record = ManifestRecord {
                 version: VERSION,
@@ -323,7 +279,7 @@ impl Registry {
                 artifact_type: manifest.artifact_type.clone(),
                 annotations: manifest.annotations.clone(),
                 size: bytes.len() as u64,
-                content_size: manifest.content_size,
+                content_size,
                 pushed_at: now(),
                 subject: manifest.subject,
             };
@@ -355,33 +311,13 @@ impl Registry {
         Ok(self.blobs.read(digest, MANIFEST_BYTES_MAX as u64)?)
     }
 
-    /// Deletes a tag, or a manifest with all its tags. The last tag of an image does not take the image along.
-    pub fn delete_manifest(&self, key: &RepositoryKey, target: &Target) -> Result<Deleted, RegistryError> {
-        let _turn = self.turn();
-        let (digest, record) = self.resolve(key, target)?;
-        let dir = self.dir(key);
-        if let Target::Tag(tag) = target {
-            layout::remove(&dir.tag(tag))?;
-            return Ok(Deleted { digest, tags: vec![tag.clone()] });
-        }
-        let tags = self.tags_by_digest(key)?.remove(&digest).unwrap_or_default();
-        for tag in &tags {
-            layout::remove(&dir.tag(tag))?;
-        }
-        layout::remove(&dir.manifest(&digest))?;
-        if let Some(subject) = &record.subject {
-            layout::remove(&dir.referrer(subject, &digest))?;
-        }
-        Ok(Deleted { digest, tags })
-    }
-
     /// The tags of a repository, sorted.
     pub fn tags(&self, key: &RepositoryKey) -> Result<Vec<Tag>, RegistryError> {
         self.repository(key)?;
         Ok(layout::names(&self.dir(key).tags())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    fn tags_by_digest(&self, key: &RepositoryKey) -> Result<BTreeMap<Digest, Vec<Tag>>, RegistryError> {
+    pub(crate) fn tags_by_digest(&self, key: &RepositoryKey) -> Result<BTreeMap<Digest, Vec<Tag>>, RegistryError> {
         let dir = self.dir(key);
         let mut by_digest: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
         for tag in self.tags(key)? {
