@@ -33,7 +33,11 @@ pub fn check(model: &ServiceModel, operation: &Operation, input: &Document) -> R
     if violations.is_empty() {
         return Ok(());
     }
-    Err(WireError::new(validation_error(model.name), violations_message(&violations)))
+    let message = match model.name {
+        "ecr" => ecr_message(&violations[0]),
+        _ => violations_message(&violations),
+    };
+    Err(WireError::new(validation_error(model.name), message))
 }
 
 /// The code with which a service answers a broken constraint.
@@ -60,6 +64,16 @@ pub fn violations_message(violations: &[Violation]) -> String {
         _ = write!(message, " at '{}' failed to satisfy constraint: {}", violation.path, violation.constraint);
     }
     message
+}
+
+/// ECR names one parameter and not its value, and words a pattern in its own way:
+/// `Invalid parameter at 'imageIds' failed to satisfy constraint: 'Member must have length less than or equal to 100'`
+fn ecr_message(violation: &Violation) -> String {
+    let constraint = match violation.constraint.strip_prefix(PATTERN) {
+        Some(pattern) => format!("must satisfy regular expression '{pattern}'"),
+        None => violation.constraint.clone(),
+    };
+    format!("Invalid parameter at '{}' failed to satisfy constraint: '{constraint}'", violation.path)
 }
 
 /// Every constraint that `document` breaks, up to [`VIOLATIONS_MAX`].
@@ -225,8 +239,10 @@ fn bound(measure: Measure, direction: &str, limit: i64) -> String {
     format!("Member must have {measure} {direction} than or equal to {limit}")
 }
 
+const PATTERN: &str = "Member must satisfy regular expression pattern: ";
+
 fn pattern_constraint(pattern: &str) -> String {
-    format!("Member must satisfy regular expression pattern: {pattern}")
+    format!("{PATTERN}{pattern}")
 }
 
 fn values_constraint(values: &[&str]) -> String {
