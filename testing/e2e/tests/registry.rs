@@ -40,10 +40,12 @@ t = running(run("pushed")[0])
 register("moved", [hello(image="127.0.0.1:4566/team/web:1")])
 assert "version 2" in get(port(running(run("moved")[0])))
 assert "version 1" in get(port(t)), "a digest stays what it is"
+register("untagged", [hello(image="127.0.0.1:4566/team/web:9")])
+reason = stopped(run("untagged")[0])["stoppedReason"]
+assert reason.startswith("CannotPullContainerError") and "9" in reason, reason
+# The node has pulled it, and an agent's default is to use what is there when a pull fails.
 ecr.delete_repository(repositoryName="team/web", force=True)
-register("gone", [hello(image="127.0.0.1:4566/team/web:1")])
-reason = stopped(run("gone")[0])["stoppedReason"]
-assert reason.startswith("CannotPullContainerError"), reason
+running(run("moved")[0])
 "#,
     );
 }
