@@ -1,0 +1,42 @@
+//! The built-in registry, seen from a node that shares its blob directory.
+
+use std::collections::HashSet;
+use std::error::Error;
+
+use blobs::Digest;
+
+/// An image as the built-in registry knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalImage<'a> {
+    /// Account and region, when the name gives them.
+    pub scope: Option<(&'a str, &'a str)>,
+    pub repository: &'a str,
+    /// A tag, or a digest with its `sha256:`.
+    pub target: &'a str,
+}
+
+/// What the built-in registry says about a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LocalAnswer {
+    /// The manifest or index; it and its parts are in the shared blobs.
+    Manifest(Digest),
+    ManifestUnknown {
+        message: String,
+    },
+    RepositoryUnknown {
+        message: String,
+    },
+}
+
+/// A registry whose blobs are the image store's own, so that nothing needs to travel.
+///
+/// All calls may repeat and be concurrent; they change nothing. `resolve` and `needed_blobs` may block on the disk.
+pub trait LocalRegistry: Send + Sync {
+    /// Whether `host`, with its port, is this registry. Names in ECR's form are asked of it without this.
+    fn serves(&self, host: &str) -> bool;
+
+    fn resolve(&self, image: &LocalImage<'_>) -> Result<LocalAnswer, Box<dyn Error + Send + Sync>>;
+
+    /// Every blob that the registry wants kept. The store asks before it deletes, so that nobody can forget to.
+    fn needed_blobs(&self) -> Result<HashSet<Digest>, Box<dyn Error + Send + Sync>>;
+}
