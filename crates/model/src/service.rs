@@ -6,7 +6,7 @@ use stdx::Timestamp;
 use crate::cluster::CapacityProviderStrategyItem;
 use crate::task::LaunchType;
 use crate::task_definition::PlacementConstraint;
-use crate::{ServiceArn, Scope, Tag, Versioned};
+use crate::{Scope, ServiceArn, Tag, Versioned};
 
 /// How many events a service remembers. Source: Amazon ECS API Reference, `Service.events`.
 pub const EVENTS_MAX: usize = 100;
@@ -42,12 +42,6 @@ pub struct Service {
     /// The newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ServiceEvent>,
-    /// Starting tasks has failed this often in a row. It slows the scheduler down.
-    #[serde(default)]
-    pub failed_starts: u32,
-    /// When the scheduler may try again after such failures.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_at: Option<Timestamp>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
     pub created_at: Timestamp,
@@ -102,9 +96,6 @@ pub struct Deployment {
     pub status: DeploymentStatus,
     pub family: String,
     pub revision: u32,
-    /// Tasks that failed to start or left without being asked, since the deployment began.
-    #[serde(default)]
-    pub failed_tasks: u32,
     pub rollout_state: RolloutState,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rollout_state_reason: String,

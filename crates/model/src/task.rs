@@ -6,7 +6,8 @@ use stdx::Timestamp;
 use crate::arn::ContainerArn;
 use crate::resources::Protocol;
 use crate::{
-    ClusterArn, ContainerInstanceArn, CpuUnits, MemoryMib, Reservation, Scope, Tag, TaskArn, TaskDefinitionArn, Versioned,
+    ClusterArn, ContainerInstanceArn, CpuUnits, MemoryMib, Reservation, Scope, Tag, TaskArn, TaskDefinitionArn,
+    Versioned,
 };
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -125,6 +126,15 @@ impl Task {
             container.last_status = TaskStatus::Stopped;
         }
         self.version += 1;
+    }
+
+    /// The `lastStatus` that is shown. No agent reports that a task is on its way out, so a running task that was asked to stop
+    /// is shown as `STOPPING`.
+    pub fn shown_status(&self) -> TaskStatus {
+        match (self.last_status, self.desired_status) {
+            (TaskStatus::Running, TaskStatus::Stopped) => TaskStatus::Stopping,
+            (status, _) => status,
+        }
     }
 
     /// True until it has stopped: it holds its resources, and its instance has it.

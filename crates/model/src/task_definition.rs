@@ -149,7 +149,9 @@ pub struct Volume {
 #[serde(rename_all = "camelCase")]
 pub enum VolumeSource {
     /// A path of the host, or an empty directory that lives as long as the task.
-    Host { source_path: Option<String> },
+    Host {
+        source_path: Option<String>,
+    },
     Docker(DockerVolume),
 }
 

@@ -1,17 +1,16 @@
 //! One instance as the scheduler sees it during a round: what is registered, and what is taken, this round's placements included.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{ContainerInstance, CpuUnits, MemoryMib, PortReservation, Reservation};
-use state::Snapshot;
+use state::{Ports, Snapshot};
 
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub instance: Arc<ContainerInstance>,
     pub cpu_free: CpuUnits,
     pub memory_free: MemoryMib,
-    pub ports_taken: BTreeSet<PortReservation>,
+    ports_taken: Ports,
     /// Live tasks of the group that is being placed.
     pub tasks_of_group: u32,
     pub tasks: u32,
@@ -20,13 +19,12 @@ pub struct Candidate {
 impl Candidate {
     pub fn new(snapshot: &Snapshot, instance: &Arc<ContainerInstance>, group: &str) -> Self {
         let load = snapshot.load(instance);
-        let name = state::Record::name(&**instance);
         Candidate {
             instance: Arc::clone(instance),
             cpu_free: instance.registered.cpu - load.cpu,
             memory_free: instance.registered.memory - load.memory,
-            ports_taken: load.ports.keys().copied().collect(),
-            tasks_of_group: snapshot.tasks.by("live", &name).filter(|task| task.group == group).count() as u32,
+            ports_taken: load.ports.clone(),
+            tasks_of_group: load.tasks_of_group(group),
             tasks: load.tasks(),
         }
     }
@@ -38,13 +36,13 @@ impl Candidate {
             Protocol::Tcp => &self.instance.registered.ports_tcp,
             Protocol::Udp => &self.instance.registered.ports_udp,
         };
-        reserved.contains(&wanted.port) || self.ports_taken.contains(wanted)
+        reserved.contains(&wanted.port) || self.ports_taken.contains_key(wanted)
     }
 
     pub fn take(&mut self, reservation: &Reservation) {
         self.cpu_free = self.cpu_free - reservation.cpu;
         self.memory_free = self.memory_free - reservation.memory;
-        self.ports_taken.extend(reservation.ports.iter().copied());
+        self.ports_taken.extend(reservation.ports.iter().map(|port| (*port, 1u32)));
         self.tasks_of_group += 1;
         self.tasks += 1;
     }

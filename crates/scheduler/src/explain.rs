@@ -73,3 +73,20 @@ impl fmt::Display for Shortage {
         }
     }
 }
+
+impl Shortage {
+    /// How far the filter got before it gave up: the instance with the highest number came closest.
+    pub fn closeness(&self) -> u8 {
+        match self {
+            Shortage::NotActive { .. } => 0,
+            Shortage::AgentDisconnected => 1,
+            Shortage::LaunchType => 2,
+            Shortage::Attribute { .. } => 3,
+            Shortage::MemberOf { .. } => 4,
+            Shortage::DistinctInstance => 5,
+            Shortage::Cpu { .. } => 6,
+            Shortage::Memory { .. } => 7,
+            Shortage::Port(_) => 8,
+        }
+    }
+}

@@ -40,20 +40,24 @@ impl Scheduler {
 
     /// Places one task on the best instance, or says of each instance why not.
     pub fn place(&mut self, request: &Request) -> Result<Placement, Vec<Rejection>> {
-        let mut fitting = Vec::new();
-        let mut rejections = Vec::new();
-        for (index, candidate) in self.candidates.iter().enumerate() {
-            match shortage(candidate, request) {
-                None => fitting.push(index),
-                Some(why) => rejections.push(Rejection { instance: candidate.instance.arn(), why }),
-            }
-        }
+        let fitting =
+            self.candidates.iter().enumerate().filter(|(_, candidate)| shortage(candidate, request).is_none());
+        let fitting = fitting.map(|(index, _)| index).collect();
         self.rounds += 1;
         let draw = mix(self.seed.wrapping_add(self.rounds));
         match best(&self.candidates, fitting, request, draw) {
             Some(index) => Ok(self.take(index, request)),
-            None => Err(rejections),
+            // Reasons are worked out only when somebody will read them.
+            None => Err(self.rejections(request)),
         }
+    }
+
+    fn rejections(&self, request: &Request) -> Vec<Rejection> {
+        let why = |candidate: &Candidate| {
+            let why = shortage(candidate, request)?;
+            Some(Rejection { instance: candidate.instance.arn(), why })
+        };
+        self.candidates.iter().filter_map(why).collect()
     }
 
     /// Places one task on this very instance, as StartTask wants it. Strategies have no say.

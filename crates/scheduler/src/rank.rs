@@ -35,12 +35,12 @@ fn spread(candidates: &[Candidate], field: Vec<usize>, attribute: &str) -> Vec<u
     if attribute == "instanceId" {
         return lowest(field, |index| u64::from(candidates[index].tasks_of_group));
     }
-    let value = |candidate: &Candidate| candidate.instance.attribute(attribute).unwrap_or_default().to_owned();
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
-    for candidate in candidates {
-        *counts.entry(value(candidate)).or_default() += u64::from(candidate.tasks_of_group);
+    let value = |index: usize| candidates[index].instance.attribute(attribute).unwrap_or_default();
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (index, candidate) in candidates.iter().enumerate() {
+        *counts.entry(value(index)).or_default() += u64::from(candidate.tasks_of_group);
     }
-    lowest(field, |index| counts[&value(&candidates[index])])
+    lowest(field, |index| counts[value(index)])
 }
 
 fn pick(field: &[usize], draw: u64) -> Option<usize> {

@@ -122,7 +122,9 @@ impl Strategy {
             ("random", _) => Ok(Strategy::Random),
             ("binpack", field) if field.eq_ignore_ascii_case("cpu") => Ok(Strategy::BinpackCpu),
             ("binpack", field) if field.eq_ignore_ascii_case("memory") => Ok(Strategy::BinpackMemory),
-            ("binpack", _) => Err(StrategyError("Invalid field for placement strategy type binpack: use cpu or memory.".into())),
+            ("binpack", _) => {
+                Err(StrategyError("Invalid field for placement strategy type binpack: use cpu or memory.".into()))
+            }
             ("spread", "") => Err(StrategyError("Field is required for placement strategy type spread.".into())),
             ("spread", "host") => Ok(Strategy::Spread("instanceId".into())),
             ("spread", field) if field.eq_ignore_ascii_case("instanceId") => Ok(Strategy::Spread("instanceId".into())),

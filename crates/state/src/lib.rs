@@ -18,7 +18,7 @@ mod table;
 
 pub use changes::{Changes, Guard, Op};
 pub use ledger::{CommitError, Ledger, MemoryLedger, transact};
-pub use load::Load;
+pub use load::{Load, Ports};
 pub use record::{DecodeError, Record, Revision, decode, encode};
 pub use records::PlacementFence;
 pub use snapshot::{Snapshot, Touched};

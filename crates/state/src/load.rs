@@ -1,16 +1,24 @@
 //! What the live tasks of an instance hold of it.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use imbl::OrdMap;
 use model::{CpuUnits, MemoryMib, PortReservation, Task, TaskStatus};
 
+/// Fixed host ports, and how many tasks hold each.
+pub type Ports = OrdMap<PortReservation, u32>;
+
 /// The sum over the live tasks of one instance. It follows from the tasks and is never stored, so it cannot drift.
+///
+/// Its maps share their structure with those of the snapshot before, so that an instance with many tasks is not copied
+/// whenever one of them changes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     pub cpu: CpuUnits,
     pub memory: MemoryMib,
     /// The fixed host ports in use, and by how many tasks: a stopping task and its successor may both count for a moment.
-    pub ports: BTreeMap<PortReservation, u32>,
+    pub ports: Ports,
+    groups: OrdMap<Arc<str>, u32>,
     pub tasks_running: u32,
     pub tasks_pending: u32,
 }
@@ -20,11 +28,20 @@ impl Load {
         self.tasks_running + self.tasks_pending
     }
 
+    /// How many of them are of that group: `family:web`, `service:web`.
+    pub fn tasks_of_group(&self, group: &str) -> u32 {
+        self.groups.get(group).copied().unwrap_or_default()
+    }
+
     pub(crate) fn add(&mut self, task: &Task) {
         self.cpu = self.cpu + task.reserved.cpu;
         self.memory = self.memory + task.reserved.memory;
         for port in &task.reserved.ports {
-            *self.ports.entry(*port).or_default() += 1;
+            count_up(&mut self.ports, *port);
+        }
+        match self.groups.get_mut(task.group.as_str()) {
+            Some(count) => *count += 1,
+            None => drop(self.groups.insert(task.group.as_str().into(), 1)),
         }
         *self.counter(task) += 1;
     }
@@ -33,18 +50,31 @@ impl Load {
         self.cpu = self.cpu - task.reserved.cpu;
         self.memory = self.memory - task.reserved.memory;
         for port in &task.reserved.ports {
-            if let Some(count) = self.ports.get_mut(port) {
-                *count -= 1;
-                if *count == 0 {
-                    self.ports.remove(port);
-                }
-            }
+            count_down(&mut self.ports, port);
         }
+        count_down(&mut self.groups, task.group.as_str());
         *self.counter(task) -= 1;
     }
 
     /// Before `RUNNING` a task is pending; from then on it counts as running until it has stopped.
     fn counter(&mut self, task: &Task) -> &mut u32 {
         if task.last_status < TaskStatus::Running { &mut self.tasks_pending } else { &mut self.tasks_running }
+    }
+}
+
+fn count_up(counts: &mut Ports, port: PortReservation) {
+    *counts.entry(port).or_default() += 1;
+}
+
+/// A count that comes to nothing is forgotten.
+fn count_down<K, Q>(counts: &mut OrdMap<K, u32>, key: &Q)
+where
+    K: Ord + Clone + std::borrow::Borrow<Q>,
+    Q: Ord + ?Sized,
+{
+    let Some(count) = counts.get_mut(key) else { return };
+    *count -= 1;
+    if *count == 0 {
+        counts.remove(key);
     }
 }

@@ -1,9 +1,11 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, Scope, Service, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
+    ClientToken, Cluster, ContainerInstance, Family, Scope, Service, Task, TaskDefinition, TaskDefinitionStatus,
+    Versioned,
 };
 use serde::{Deserialize, Serialize};
+use stdx::Timestamp;
 
 use crate::Record;
 
@@ -25,16 +27,20 @@ impl Record for Family {
 
 impl Record for TaskDefinition {
     const KIND: &'static str = "task-definition";
-    /// `active`: the revisions that can still be run, by family.
-    const INDEXES: &'static [&'static str] = &["active"];
+    /// `active`: the revisions that can still be run, by family. `deleting`: those that wait for their last user to go.
+    const INDEXES: &'static [&'static str] = &["active", "deleting"];
 
     /// The revision is padded, so that the order of the keys is the order of the revisions.
     fn name(&self) -> String {
         format!("{}/{}/{:010}", self.scope, self.family, self.revision)
     }
 
-    fn index(&self, _index: usize) -> Option<String> {
-        (self.status == TaskDefinitionStatus::Active).then(|| format!("{}/{}", self.scope, self.family))
+    fn index(&self, index: usize) -> Option<String> {
+        match (index, self.status) {
+            (0, TaskDefinitionStatus::Active) => Some(format!("{}/{}", self.scope, self.family)),
+            (1, TaskDefinitionStatus::DeleteInProgress) => Some(self.scope.to_string()),
+            _ => None,
+        }
     }
 }
 
@@ -48,8 +54,9 @@ impl Record for ContainerInstance {
 
 impl Record for Task {
     const KIND: &'static str = "task";
-    /// `live`: the tasks an instance still has. `service`: those of a service. `family`: those of a task definition family.
-    const INDEXES: &'static [&'static str] = &["live", "service", "family"];
+    /// `live`: the tasks an instance still has. `service`: those that a service still has. `family`: all of a task definition
+    /// family. `stopped`: those that have stopped, by the time of it. `service-stopped`: the same, within their service.
+    const INDEXES: &'static [&'static str] = &["live", "service", "family", "stopped", "service-stopped"];
 
     fn name(&self) -> String {
         format!("{}/{}/{}", self.scope, self.cluster, self.id)
@@ -59,8 +66,13 @@ impl Record for Task {
         let within = |name: &str| format!("{}/{}/{name}", self.scope, self.cluster);
         match index {
             0 => self.is_live().then(|| within(&self.container_instance)),
-            1 => self.service().map(within),
-            _ => Some(within(&self.family)),
+            1 => self.service().filter(|_| self.is_live()).map(within),
+            2 => Some(within(&self.family)),
+            3 => (!self.is_live()).then(|| at(self.stopped_at.unwrap_or(self.created_at))),
+            _ => {
+                let service = self.service().filter(|_| !self.is_live())?;
+                Some(format!("{}/{}", within(service), at(self.stopped_at.unwrap_or(self.created_at))))
+            }
         }
     }
 }
@@ -75,10 +87,21 @@ impl Record for Service {
 
 impl Record for ClientToken {
     const KIND: &'static str = "client-token";
+    /// `used`: by the time of it.
+    const INDEXES: &'static [&'static str] = &["used"];
 
     fn name(&self) -> String {
         format!("{}/{}/{}", self.scope, self.operation, self.token)
     }
+
+    fn index(&self, _index: usize) -> Option<String> {
+        Some(at(self.used_at))
+    }
+}
+
+/// A time whose order as a text is its order in time.
+fn at(time: Timestamp) -> String {
+    format!("{:016}", time.as_millis().max(0))
 }
 
 /// Rises with every placement on an instance. A placement relies on it, so two that were planned on the same free

@@ -127,11 +127,16 @@ impl Snapshot {
     }
 
     fn account(&mut self, before: Option<&Task>, after: Option<&Task>) {
-        let place = |task: &Task| -> Key { format!("{}/{}/{}", task.scope, task.cluster, task.container_instance).into() };
+        let place =
+            |task: &Task| -> Key { format!("{}/{}/{}", task.scope, task.cluster, task.container_instance).into() };
         for (task, adds) in [(before, false), (after, true)] {
             let Some(task) = task.filter(|task| task.is_live()) else { continue };
             let mut load = self.loads.get(&place(task)).map(|load| Load::clone(load)).unwrap_or_default();
-            if adds { load.add(task) } else { load.remove(task) }
+            if adds {
+                load.add(task)
+            } else {
+                load.remove(task)
+            }
             if load == Load::default() {
                 self.loads.remove(&place(task));
             } else {

@@ -71,10 +71,18 @@ impl<R: Record> Table<R> {
 
     /// The records whose name begins with `prefix`, in the order of their names.
     pub fn range<'a>(&'a self, prefix: &str) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
-        let prefix = Self::key(prefix);
-        let from = (Bound::Included(Arc::clone(&prefix)), Bound::Unbounded);
+        let key = Self::key(prefix);
+        self.rows_from(Bound::Included(Arc::clone(&key)), key)
+    }
+
+    /// Those of [`range`](Self::range) that come after `prefix` and `rest` put together: how a list goes on.
+    pub fn range_after<'a>(&'a self, prefix: &str, rest: &str) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
+        self.rows_from(Bound::Excluded(Self::key(&format!("{prefix}{rest}"))), Self::key(prefix))
+    }
+
+    fn rows_from<'a>(&'a self, from: Bound<Key>, prefix: Key) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
         self.rows
-            .range::<_, Arc<str>>(from)
+            .range::<_, Arc<str>>((from, Bound::Unbounded))
             .take_while(move |(key, _)| key.starts_with(&*prefix))
             .map(|(_, row)| &row.record)
     }
@@ -83,19 +91,52 @@ impl<R: Record> Table<R> {
     ///
     /// An unknown index is a bug of the caller, and panics.
     pub fn by<'a>(&'a self, index: &str, value: &str) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
+        self.filed(index, Bound::Included((value, "")), Bound::Excluded((&format!("{value}\0"), "")))
+    }
+
+    /// Those of [`by`](Self::by) whose name comes after `name`.
+    pub fn by_after<'a>(
+        &'a self,
+        index: &str,
+        value: &str,
+        name: &str,
+    ) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
+        let key = Self::key(name);
+        self.filed(index, Bound::Excluded((value, &key)), Bound::Excluded((&format!("{value}\0"), "")))
+    }
+
+    /// The records that the named index files under any value that begins with `prefix`, in the order of the values, then
+    /// of their names. It can be read from both ends.
+    pub fn under<'a>(&'a self, index: &str, prefix: &str) -> impl DoubleEndedIterator<Item = &'a Arc<R>> + use<'a, R> {
+        self.filed(index, Bound::Included((prefix, "")), Bound::Excluded((&behind(prefix), "")))
+    }
+
+    /// Those of [`under`](Self::under) that come after the record `name` under `value`.
+    pub fn under_after<'a>(
+        &'a self,
+        index: &str,
+        prefix: &str,
+        (value, name): (&str, &str),
+    ) -> impl Iterator<Item = &'a Arc<R>> + use<'a, R> {
+        let key = Self::key(name);
+        self.filed(index, Bound::Excluded((value, &key)), Bound::Excluded((&behind(prefix), "")))
+    }
+
+    fn filed<'a>(
+        &'a self,
+        index: &str,
+        from: Bound<(&str, &str)>,
+        to: Bound<(&str, &str)>,
+    ) -> impl DoubleEndedIterator<Item = &'a Arc<R>> + use<'a, R> {
         let number = R::INDEXES.iter().position(|known| *known == index).expect("the index is declared by the record");
-        let value: Arc<str> = value.into();
-        let lowest: Key = "".into();
-        let from = (Bound::Included((Arc::clone(&value), lowest)), Bound::Unbounded);
-        self.indexes[number]
-            .range(from)
-            .take_while(move |(filed, _)| *filed == value)
-            .map(|(_, key)| &self.rows[key].record)
+        let owned = |(value, key): (&str, &str)| -> (Arc<str>, Key) { (value.into(), key.into()) };
+        self.indexes[number].range((from.map(owned), to.map(owned))).map(|(_, key)| &self.rows[key].record)
     }
 
     /// Sets a record; gives back the one it replaced.
     pub(crate) fn put(&mut self, key: Key, record: Arc<R>, revision: Revision) -> Option<Arc<R>> {
-        let old = self.rows.insert(Arc::clone(&key), Row { record: Arc::clone(&record), revision }).map(|row| row.record);
+        let old =
+            self.rows.insert(Arc::clone(&key), Row { record: Arc::clone(&record), revision }).map(|row| row.record);
         for (number, index) in self.indexes.iter_mut().enumerate() {
             let before = old.as_deref().and_then(|old| old.index(number));
             let after = record.index(number);
@@ -106,7 +147,7 @@ impl<R: Record> Table<R> {
                 index.remove(&(Arc::from(value), Arc::clone(&key)));
             }
             if let Some(value) = after {
-                index.insert((Arc::from(value), Arc::clone(&key)));
+                index.insert((shared(index, value), Arc::clone(&key)));
             }
         }
         old
@@ -121,4 +162,19 @@ impl<R: Record> Table<R> {
         }
         Some(old)
     }
+}
+
+/// The value as the index has it already: records of one service, say, keep one text between them.
+fn shared(index: &OrdSet<(Arc<str>, Key)>, value: String) -> Arc<str> {
+    let value: Arc<str> = value.into();
+    let place = (Arc::clone(&value), Key::from(""));
+    match index.get_next(&place) {
+        Some((known, _)) if *known == value => Arc::clone(known),
+        _ => value,
+    }
+}
+
+/// A text behind every text that begins with `prefix`.
+fn behind(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
 }

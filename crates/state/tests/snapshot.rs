@@ -41,7 +41,8 @@ fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
         started_at: None,
         stopping_at: None,
         execution_stopped_at: None,
-        stopped_at: None,
+        stopped_at: (status == TaskStatus::Stopped)
+            .then(|| Timestamp::from_millis(1_795_384_329_148 + i64::from(memory))),
         stop_code: None,
         stopped_reason: String::new(),
         version: 1,
@@ -82,6 +83,9 @@ proptest! {
             ledger.commit_now(&changes).unwrap();
         }
         let snapshot = ledger.snapshot();
+        let stopped: Vec<_> = snapshot.tasks.under("stopped", "").cloned().collect();
+        prop_assert!(stopped.is_sorted_by_key(|task| task.stopped_at));
+        prop_assert_eq!(stopped.len(), snapshot.tasks.iter().filter(|task| !task.is_live()).count());
         for number in 0..3 {
             let mine = instance(number);
             let live: Vec<_> =
@@ -96,9 +100,16 @@ proptest! {
                 prop_assert_eq!(load, &Load::default());
             }
             let service = format!("123456789012/us-east-1/default/s{number}");
-            let of_service = snapshot.tasks.by("service", &service).count();
             let group = format!("service:s{number}");
-            prop_assert_eq!(of_service, snapshot.tasks.iter().filter(|task| task.group == group).count());
+            let of_group = |live: bool| {
+                snapshot.tasks.iter().filter(|task| task.group == group && task.is_live() == live).cloned().collect::<Vec<_>>()
+            };
+            prop_assert_eq!(snapshot.tasks.by("service", &service).cloned().collect::<Vec<_>>(), of_group(true));
+            prop_assert_eq!(live.iter().filter(|task| task.group == group).count() as u32, load.tasks_of_group(&group));
+            let mut stopped: Vec<_> = snapshot.tasks.under("service-stopped", &format!("{service}/")).cloned().collect();
+            prop_assert!(stopped.is_sorted_by_key(|task| task.stopped_at));
+            stopped.sort_by_key(|task| task.name());
+            prop_assert_eq!(stopped, of_group(false));
         }
     }
 }
@@ -143,4 +154,39 @@ fn a_prefix_is_not_a_longer_name() {
     changes.put(&ledger.snapshot(), &other);
     ledger.commit_now(&changes).unwrap();
     assert_eq!(ledger.snapshot().tasks.range("123456789012/us-east-1/default/").count(), 1);
+}
+
+#[test]
+fn a_list_goes_on_after_any_of_its_records() {
+    let ledger = MemoryLedger::default();
+    let mut changes = Changes::new();
+    for id in 0..9 {
+        let status = if id < 6 { TaskStatus::Running } else { TaskStatus::Stopped };
+        changes.put(&ledger.snapshot(), &task(id, id % 2, status, u32::from(id)));
+    }
+    ledger.commit_now(&changes).unwrap();
+    let snapshot = ledger.snapshot();
+    let (tasks, cluster) = (&snapshot.tasks, "123456789012/us-east-1/default/");
+    let ids = |found: Vec<&Arc<Task>>| found.iter().map(|task| task.id.clone()).collect::<Vec<_>>();
+
+    let all = ids(tasks.range(cluster).collect());
+    assert_eq!(all.len(), 9);
+    let family = format!("{cluster}web");
+    let on_0 = instance(0).name();
+    let here: Vec<_> = tasks.by("live", &on_0).collect();
+    let live: Vec<_> = tasks.under("live", cluster).collect();
+    assert_eq!((here.len(), live.len()), (3, 6));
+    for (at, id) in all.iter().enumerate() {
+        let name = format!("{cluster}{id}");
+        assert_eq!(ids(tasks.range_after(cluster, id).collect()), all[at + 1..]);
+        assert_eq!(ids(tasks.by_after("family", &family, &name).collect()), all[at + 1..]);
+    }
+    for (at, task) in live.iter().enumerate() {
+        let place = format!("{cluster}{}", task.container_instance);
+        let rest: Vec<_> = tasks.under_after("live", cluster, (&place, &task.name())).collect();
+        assert_eq!(rest, live[at + 1..]);
+    }
+    let newest_first = ids(tasks.under("stopped", "").rev().collect());
+    assert_eq!(newest_first, all[6..].iter().rev().cloned().collect::<Vec<_>>());
+    assert_eq!(tasks.by_after("live", &on_0, &here[0].name()).count(), 2);
 }

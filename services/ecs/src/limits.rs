@@ -29,5 +29,8 @@ pub(crate) const TIMEOUT_SECONDS_MAX: i32 = 24 * 60 * 60;
 pub(crate) const DELETE_TASK_DEFINITIONS_MAX: usize = 10;
 /// Source: Amazon ECS API Reference, `UpdateContainerInstancesState.containerInstances`.
 pub(crate) const UPDATE_STATE_MAX: usize = 10;
-/// Source: Amazon ECS API Reference, `clientToken`: up to 64 characters.
-pub(crate) const CLIENT_TOKEN_CHARS_MAX: usize = 64;
+/// Source: Amazon ECS API Reference, "Ensuring idempotency": the client token of RunTask, and that of CreateService.
+pub(crate) const RUN_TASK_TOKEN_CHARS_MAX: usize = 64;
+pub(crate) const CREATE_SERVICE_TOKEN_CHARS_MAX: usize = 36;
+/// The most failures that one RunTask lists. They are one for each instance that does not fit, and a person reads the closest.
+pub(crate) const FAILURES_MAX: usize = 100;

@@ -17,7 +17,9 @@ pub(crate) fn cluster_name(ctx: &Ctx<'_>, cluster: Option<&str>) -> Result<Strin
     match cluster.unwrap_or_default() {
         "" => Ok(DEFAULT_CLUSTER.to_owned()),
         text if looks_like_arn(text) => {
-            let arn: ClusterArn = text.parse().map_err(|_| invalid("Invalid identifier: Identifier is for cluster. Your identifier is not valid."))?;
+            let arn: ClusterArn = text
+                .parse()
+                .map_err(|_| invalid("Invalid identifier: Identifier is for cluster. Your identifier is not valid."))?;
             if arn.scope == ctx.scope { Ok(arn.name) } else { Err(cluster_not_found()) }
         }
         name => Ok(name.to_owned()),
@@ -58,7 +60,8 @@ pub(crate) fn task_definition(ctx: &Ctx<'_>, text: &str) -> Option<Arc<TaskDefin
 
 /// A definition that new tasks may be made of.
 pub(crate) fn runnable_task_definition(ctx: &Ctx<'_>, text: Option<&str>) -> Result<Arc<TaskDefinition>, Error> {
-    let definition = task_definition(ctx, text.unwrap_or_default()).ok_or_else(|| client("TaskDefinition not found."))?;
+    let definition =
+        task_definition(ctx, text.unwrap_or_default()).ok_or_else(|| client("TaskDefinition not found."))?;
     match definition.status {
         TaskDefinitionStatus::Active => Ok(definition),
         TaskDefinitionStatus::Inactive => Err(invalid("TaskDefinition is inactive")),

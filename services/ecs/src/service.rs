@@ -53,11 +53,10 @@ impl EcsService {
             Failed::Commit(error @ CommitError::Conflict) => {
                 Error::new(ErrorCode::ThrottlingException, "Rate exceeded").with_source(error)
             }
-            Failed::Commit(error) => Error::new(
-                ErrorCode::ServerException,
-                "Service Unavailable. Please try again later.",
-            )
-            .with_source(error),
+            Failed::Commit(error) => {
+                Error::new(ErrorCode::ServerException, "Service Unavailable. Please try again later.")
+                    .with_source(error)
+            }
         })
     }
 }

@@ -28,7 +28,7 @@ const PROGRAM: &str = "programs/";
 
 /// Arrows inside a row. A log driver reads what a shim wrote, and the runtime has the reader of that: one knowledge of
 /// segments and their ends, not two.
-const NEIGHBOURS: &[(&str, &str)] = &[("logs", "runtime")];
+const NEIGHBOURS: &[(&str, &str)] = &[("logs", "runtime"), ("reconcilers", "scheduler")];
 
 /// They decide, or say what things are: no runtime, no sockets, no disk.
 const PURE: &[&str] =

@@ -184,7 +184,10 @@ pub(crate) fn view(kept: &ContainerDefinition) -> api_ecs::ContainerDefinition {
         volumes_from: Some(
             kept.volumes_from
                 .iter()
-                .map(|from| api_ecs::VolumeFrom { source_container: text(&from.source_container), read_only: from.read_only })
+                .map(|from| api_ecs::VolumeFrom {
+                    source_container: text(&from.source_container),
+                    read_only: from.read_only,
+                })
                 .collect(),
         ),
         depends_on: shown(&kept.depends_on, |dependency| api_ecs::ContainerDependency {

@@ -19,7 +19,11 @@ pub(crate) fn memory(value: Option<i32>, what: &str) -> Result<Option<MemoryMib>
 
 /// 1 to 65535, or 0 where a dynamic port is meant.
 pub(crate) fn port(value: Option<i32>, what: &str) -> Result<Option<u16>, Error> {
-    value.map(|value| u16::try_from(value).map_err(|_| client(format!("Invalid '{what}' setting for container: {value}")))).transpose()
+    value
+        .map(|value| {
+            u16::try_from(value).map_err(|_| client(format!("Invalid '{what}' setting for container: {value}")))
+        })
+        .transpose()
 }
 
 /// Task-level CPU: `256`, `1024`, `.25 vCPU`, `1 vCPU`.
@@ -30,7 +34,7 @@ pub(crate) fn task_cpu(text: &str) -> Option<CpuUnits> {
     match lower.strip_suffix("vcpu") {
         Some(vcpus) => {
             let vcpus: f64 = vcpus.trim().parse().ok()?;
-            (vcpus.is_finite() && vcpus >= 0.0 && vcpus <= 1024.0).then(|| CpuUnits((vcpus * 1024.0).round() as u32))
+            (0.0..=1024.0).contains(&vcpus).then(|| CpuUnits((vcpus * 1024.0).round() as u32))
         }
         None => lower.parse().ok().map(CpuUnits),
     }
@@ -44,8 +48,7 @@ pub(crate) fn task_memory(text: &str) -> Option<MemoryMib> {
     match lower.strip_suffix("gb") {
         Some(gigabytes) => {
             let gigabytes: f64 = gigabytes.trim().parse().ok()?;
-            (gigabytes.is_finite() && (0.0..=1_048_576.0).contains(&gigabytes))
-                .then(|| MemoryMib((gigabytes * 1024.0).round() as u32))
+            (0.0..=1_048_576.0).contains(&gigabytes).then(|| MemoryMib((gigabytes * 1024.0).round() as u32))
         }
         None => lower.parse().ok().map(MemoryMib),
     }
@@ -57,10 +60,14 @@ mod tests {
 
     #[test]
     fn task_sizes_are_read_in_both_spellings() {
-        for (text, units) in [("256", Some(256)), (".25 vCPU", Some(256)), ("2 vcpu", Some(2048)), ("x", None), ("-1", None)] {
+        for (text, units) in
+            [("256", Some(256)), (".25 vCPU", Some(256)), ("2 vcpu", Some(2048)), ("x", None), ("-1", None)]
+        {
             assert_eq!(task_cpu(text).map(|cpu| cpu.0), units, "{text}");
         }
-        for (text, mib) in [("512", Some(512)), ("0.5 GB", Some(512)), ("2GB", Some(2048)), ("1 MB", None), ("nan gb", None)] {
+        for (text, mib) in
+            [("512", Some(512)), ("0.5 GB", Some(512)), ("2GB", Some(2048)), ("1 MB", None), ("nan gb", None)]
+        {
             assert_eq!(task_memory(text).map(|memory| memory.0), mib, "{text}");
         }
     }

@@ -16,15 +16,21 @@ pub(crate) fn constraint(kind: Option<&String>, expression: Option<&String>) -> 
         ("memberOf", Some(text)) => {
             text.parse::<Expression>().map_err(|error| invalid(error.to_string()))?;
         }
-        ("memberOf", None) => return Err(invalid("The expression of a memberOf placement constraint cannot be empty.")),
+        ("memberOf", None) => {
+            return Err(invalid("The expression of a memberOf placement constraint cannot be empty."));
+        }
         ("distinctInstance", None) => {}
-        ("distinctInstance", Some(_)) => return Err(invalid("A distinctInstance placement constraint takes no expression.")),
+        ("distinctInstance", Some(_)) => {
+            return Err(invalid("A distinctInstance placement constraint takes no expression."));
+        }
         _ => return Err(invalid(format!("Invalid placement constraint type: {kind}."))),
     }
     Ok(PlacementConstraint { kind, expression: expression.cloned() })
 }
 
-pub(crate) fn constraints(given: Option<&Vec<api_ecs::PlacementConstraint>>) -> Result<Vec<PlacementConstraint>, Error> {
+pub(crate) fn constraints(
+    given: Option<&Vec<api_ecs::PlacementConstraint>>,
+) -> Result<Vec<PlacementConstraint>, Error> {
     let given = given.map(Vec::as_slice).unwrap_or_default();
     if given.len() > CONSTRAINTS_MAX {
         return Err(invalid(format!("At most {CONSTRAINTS_MAX} placement constraints can be given.")));

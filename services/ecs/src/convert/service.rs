@@ -43,7 +43,9 @@ pub(crate) fn deployment_configuration(
     {
         return Err(invalid("maximumPercent must be greater than minimumHealthyPercent."));
     }
-    if configuration.minimum_healthy_percent > 100 && configuration.minimum_healthy_percent >= configuration.maximum_percent {
+    if configuration.minimum_healthy_percent > 100
+        && configuration.minimum_healthy_percent >= configuration.maximum_percent
+    {
         return Err(invalid("maximumPercent must be greater than minimumHealthyPercent."));
     }
     Ok(configuration)

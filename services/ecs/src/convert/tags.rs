@@ -31,7 +31,11 @@ pub(crate) fn parse(tags: Option<&Vec<api_ecs::Tag>>) -> Result<Vec<Tag>, Error>
 }
 
 pub(crate) fn within_limit(tags: &[Tag]) -> Result<(), Error> {
-    if tags.len() > TAGS_MAX { Err(client(format!("The number of tags exceeds the limit of {TAGS_MAX}."))) } else { Ok(()) }
+    if tags.len() > TAGS_MAX {
+        Err(client(format!("The number of tags exceeds the limit of {TAGS_MAX}.")))
+    } else {
+        Ok(())
+    }
 }
 
 pub(crate) fn view(tags: &[Tag]) -> Vec<api_ecs::Tag> {

@@ -20,7 +20,9 @@ pub(crate) fn parse(given: &api_ecs::Volume) -> Result<Volume, Error> {
     }
     let name = given.name.clone().unwrap_or_default();
     let source = match (&given.docker_volume_configuration, &given.host) {
-        (Some(_), Some(_)) => return Err(client(format!("Volume '{name}' can only have one of host and dockerVolumeConfiguration."))),
+        (Some(_), Some(_)) => {
+            return Err(client(format!("Volume '{name}' can only have one of host and dockerVolumeConfiguration.")));
+        }
         (Some(docker), None) => VolumeSource::Docker(DockerVolume {
             scope: docker.scope.clone(),
             autoprovision: docker.autoprovision,

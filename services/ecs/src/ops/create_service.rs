@@ -9,13 +9,18 @@ use super::run_task::parse_launch_type;
 use crate::convert;
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::{Error, invalid, unsupported};
-use crate::idempotency::Token;
-use crate::limits::TASKS_PER_SERVICE_MAX;
+use crate::idempotency::{Token, Used};
+use crate::limits::{CREATE_SERVICE_TOKEN_CHARS_MAX, TASKS_PER_SERVICE_MAX};
 use crate::{lookup, views};
+
+/// The name, or the client token, belongs to another request.
+const NOT_IDEMPOTENT: &str = "Creation of service was not idempotent.";
 
 pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<CreateServiceResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let token = Token::read(ctx, "CreateService", input.client_token.as_deref(), input)?;
+    let given = (input.client_token.as_deref(), CREATE_SERVICE_TOKEN_CHARS_MAX);
+    let token = Token::read(ctx, ("CreateService", &cluster.name), given, input)?;
+    let used = token.as_ref().map(|token| token.used(ctx));
     let name = input.service_name.clone().unwrap_or_default();
     if !valid_name(&name) {
         return Err(invalid(
@@ -24,17 +29,18 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     }
     let tags_shown = Some(vec!["TAGS".to_owned()]);
     let known = lookup::service(ctx, &cluster, &name);
+    if let Some(Used::Otherwise(_)) = used {
+        return Err(invalid(NOT_IDEMPOTENT));
+    }
     if let Some(known) = known.as_ref().filter(|known| known.status != ServiceStatus::Inactive) {
         // The same request twice makes the service once; another request for the same name is refused.
-        if let Some(token) = &token
-            && token.used(ctx)?.is_some()
-        {
+        if let Some(Used::Before(_)) = used {
             let service = views::service(ctx.snapshot, known, tags_shown.as_ref());
             return unchanged(CreateServiceResponse { service: Some(service) });
         }
         return Err(match known.status {
             ServiceStatus::Draining => invalid("Unable to Start a service that is still Draining."),
-            _ => invalid("Creation of service was not idempotent."),
+            _ => invalid(NOT_IDEMPOTENT),
         });
     }
     refuse_what_is_not_there_yet(input)?;
@@ -63,8 +69,6 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         ecs_managed_tags_enabled: input.enable_ecs_managed_tags.unwrap_or_default(),
         execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
         events: Vec::new(),
-        failed_starts: 0,
-        retry_at: None,
         tags: convert::tags::parse(input.tags.as_ref())?,
         created_at: ctx.now,
         created_by: ctx.caller.principal.arn.clone(),
@@ -87,7 +91,6 @@ pub(crate) fn deployment(definition: &TaskDefinition, ids: &mut Ids, now: Timest
         status: DeploymentStatus::Primary,
         family: definition.family.clone(),
         revision: definition.revision,
-        failed_tasks: 0,
         rollout_state: RolloutState::InProgress,
         created_at: now,
         updated_at: now,

@@ -22,7 +22,7 @@ pub(crate) fn apply(input: &DeleteClusterRequest, ctx: &mut Ctx<'_>) -> Applied<
             "The Cluster cannot be deleted while Container Instances are active or draining.",
         ));
     }
-    if snapshot.tasks.range(&within).any(|task| task.is_live()) {
+    if snapshot.tasks.under("live", &within).next().is_some() {
         return Err(Error::new(
             ErrorCode::ClusterContainsTasksException,
             "The Cluster cannot be deleted while Tasks are active.",

@@ -31,7 +31,8 @@ pub(crate) fn apply(input: &DeleteTaskDefinitionsRequest, ctx: &mut Ctx<'_>) -> 
         }
         let mut definition = (*definition).clone();
         definition.status = TaskDefinitionStatus::DeleteInProgress;
-        if in_use(ctx, &definition) {
+        // Stopped tasks keep their own copy of what describes them.
+        if reconcilers::janitor::in_use(ctx.snapshot, &definition) {
             changes.put(ctx.snapshot, &definition);
         } else {
             changes.delete(ctx.snapshot, &definition);
@@ -39,17 +40,4 @@ pub(crate) fn apply(input: &DeleteTaskDefinitionsRequest, ctx: &mut Ctx<'_>) -> 
         deleted.push(views::task_definition(&definition));
     }
     Ok((changes, DeleteTaskDefinitionsResponse { task_definitions: Some(deleted), failures: Some(failures) }))
-}
-
-/// True while a live task or a service has it. Stopped tasks keep their own copy of what describes them.
-fn in_use(ctx: &Ctx<'_>, definition: &model::TaskDefinition) -> bool {
-    let prefix = format!("{}/", ctx.scope);
-    let (family, revision) = (&definition.family, definition.revision);
-    ctx.snapshot.tasks.range(&prefix).any(|task| task.is_live() && task.family == *family && task.revision == revision)
-        || ctx
-            .snapshot
-            .services
-            .range(&prefix)
-            .filter(|service| service.status != model::ServiceStatus::Inactive)
-            .any(|service| service.deployments.iter().any(|one| one.family == *family && one.revision == revision))
 }

@@ -6,7 +6,7 @@ use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::invalid;
 use crate::limits::PAGE_MAX;
 use crate::lookup;
-use crate::page::{Order, page};
+use crate::page::{Order, Pages};
 
 /// Without a status those that are there: active and draining ones.
 pub(crate) fn apply(
@@ -20,6 +20,8 @@ pub(crate) fn apply(
         .filter(|text| !text.is_empty())
         .map(|text| text.parse().map_err(|error: scheduler::ConstraintError| invalid(error.to_string())))
         .transpose()?;
+    let request = ListContainerInstancesRequest { next_token: None, max_results: None, ..input.clone() };
+    let pages = Pages::read(ctx, &request, input.next_token.as_deref(), input.max_results, PAGE_MAX)?;
     let snapshot = ctx.snapshot;
     let status = input.status.as_deref();
     let arns = snapshot
@@ -29,10 +31,8 @@ pub(crate) fn apply(
             Some(status) => instance.status.as_str() == status,
             None => matches!(instance.status, ContainerInstanceStatus::Active | ContainerInstanceStatus::Draining),
         })
-        .filter(|instance| {
-            filter.as_ref().is_none_or(|filter| filter.matches(&Candidate::new(snapshot, instance, "")))
-        })
-        .map(|instance| instance.arn().to_string());
-    let (arns, next_token) = page(arns, input.next_token.as_deref(), input.max_results, PAGE_MAX, Order::Ascending)?;
+        .filter(|instance| filter.as_ref().is_none_or(|filter| filter.matches(&Candidate::new(snapshot, instance, ""))))
+        .map(|instance| (instance.id.clone(), instance.arn().to_string()));
+    let (arns, next_token) = pages.cut(arns, Order::Ascending);
     unchanged(ListContainerInstancesResponse { container_instance_arns: Some(arns), next_token })
 }

@@ -4,10 +4,12 @@ use model::ServiceStatus;
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::limits::SERVICES_PAGE_DEFAULT;
 use crate::lookup;
-use crate::page::{Order, page};
+use crate::page::{Order, Pages};
 
 pub(crate) fn apply(input: &ListServicesRequest, ctx: &mut Ctx<'_>) -> Applied<ListServicesResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
+    let request = ListServicesRequest { next_token: None, max_results: None, ..input.clone() };
+    let pages = Pages::read(ctx, &request, input.next_token.as_deref(), input.max_results, SERVICES_PAGE_DEFAULT)?;
     let arns = ctx
         .snapshot
         .services
@@ -18,8 +20,7 @@ pub(crate) fn apply(input: &ListServicesRequest, ctx: &mut Ctx<'_>) -> Applied<L
             None => true,
         })
         .filter(|_| input.scheduling_strategy.as_deref().is_none_or(|strategy| strategy == "REPLICA"))
-        .map(|service| service.arn().to_string());
-    let (arns, next_token) =
-        page(arns, input.next_token.as_deref(), input.max_results, SERVICES_PAGE_DEFAULT, Order::Ascending)?;
+        .map(|service| (service.name.clone(), service.arn().to_string()));
+    let (arns, next_token) = pages.cut(arns, Order::Ascending);
     unchanged(ListServicesResponse { service_arns: Some(arns), next_token })
 }

@@ -2,13 +2,15 @@ use api_ecs::{ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesRespo
 
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::limits::PAGE_MAX;
-use crate::page::{Order, page};
+use crate::page::{Order, Pages};
 
 /// An active family has an active revision; an inactive one has revisions, but none of them active.
 pub(crate) fn apply(
     input: &ListTaskDefinitionFamiliesRequest,
     ctx: &mut Ctx<'_>,
 ) -> Applied<ListTaskDefinitionFamiliesResponse> {
+    let request = ListTaskDefinitionFamiliesRequest { next_token: None, max_results: None, ..input.clone() };
+    let pages = Pages::read(ctx, &request, input.next_token.as_deref(), input.max_results, PAGE_MAX)?;
     let prefix = input.family_prefix.as_deref().unwrap_or_default();
     let status = input.status.as_deref().unwrap_or("ACTIVE");
     let definitions = &ctx.snapshot.task_definitions;
@@ -21,7 +23,7 @@ pub(crate) fn apply(
             _ => active || definitions.range(&format!("{name}/")).next().is_some(),
         }
     });
-    let names = families.map(|family| family.name.clone());
-    let (families, next_token) = page(names, input.next_token.as_deref(), input.max_results, PAGE_MAX, Order::Ascending)?;
+    let names = families.map(|family| (family.name.clone(), family.name.clone()));
+    let (families, next_token) = pages.cut(names, Order::Ascending);
     unchanged(ListTaskDefinitionFamiliesResponse { families: Some(families), next_token })
 }

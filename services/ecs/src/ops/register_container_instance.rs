@@ -37,7 +37,14 @@ pub(crate) fn apply(
         Some(known) => {
             let mut instance = (**known).clone();
             instance.registered = registered;
-            // Custom attributes are sent the first time only, so what was there before stays.
+            if let Some(version) = &input.version_info {
+                instance.version_info = version_info(version);
+            }
+            // Custom attributes are sent the first time only, so what was there before stays. Capabilities are sent always: one
+            // that is missing is one that the agent has no more.
+            instance.attributes.retain(|known| {
+                !is_capability(&known.name) || attributes.iter().any(|attribute| attribute.name == known.name)
+            });
             for attribute in attributes {
                 match instance.attributes.iter_mut().find(|one| one.name == attribute.name) {
                     Some(one) => one.value = attribute.value,
@@ -70,6 +77,10 @@ pub(crate) fn apply(
     Ok((changes, RegisterContainerInstanceResponse { container_instance: Some(shown) }))
 }
 
+fn is_capability(name: &str) -> bool {
+    ["com.amazonaws.ecs.capability.", "ecs.capability."].iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The zone that spread strategies count by. An agent that knows none is in the first one of its region.
 fn with_zone(mut attributes: Vec<Attribute>, ctx: &Ctx<'_>) -> Vec<Attribute> {
     if !attributes.iter().any(|attribute| attribute.name == "ecs.availability-zone") {
@@ -90,7 +101,9 @@ fn attributes(given: Option<&Vec<api_ecs::Attribute>>) -> Vec<Attribute> {
 fn resources(given: Option<&Vec<api_ecs::Resource>>) -> Result<Resources, Error> {
     let mut resources = Resources::default();
     for one in given.into_iter().flatten() {
-        let integer = || u32::try_from(one.integer_value.unwrap_or_default()).map_err(|_| invalid("A resource cannot be negative."));
+        let integer = || {
+            u32::try_from(one.integer_value.unwrap_or_default()).map_err(|_| invalid("A resource cannot be negative."))
+        };
         let ports = || -> Result<BTreeSet<u16>, Error> {
             let texts = one.string_set_value.iter().flatten();
             texts.map(|text| text.parse().map_err(|_| invalid(format!("Invalid port: {text}")))).collect()

@@ -1,6 +1,6 @@
 use api_ecs::{RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse};
 use model::task_definition::{NetworkMode, RuntimePlatform};
-use model::{Attribute, Family, TaskDefinition, TaskDefinitionStatus};
+use model::{Family, TaskDefinition, TaskDefinitionStatus};
 use state::Changes;
 
 use super::create_cluster::valid_name;
@@ -11,6 +11,7 @@ use crate::error::{Error, client, unsupported};
 use crate::limits::TASK_DEFINITION_BYTES_MAX;
 use crate::views;
 
+mod capabilities;
 mod check;
 
 pub(crate) fn apply(
@@ -64,7 +65,7 @@ pub(crate) fn apply(
     }
     fill_in_host_ports(&mut definition);
     check::definition(&definition)?;
-    definition.requires_attributes = required_attributes(&definition);
+    definition.requires_attributes = capabilities::required(&definition);
     within_size(&definition)?;
 
     let mut changes = Changes::new();
@@ -92,6 +93,14 @@ fn refuse_what_is_not_there_yet(input: &RegisterTaskDefinitionRequest) -> Result
     }
     if input.ephemeral_storage.is_some() {
         return Err(unsupported("ephemeralStorage"));
+    }
+    let system = input.runtime_platform.as_ref().and_then(|platform| platform.operating_system_family.as_deref());
+    if system.is_some_and(|system| system != "LINUX") {
+        return Err(unsupported("An operating system other than LINUX"));
+    }
+    let mut resources = input.container_definitions.iter().flatten().flat_map(|one| &one.resource_requirements);
+    if resources.any(|requirements| !requirements.is_empty()) {
+        return Err(unsupported("resourceRequirements"));
     }
     Ok(())
 }
@@ -121,53 +130,6 @@ fn fill_in_host_ports(definition: &mut TaskDefinition) {
             mapping.host_port = mapping.container_port;
         }
     }
-}
-
-/// What an instance must offer.
-///
-/// Source: Amazon ECS Developer Guide, "Amazon ECS container agent configuration" and the `requiresAttributes` that AWS
-/// answers for definitions with these members.
-fn required_attributes(definition: &TaskDefinition) -> Vec<Attribute> {
-    let mut names: Vec<String> = Vec::new();
-    let mut require = |name: String| {
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    };
-    for container in &definition.containers {
-        if let Some(logs) = &container.log_configuration {
-            require(format!("com.amazonaws.ecs.capability.logging-driver.{}", logs.driver));
-            if logs.driver == "awslogs" && definition.execution_role_arn.is_some() {
-                require("ecs.capability.execution-role-awslogs".into());
-            }
-        }
-        if container.privileged == Some(true) {
-            require("com.amazonaws.ecs.capability.privileged-container".into());
-        }
-        if container.image.contains(".dkr.ecr.") {
-            require("com.amazonaws.ecs.capability.ecr-auth".into());
-            if definition.execution_role_arn.is_some() {
-                require("ecs.capability.execution-role-ecr-pull".into());
-            }
-        }
-        if container.health_check.is_some() {
-            require("ecs.capability.container-health-check".into());
-        }
-        if !container.depends_on.is_empty() {
-            require("ecs.capability.container-ordering".into());
-        }
-        if !container.secrets.is_empty() {
-            require("ecs.capability.secrets.ssm.environment-variables".into());
-        }
-    }
-    if definition.task_role_arn.is_some() {
-        require("com.amazonaws.ecs.capability.task-iam-role".into());
-    }
-    if definition.cpu.is_some() || definition.memory.is_some() {
-        require("ecs.capability.task-cpu-mem-limit".into());
-    }
-    names.push("com.amazonaws.ecs.capability.docker-remote-api.1.18".into());
-    names.into_iter().map(|name| Attribute { name, value: None }).collect()
 }
 
 /// Source: Amazon ECS service quotas, "Task definition size": 64 KiB.

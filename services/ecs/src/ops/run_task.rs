@@ -1,31 +1,33 @@
+use std::cmp::Reverse;
+
 use api_ecs::{RunTaskRequest, RunTaskResponse};
 use model::task::LaunchType;
+use model::{TaskArn, TaskDefinition};
 use scheduler::{Launch, Rejection, Request, Scheduler, Strategy};
+use shape::Document;
 use state::Changes;
 
 use crate::convert;
 use crate::ctx::{Applied, Ctx, unchanged};
-use crate::error::{Error, invalid, unsupported};
-use crate::idempotency::Token;
-use crate::limits::TASKS_PER_CALL_MAX;
+use crate::error::{Error, ErrorCode, invalid, unsupported};
+use crate::idempotency::{Token, Used};
+use crate::limits::{FAILURES_MAX, RUN_TASK_TOKEN_CHARS_MAX, TASKS_PER_CALL_MAX};
 use crate::{lookup, views};
 
 pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTaskResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let token = Token::read(ctx, "RunTask", input.client_token.as_deref(), input)?;
-    if let Some(token) = &token
-        && let Some(ids) = token.used(ctx)?
-    {
-        return unchanged(again(ctx, &cluster.name, &ids));
+    let given = (input.client_token.as_deref(), RUN_TASK_TOKEN_CHARS_MAX);
+    let token = Token::read(ctx, ("RunTask", &cluster.name), given, input)?;
+    match token.as_ref().map(|token| token.used(ctx)) {
+        Some(Used::Before(ids)) => return unchanged(again(ctx, &cluster.name, &ids)),
+        Some(Used::Otherwise(ids)) => return Err(conflict(ctx, &cluster.name, &ids)),
+        Some(Used::Never) | None => {}
     }
     let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
     let count = count(input.count)?;
     let launch_type = launch_type(input)?;
     let overrides = convert::overrides::parse(input.overrides.as_ref(), &definition)?;
-    let group = input.group.clone().unwrap_or_else(|| format!("family:{}", definition.family));
-    if group.starts_with("service:") {
-        return Err(invalid("Invalid namespace for group."));
-    }
+    let group = group(input.group.as_deref(), &definition)?;
     let mut request = Request::new(&definition, overrides.as_ref(), &group, launch_type)
         .map_err(|error| invalid(error.to_string()))?;
     request
@@ -59,7 +61,7 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
             Ok(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
             Err(rejections) => {
                 // Nothing gets free within one call, so the tasks that are left would meet the same rejections.
-                failures.extend(rejections.into_iter().map(failure));
+                failures = closest(rejections);
                 break;
             }
         }
@@ -93,6 +95,15 @@ fn count(given: Option<i32>) -> Result<usize, Error> {
     }
 }
 
+/// `family:NAME` unless something else was given. Groups of services are made by their scheduler alone.
+pub(crate) fn group(given: Option<&str>, definition: &TaskDefinition) -> Result<String, Error> {
+    match given {
+        None | Some("") => Ok(format!("family:{}", definition.family)),
+        Some(group) if group.starts_with("service:") => Err(invalid("Invalid namespace for group.")),
+        Some(group) => Ok(group.to_owned()),
+    }
+}
+
 fn launch_type(input: &RunTaskRequest) -> Result<LaunchType, Error> {
     if input.capacity_provider_strategy.as_ref().is_some_and(|strategy| !strategy.is_empty()) {
         return Err(unsupported("capacityProviderStrategy"));
@@ -115,6 +126,21 @@ pub(crate) fn parse_launch_type(given: Option<&str>, has_network_configuration: 
         "FARGATE" => Err(unsupported("The launch type FARGATE")),
         other => Err(invalid(format!("Unknown launch type: {other}"))),
     }
+}
+
+/// The failures of the instances that came closest first, and no more of them than anybody reads.
+fn closest(mut rejections: Vec<Rejection>) -> Vec<api_ecs::Failure> {
+    rejections.sort_by_key(|rejection| Reverse(rejection.why.closeness()));
+    rejections.into_iter().take(FAILURES_MAX).map(failure).collect()
+}
+
+/// Source: Amazon ECS API Reference, `ConflictException`: `resourceIds` are the task ARNs that belong to the token.
+fn conflict(ctx: &Ctx<'_>, cluster: &str, ids: &[String]) -> Error {
+    let message = "The RunTask request could not be processed due to conflicts. The provided clientToken is already in use with \
+                   a different RunTask request.";
+    let arn = |id: &String| Document::String(TaskArn::new(&ctx.scope, cluster, id).to_string());
+    let arns = ids.iter().map(arn).collect();
+    Error::new(ErrorCode::ConflictException, message).with_member("resourceIds", Document::List(arns))
 }
 
 /// One failure for each instance that did not fit: its ARN, the reason AWS gives, and the numbers behind it.

@@ -4,7 +4,7 @@ use model::task::LaunchType;
 use scheduler::{Launch, Request, Scheduler};
 use state::Changes;
 
-use super::run_task::failure;
+use super::run_task::{failure, group};
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{invalid, unsupported};
@@ -29,7 +29,7 @@ pub(crate) fn apply(input: &StartTaskRequest, ctx: &mut Ctx<'_>) -> Applied<Star
         return Err(unsupported("volumeConfigurations"));
     }
     let overrides = convert::overrides::parse(input.overrides.as_ref(), &definition)?;
-    let group = input.group.clone().unwrap_or_else(|| format!("family:{}", definition.family));
+    let group = group(input.group.as_deref(), &definition)?;
     let mut tags = convert::tags::parse(input.tags.as_ref())?;
     if input.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
         tags = model::tag::merged(&definition.tags, &tags);

@@ -1,23 +1,21 @@
+use std::sync::Arc;
+
 use api_ecs::{ContainerStateChange, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse};
 use model::resources::Protocol;
 use model::task::NetworkBinding;
-use model::{StopCode, Task, TaskStatus};
+use model::{Container, StopCode, Task, TaskStatus};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::lookup;
 
-/// What an agent says about a task. Reports may repeat and may be about tasks nobody knows any more; both are answered
-/// with an acknowledgment, because anything else would make the agent send them for ever.
+/// What an agent says about a task. Reports may repeat and may be about tasks and clusters nobody knows any more; they are
+/// answered with an acknowledgment, because anything else would make the agent send them for ever.
 pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> Applied<SubmitTaskStateChangeResponse> {
     let acknowledged = || SubmitTaskStateChangeResponse { acknowledgment: Some("ACK".into()) };
-    let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let Some(task) = lookup::task(ctx, &cluster, input.task.as_deref().unwrap_or_default()) else {
+    let Some(task) = reported_task(ctx, input.cluster.as_deref(), input.task.as_deref()) else {
         return unchanged(acknowledged());
     };
-    if !task.is_live() {
-        return unchanged(acknowledged());
-    }
     let mut changed = (*task).clone();
     for report in input.containers.iter().flatten() {
         container(&mut changed, report);
@@ -33,7 +31,7 @@ pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> 
         }
         Some("STOPPED") => {
             changed.execution_stopped_at.get_or_insert(ctx.now);
-            let (code, reason) = why_stopped(&changed, input.reason.as_deref().unwrap_or_default());
+            let (code, reason) = why_stopped(ctx, &changed, input.reason.as_deref().unwrap_or_default());
             changed.stopped(code, &reason, ctx.now);
         }
         _ => {}
@@ -44,6 +42,12 @@ pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> 
         changes.put(ctx.snapshot, &changed);
     }
     Ok((changes, acknowledged()))
+}
+
+/// The task that a report is about, while there is still something to report of it.
+pub(crate) fn reported_task(ctx: &Ctx<'_>, cluster: Option<&str>, task: Option<&str>) -> Option<Arc<Task>> {
+    let cluster = lookup::cluster(ctx, cluster).ok()?;
+    lookup::task(ctx, &cluster, task.unwrap_or_default()).filter(|task| task.is_live())
 }
 
 /// One container's part of a report. A status never moves backwards, and an exit code that came is not forgotten.
@@ -85,10 +89,17 @@ fn binding(report: &api_ecs::NetworkBinding) -> Option<NetworkBinding> {
     })
 }
 
-/// The agent says that a task has stopped; why is for us to say.
-fn why_stopped(task: &Task, reported: &str) -> (StopCode, String) {
-    let ran = task.started_at.is_some() || task.containers.iter().any(|container| container.exit_code.is_some());
-    if ran {
+/// The agent says that a task has stopped; why is for us to say. It has worked when it ran, or when an essential container
+/// got as far as an exit code.
+fn why_stopped(ctx: &Ctx<'_>, task: &Task, reported: &str) -> (StopCode, String) {
+    let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
+    let definition = ctx.snapshot.task_definitions.get(&name);
+    let is_essential = |container: &Container| {
+        let defined = definition.and_then(|definition| definition.container(&container.name));
+        defined.is_none_or(|defined| defined.essential)
+    };
+    let mut exited = task.containers.iter().filter(|container| container.exit_code.is_some());
+    if task.started_at.is_some() || exited.any(is_essential) {
         return (StopCode::EssentialContainerExited, "Essential container in task exited".into());
     }
     let cause = task.containers.iter().map(|container| container.reason.as_str()).find(|reason| !reason.is_empty());

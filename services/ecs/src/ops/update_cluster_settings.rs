@@ -16,5 +16,8 @@ pub(crate) fn apply(input: &UpdateClusterSettingsRequest, ctx: &mut Ctx<'_>) -> 
     let mut changes = Changes::new();
     changes.put(ctx.snapshot, &cluster);
     let shown = Some(vec!["SETTINGS".into()]);
-    Ok((changes, UpdateClusterSettingsResponse { cluster: Some(views::cluster(ctx.snapshot, &cluster, shown.as_ref())) }))
+    Ok((
+        changes,
+        UpdateClusterSettingsResponse { cluster: Some(views::cluster(ctx.snapshot, &cluster, shown.as_ref())) },
+    ))
 }

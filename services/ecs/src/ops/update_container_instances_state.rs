@@ -16,7 +16,12 @@ pub(crate) fn apply(
     let status = match input.status.as_deref() {
         Some("ACTIVE") => ContainerInstanceStatus::Active,
         Some("DRAINING") => ContainerInstanceStatus::Draining,
-        other => return Err(invalid(format!("Container instances status should be one of [ACTIVE,DRAINING], but was {}.", other.unwrap_or_default()))),
+        other => {
+            return Err(invalid(format!(
+                "Container instances status should be one of [ACTIVE,DRAINING], but was {}.",
+                other.unwrap_or_default()
+            )));
+        }
     };
     let wanted = input.container_instances.clone().unwrap_or_default();
     if wanted.is_empty() || wanted.len() > UPDATE_STATE_MAX {
@@ -41,5 +46,8 @@ pub(crate) fn apply(
         }
         instances.push(views::container_instance(ctx.snapshot, &instance, None));
     }
-    Ok((changes, UpdateContainerInstancesStateResponse { container_instances: Some(instances), failures: Some(failures) }))
+    Ok((
+        changes,
+        UpdateContainerInstancesStateResponse { container_instances: Some(instances), failures: Some(failures) },
+    ))
 }

@@ -60,9 +60,6 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
                 old.status = DeploymentStatus::Active;
             }
             service.deployments.insert(0, deployment(&definition, ctx.ids, ctx.now));
-            // A new deployment is not held up by the failures of the one before.
-            service.failed_starts = 0;
-            service.retry_at = None;
         }
     }
     let mut changes = Changes::new();

@@ -1,6 +1,6 @@
 //! A cluster, with its counts.
 
-use model::{Cluster, ClusterStatus, ContainerInstanceStatus, LaunchType, ServiceStatus, TaskStatus};
+use model::{Cluster, ClusterStatus, ContainerInstanceStatus, LaunchType, ServiceStatus};
 use state::Snapshot;
 
 use super::included;
@@ -20,16 +20,16 @@ pub(crate) fn cluster(snapshot: &Snapshot, cluster: &Cluster, include: Option<&V
         statistics: Some(if included(include, "STATISTICS") { counts.statistics() } else { Vec::new() }),
         tags: Some(if included(include, "TAGS") { convert::tags::view(&cluster.tags) } else { Vec::new() }),
         settings: Some(if included(include, "SETTINGS") { settings(cluster) } else { Vec::new() }),
-        configuration: cluster.execute_command.as_ref().filter(|_| included(include, "CONFIGURATIONS")).map(|command| {
-            api_ecs::ClusterConfiguration {
+        configuration: cluster.execute_command.as_ref().filter(|_| included(include, "CONFIGURATIONS")).map(
+            |command| api_ecs::ClusterConfiguration {
                 execute_command_configuration: Some(api_ecs::ExecuteCommandConfiguration {
                     kms_key_id: command.kms_key_id.clone(),
                     logging: command.logging.clone(),
                     log_configuration: None,
                 }),
                 managed_storage_configuration: None,
-            }
-        }),
+            },
+        ),
         capacity_providers: Some(cluster.capacity_providers.clone()),
         default_capacity_provider_strategy: Some(convert::cluster::strategy_view(
             &cluster.default_capacity_provider_strategy,
@@ -72,18 +72,16 @@ impl Counts {
             LaunchType::External => 2,
         };
         let prefix = format!("{}/{}/", cluster.scope, cluster.name);
+        // What the instances carry, not the tasks one by one: there are a hundred times as many.
         for instance in snapshot.container_instances.range(&prefix) {
             counts.instances += i32::from(matches!(
                 instance.status,
                 ContainerInstanceStatus::Active | ContainerInstanceStatus::Draining
             ));
-        }
-        for task in snapshot.tasks.range(&prefix) {
-            match task.last_status {
-                TaskStatus::Stopped => {}
-                status if status < TaskStatus::Running => counts.pending[column(task.launch_type)] += 1,
-                _ => counts.running[column(task.launch_type)] += 1,
-            }
+            let column = column(if instance.is_external() { LaunchType::External } else { LaunchType::Ec2 });
+            let load = snapshot.load(instance);
+            counts.running[column] += load.tasks_running as i32;
+            counts.pending[column] += load.tasks_pending as i32;
         }
         for service in snapshot.services.range(&prefix) {
             let column = column(service.launch_type.unwrap_or(LaunchType::Ec2));
@@ -98,7 +96,8 @@ impl Counts {
 
     /// Source: Amazon ECS API Reference, `Cluster.statistics`.
     fn statistics(&self) -> Vec<api_ecs::KeyValuePair> {
-        let pair = |name: String, value: i32| api_ecs::KeyValuePair { name: Some(name), value: Some(value.to_string()) };
+        let pair =
+            |name: String, value: i32| api_ecs::KeyValuePair { name: Some(name), value: Some(value.to_string()) };
         let rows = [
             ("running", "TasksCount", &self.running),
             ("pending", "TasksCount", &self.pending),

@@ -27,7 +27,9 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         pending_count: Some(pending),
         launch_type: launch_type.clone(),
         task_definition: primary.map(|primary| definition(service, primary)),
-        deployment_configuration: Some(convert::service::deployment_configuration_view(&service.deployment_configuration)),
+        deployment_configuration: Some(convert::service::deployment_configuration_view(
+            &service.deployment_configuration,
+        )),
         deployments: Some(
             service
                 .deployments
@@ -35,7 +37,8 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
                 .filter(|_| service.status != ServiceStatus::Inactive)
                 .map(|one| {
                     let of_it = tasks.iter().filter(|task| task.started_by == one.id).map(|task| &***task);
-                    deployment(service, one, counts(of_it), launch_type.clone())
+                    let failed = reconcilers::service::failed_tasks(snapshot, service, one);
+                    deployment(service, one, counts(of_it), failed as i32, launch_type.clone())
                 })
                 .collect(),
         ),
@@ -71,6 +74,7 @@ fn deployment(
     service: &Service,
     kept: &Deployment,
     (running, pending): (i32, i32),
+    failed: i32,
     launch_type: Option<String>,
 ) -> api_ecs::Deployment {
     let desired = if kept.status == model::DeploymentStatus::Primary { service.desired_count as i32 } else { 0 };
@@ -81,7 +85,7 @@ fn deployment(
         desired_count: Some(desired),
         pending_count: Some(pending),
         running_count: Some(running),
-        failed_tasks: Some(kept.failed_tasks as i32),
+        failed_tasks: Some(failed),
         created_at: Some(kept.created_at),
         updated_at: Some(kept.updated_at),
         launch_type,

@@ -9,18 +9,17 @@ use crate::convert;
 pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String>>) -> api_ecs::Task {
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
     let definition = snapshot.task_definitions.get(&format!("{}/{}/{:010}", task.scope, task.family, task.revision));
-    let instance = snapshot.container_instances.get(&format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
-    let platform = instance.map(|instance| {
-        let attribute = |name: &str| api_ecs::Attribute {
-            name: Some(name.into()),
-            value: instance.attribute(name).map(str::to_owned),
-            ..Default::default()
-        };
-        vec![attribute("ecs.cpu-architecture")]
+    let instance =
+        snapshot.container_instances.get(&format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
+    let architecture = instance.and_then(|instance| instance.attribute("ecs.cpu-architecture"));
+    let attributes = architecture.map(|value| api_ecs::Attribute {
+        name: Some("ecs.cpu-architecture".into()),
+        value: Some(value.to_owned()),
+        ..Default::default()
     });
     api_ecs::Task {
         attachments: Some(Vec::new()),
-        attributes: Some(platform.unwrap_or_default()),
+        attributes: Some(attributes.into_iter().collect()),
         availability_zone: instance
             .and_then(|instance| instance.attribute("ecs.availability-zone"))
             .map(str::to_owned)
@@ -31,7 +30,10 @@ pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String
         connectivity_at: task.connectivity_at,
         container_instance_arn: Some(task.container_instance_arn().to_string()),
         containers: Some(
-            task.containers.iter().map(|one| container(task, one, definition.map(|definition| &**definition))).collect(),
+            task.containers
+                .iter()
+                .map(|one| container(task, one, definition.map(|definition| &**definition)))
+                .collect(),
         ),
         cpu: task.cpu.map(|cpu| cpu.to_string()),
         memory: task.memory.map(|memory| memory.to_string()),
@@ -42,7 +44,7 @@ pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String
         group: Some(task.group.clone()),
         health_status: Some(task.health.as_str().into()),
         inference_accelerators: Some(Vec::new()),
-        last_status: Some(task.last_status.as_str().into()),
+        last_status: Some(task.shown_status().as_str().into()),
         launch_type: Some(task.launch_type.as_str().into()),
         overrides: Some(convert::overrides::view(task.overrides.as_deref())),
         pull_started_at: task.pull_started_at,

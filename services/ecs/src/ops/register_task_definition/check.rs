@@ -52,7 +52,9 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
         return Err(client("Container.name should not be null or empty."));
     }
     if !valid_name(name) {
-        return Err(client(format!("Invalid container name '{name}': use up to 255 letters, numbers, hyphens and underscores.")));
+        return Err(client(format!(
+            "Invalid container name '{name}': use up to 255 letters, numbers, hyphens and underscores."
+        )));
     }
     if container.image.is_empty() {
         return Err(client("Container.image should not be null or empty."));
@@ -67,7 +69,9 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
     }
     let too_small = |memory: Option<MemoryMib>| memory.is_some_and(|memory| (memory.0 as i32) < MEMORY_MIB_MIN);
     if too_small(container.memory) || too_small(container.memory_reservation) {
-        return Err(client(format!("Invalid setting for container '{name}'. Memory must be at least {MEMORY_MIB_MIN} MiB.")));
+        return Err(client(format!(
+            "Invalid setting for container '{name}'. Memory must be at least {MEMORY_MIB_MIN} MiB."
+        )));
     }
     if let (Some(hard), Some(soft)) = (container.memory, container.memory_reservation)
         && soft > hard
@@ -78,7 +82,9 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
     }
     for timeout in [container.start_timeout_seconds, container.stop_timeout_seconds].into_iter().flatten() {
         if timeout > TIMEOUT_SECONDS_MAX as u32 {
-            return Err(client(format!("Invalid timeout for container '{name}': at most {TIMEOUT_SECONDS_MAX} seconds.")));
+            return Err(client(format!(
+                "Invalid timeout for container '{name}': at most {TIMEOUT_SECONDS_MAX} seconds."
+            )));
         }
     }
     if let Some(logs) = &container.log_configuration {
@@ -214,7 +220,9 @@ fn sizes(definition: &TaskDefinition) -> Result<(), Error> {
     if let Some(task) = definition.cpu {
         let sum: model::CpuUnits = definition.containers.iter().map(|container| container.cpu).sum();
         if sum > task {
-            return Err(client("The sum of all container 'cpu' values cannot be greater than the value of the task 'cpu'."));
+            return Err(client(
+                "The sum of all container 'cpu' values cannot be greater than the value of the task 'cpu'.",
+            ));
         }
     }
     if let Some(task) = definition.memory {

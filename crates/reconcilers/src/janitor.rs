@@ -1,0 +1,89 @@
+//! Forgets what nobody asks for any more: stopped tasks, used client tokens, what was deleted. Writes down the end of tasks
+//! whose instance is gone.
+//!
+//! It reads indexes that are ordered by time, so a turn costs what it forgets, and not what there is.
+//!
+//! Source: Amazon ECS API Reference, `DescribeTasks`: stopped tasks appear in the results for at least one hour.
+
+use std::time::Duration;
+
+use model::{ContainerInstance, ContainerInstanceStatus, ServiceStatus, StopCode, TaskDefinition};
+use state::{Changes, Record, Snapshot};
+use stdx::Timestamp;
+
+use crate::Plan;
+
+/// How long a stopped task can be described.
+pub const STOPPED_TASK_KEPT: Duration = Duration::from_secs(60 * 60);
+/// How long a client token protects against a repeat. Source: Amazon ECS Developer Guide, "Ensuring idempotency".
+pub const CLIENT_TOKEN_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How often there is anything worth forgetting.
+pub const EVERY: Duration = Duration::from_secs(60);
+/// The most records of a kind that one turn touches. The next turn follows at once.
+const TURN_MAX: usize = 1000;
+
+/// What may be forgotten now.
+pub fn reconcile(snapshot: &Snapshot, now: Timestamp) -> Plan {
+    let mut changes = Changes::new();
+    let tasks = stopped_tasks(snapshot, now, &mut changes);
+    let tokens = client_tokens(snapshot, now, &mut changes);
+    let lost = lost_tasks(snapshot, now, &mut changes);
+    for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
+        changes.delete(snapshot, &**definition);
+    }
+    let there_is_more = [tasks, tokens, lost].contains(&TURN_MAX);
+    Plan { changes, look_again: Some(if there_is_more { now } else { now + EVERY }) }
+}
+
+fn stopped_tasks(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let oldest_first = snapshot.tasks.under("stopped", "");
+    let forgotten = oldest_first
+        .take_while(|task| now.since(task.stopped_at.unwrap_or(task.created_at)) > STOPPED_TASK_KEPT)
+        .take(TURN_MAX);
+    forgotten.inspect(|task| changes.delete(snapshot, &***task)).count()
+}
+
+fn client_tokens(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let oldest_first = snapshot.client_tokens.under("used", "");
+    let forgotten = oldest_first.take_while(|token| now.since(token.used_at) > CLIENT_TOKEN_KEPT).take(TURN_MAX);
+    forgotten.inspect(|token| changes.delete(snapshot, &***token)).count()
+}
+
+/// Tasks of an instance that is not there any more: no agent will report their end. And the fence of that instance, which
+/// guards one that takes tasks.
+fn lost_tasks(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let mut count = 0;
+    for instance in snapshot.container_instances.iter().filter(|one| one.status == ContainerInstanceStatus::Inactive) {
+        for task in snapshot.tasks.by("live", &instance.name()).take(TURN_MAX - count) {
+            let mut task = (**task).clone();
+            task.stopped(StopCode::TerminationNotice, &reason(instance), now);
+            changes.put(snapshot, &task);
+            count += 1;
+        }
+        if let Some(fence) = snapshot.placement_fences.get(&instance.name()) {
+            changes.delete(snapshot, &**fence);
+        }
+    }
+    count
+}
+
+/// Source: Amazon ECS Developer Guide, "Stopped tasks error messages".
+fn reason(instance: &ContainerInstance) -> String {
+    let id = instance.ec2_instance_id.as_ref().unwrap_or(&instance.id);
+    format!("Host EC2 (instance {id}) terminated.")
+}
+
+/// True while a live task or a service is made of the definition.
+pub fn in_use(snapshot: &Snapshot, definition: &TaskDefinition) -> bool {
+    let TaskDefinition { scope, family, revision, .. } = definition;
+    let prefix = format!("{scope}/");
+    let by_task = snapshot.clusters.range(&prefix).any(|cluster| {
+        let tasks = snapshot.tasks.by("family", &format!("{scope}/{}/{family}", cluster.name));
+        tasks.filter(|task| task.is_live()).any(|task| task.revision == *revision)
+    });
+    let services = snapshot.services.range(&prefix).filter(|service| service.status != ServiceStatus::Inactive);
+    by_task
+        || services
+            .flat_map(|service| &service.deployments)
+            .any(|one| one.family == *family && one.revision == *revision)
+}

@@ -1,0 +1,110 @@
+//! What a service says in its events, in the words of ECS.
+//!
+//! Source: Amazon ECS Developer Guide, "Amazon ECS service event messages".
+
+use model::Task;
+use scheduler::Rejection;
+
+use super::rollout::Why;
+
+/// How many tasks one message names; a message is for reading.
+const NAMED_MAX: usize = 10;
+
+const TROUBLESHOOTING: &str =
+    "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
+
+pub(crate) fn started(service: &str, ids: &[String]) -> String {
+    format!("(service {service}) has started {} tasks: {}.", ids.len(), named(ids.iter().map(String::as_str)))
+}
+
+pub(crate) fn stopped(service: &str, tasks: &[&Task]) -> String {
+    let names = named(tasks.iter().map(|task| task.id.as_str()));
+    format!("(service {service}) has stopped {} running tasks: {names}.", tasks.len())
+}
+
+pub(crate) fn failed_health_checks(service: &str, task: &str) -> String {
+    format!("(service {service}) (task {task}) failed container health checks.")
+}
+
+pub(crate) fn steady_state(service: &str) -> String {
+    format!("(service {service}) has reached a steady state.")
+}
+
+pub(crate) fn deployment_completed(service: &str, deployment: &str) -> String {
+    format!("(service {service}) (deployment {deployment}) deployment completed.")
+}
+
+/// Why something cannot be done. It is said again only when it is resolved in between, or after hours; whom it was said of
+/// makes no difference.
+pub(crate) struct Cause {
+    pub text: String,
+    begins: String,
+    ends: String,
+}
+
+impl Cause {
+    fn new(begins: String, of: &str, ends: String) -> Cause {
+        Cause { text: format!("{begins}{of}{ends}"), begins, ends }
+    }
+
+    pub fn is_in(&self, message: &str) -> bool {
+        message.starts_with(&self.begins) && message.ends_with(&self.ends)
+    }
+}
+
+/// Names the instance that came closest: the one whose rejection is last in the order of the filter.
+pub(crate) fn not_placed(service: &str, rejections: &[Rejection]) -> Cause {
+    let begins = format!(
+        "(service {service}) was unable to place a task because no container instance met all of its requirements. "
+    );
+    match rejections.iter().max_by_key(|rejection| rejection.why.closeness()) {
+        None => Cause::new(
+            begins,
+            "",
+            format!("Reason: No Container Instances were found in your cluster. {TROUBLESHOOTING}"),
+        ),
+        Some(closest) => Cause::new(
+            begins,
+            &format!("The closest matching (container-instance {})", closest.instance.id),
+            format!(" {}. {TROUBLESHOOTING}", closest.why.sentence()),
+        ),
+    }
+}
+
+/// The definition is not there any more, or cannot be read.
+pub(crate) fn nothing_to_place(service: &str) -> Cause {
+    Cause::new(
+        format!("(service {service}) was unable to place a task. "),
+        "",
+        format!("Reason: Internal error. {TROUBLESHOOTING}"),
+    )
+}
+
+pub(crate) fn keeps_failing(service: &str) -> Cause {
+    let text = format!("(service {service}) is unable to consistently start tasks successfully. ");
+    Cause::new(text, "", TROUBLESHOOTING.to_owned())
+}
+
+pub(crate) fn stalled(service: &str) -> Cause {
+    let text = format!(
+        "(service {service}) was unable to stop or start tasks during a deployment because of the service deployment \
+         configuration. "
+    );
+    Cause::new(text, "", "Update the minimumHealthyPercent or maximumPercent value and try again.".to_owned())
+}
+
+pub(crate) fn stopped_reason(why: Why, deployment: &str) -> String {
+    match why {
+        Why::Scaling => format!("Scaling activity initiated by (deployment {deployment})"),
+        Why::Unhealthy => "Task failed container health checks".to_owned(),
+    }
+}
+
+fn named<'a>(ids: impl Iterator<Item = &'a str>) -> String {
+    let ids: Vec<&str> = ids.collect();
+    let mut text = ids.iter().take(NAMED_MAX).map(|id| format!("(task {id})")).collect::<Vec<_>>().join(" ");
+    if ids.len() > NAMED_MAX {
+        text.push_str(&format!(" and {} more", ids.len() - NAMED_MAX));
+    }
+    text
+}

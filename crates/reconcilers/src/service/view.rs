@@ -1,0 +1,133 @@
+//! A service with its tasks, sorted by what they are to its newest deployment.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use model::{ContainerInstanceStatus, Deployment, HealthStatus, Service, Task, TaskStatus};
+use state::{Record, Snapshot};
+use stdx::Timestamp;
+
+/// A task without a health check that ran this long has proved itself: it may replace another, and its end is no failure
+/// to start.
+///
+/// AWS waits 40 seconds (Amazon ECS API Reference, `DeploymentConfiguration.minimumHealthyPercent`), for machines where a
+/// start takes that long. Ours takes milliseconds; what is broken ends within the first seconds.
+pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(10);
+
+pub(crate) struct ServiceView<'a> {
+    pub service: &'a Service,
+    pub primary: Option<&'a Deployment>,
+    /// All that have not stopped and can still be reached, those that are asked to stop included.
+    pub live: Vec<&'a Task>,
+    /// Of the newest deployment, meant to run, on an instance that stays.
+    pub current: Vec<&'a Task>,
+    /// Like `current`, but its health check fails: each needs a successor.
+    pub sick: Vec<&'a Task>,
+    /// Meant to run, but of an older deployment, or on an instance that drains: each needs a successor.
+    pub outgoing: Vec<&'a Task>,
+    /// How many were asked to stop and have not stopped yet.
+    pub stopping: usize,
+    now: Timestamp,
+    /// The definitions whose essential containers have a health check.
+    checked: BTreeMap<(&'a str, u32), bool>,
+}
+
+/// What becomes of the tasks of an instance.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Stays,
+    Drains,
+    /// Nobody will ever report about its tasks again; the janitor writes down their end.
+    Gone,
+}
+
+impl<'a> ServiceView<'a> {
+    pub fn new(snapshot: &'a Snapshot, service: &'a Service, now: Timestamp) -> Self {
+        let primary = service.primary();
+        let mut view = ServiceView {
+            service,
+            primary,
+            live: Vec::new(),
+            current: Vec::new(),
+            sick: Vec::new(),
+            outgoing: Vec::new(),
+            stopping: 0,
+            now,
+            checked: BTreeMap::new(),
+        };
+        let mut standings = BTreeMap::new();
+        for task in snapshot.tasks.by("service", &service.name()) {
+            let standing = *standings.entry(&task.container_instance).or_insert_with(|| standing(snapshot, task));
+            if standing == Standing::Gone {
+                continue;
+            }
+            let definition = (task.family.as_str(), task.revision);
+            view.checked.entry(definition).or_insert_with(|| has_health_check(snapshot, task));
+            view.live.push(task);
+            let of_primary = primary.is_some_and(|primary| task.started_by == primary.id);
+            if task.desired_status == TaskStatus::Stopped {
+                view.stopping += 1;
+            } else if !of_primary || standing == Standing::Drains {
+                view.outgoing.push(task);
+            } else if is_sick(task) {
+                view.sick.push(task);
+            } else {
+                view.current.push(task);
+            }
+        }
+        view
+    }
+
+    /// Every task does its work, none is on its way in or out, and nothing of an older deployment is left.
+    pub fn is_steady(&self) -> bool {
+        self.current.len() == self.service.desired_count as usize
+            && self.live.len() == self.current.len()
+            && self
+                .current
+                .iter()
+                .all(|task| works(task) && (task.health == HealthStatus::Healthy || !self.is_checked(task)))
+    }
+
+    /// True when the task counts towards the minimum: its health check says so, or it has run for a while without one.
+    pub fn counts(&self, task: &Task) -> bool {
+        if self.is_checked(task) {
+            return works(task) && task.health == HealthStatus::Healthy;
+        }
+        works(task) && self.proven_at(task).is_some_and(|at| at <= self.now)
+    }
+
+    /// When a task without a health check will have proved itself, if it keeps running.
+    pub fn proven_at(&self, task: &Task) -> Option<Timestamp> {
+        let started = task.started_at.filter(|_| works(task) && !self.is_checked(task))?;
+        Some(started + PROVEN_AFTER)
+    }
+
+    fn is_checked(&self, task: &Task) -> bool {
+        self.checked.get(&(task.family.as_str(), task.revision)).copied().unwrap_or_default()
+    }
+}
+
+/// Running, and not found sick.
+pub(crate) fn works(task: &Task) -> bool {
+    task.last_status == TaskStatus::Running && task.health != HealthStatus::Unhealthy
+}
+
+fn is_sick(task: &Task) -> bool {
+    task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy
+}
+
+fn standing(snapshot: &Snapshot, task: &Task) -> Standing {
+    let name = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
+    match snapshot.container_instances.get(&name).map(|instance| instance.status) {
+        Some(ContainerInstanceStatus::Active) => Standing::Stays,
+        Some(ContainerInstanceStatus::Inactive) | None => Standing::Gone,
+        Some(_) => Standing::Drains,
+    }
+}
+
+fn has_health_check(snapshot: &Snapshot, task: &Task) -> bool {
+    let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
+    let definition = snapshot.task_definitions.get(&name);
+    definition
+        .is_some_and(|definition| definition.containers.iter().any(|one| one.essential && one.health_check.is_some()))
+}

@@ -1,0 +1,135 @@
+//! What the janitor forgets, and what it leaves.
+
+mod world;
+
+use std::time::Duration;
+
+use model::{ClientToken, ContainerInstanceStatus, Service, StopCode, TaskDefinitionStatus, TaskStatus};
+use reconcilers::janitor::{self, CLIENT_TOKEN_KEPT, EVERY, STOPPED_TASK_KEPT};
+use state::{Changes, PlacementFence, Record};
+use stdx::Timestamp;
+
+use world::{World, scope};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn with_service() -> World {
+    let mut world = World::new();
+    world.put(&world::instance("a"));
+    world.create_service(0, 100, 200);
+    world
+}
+
+fn running(world: &World, id: &str) {
+    world.put(&world::task(id, "a", &world.service().deployments[0], world.now));
+}
+
+/// One turn; says when the next one is due.
+fn turn(world: &World) -> Option<Timestamp> {
+    let plan = janitor::reconcile(&world.snapshot(), world.now);
+    world.commit(&plan).expect("nobody came in between");
+    plan.look_again
+}
+
+#[test]
+fn a_stopped_task_is_remembered_for_an_hour() {
+    let mut world = with_service();
+    for id in ["early", "late", "live"] {
+        running(&world, id);
+    }
+    world.exits("early");
+    world.wait(SECOND);
+    world.exits("late");
+    world.wait(HOUR);
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    assert_eq!(world.task("late").last_status, TaskStatus::Stopped);
+    assert_eq!(world.task("live").last_status, TaskStatus::Running);
+    assert_eq!(world.snapshot().tasks.len(), 2);
+    world.wait(SECOND);
+    turn(&world);
+    assert_eq!(world.snapshot().tasks.len(), 1, "live tasks stay, however old");
+}
+
+#[test]
+fn a_large_heap_is_cleared_in_turns_that_follow_at_once() {
+    let mut world = with_service();
+    let mut changes = Changes::new();
+    for number in 0..2500 {
+        let mut task = world::task(&format!("{number:032}"), "a", &world.service().deployments[0], world.now);
+        task.stopped(StopCode::UserInitiated, "", world.now);
+        changes.put(&world.snapshot(), &task);
+    }
+    world.ledger.commit_now(&changes).unwrap();
+    world.wait(STOPPED_TASK_KEPT + SECOND);
+    for left in [1500, 500] {
+        assert_eq!(turn(&world), Some(world.now));
+        assert_eq!(world.snapshot().tasks.len(), left);
+    }
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    assert!(world.snapshot().tasks.is_empty());
+}
+
+#[test]
+fn a_client_token_protects_for_a_day() {
+    let mut world = World::new();
+    let token = ClientToken {
+        scope: scope(),
+        operation: "RunTask".into(),
+        token: "abc".into(),
+        request: String::new(),
+        resources: Vec::new(),
+        used_at: world.now,
+    };
+    world.put(&token);
+    world.wait(CLIENT_TOKEN_KEPT);
+    turn(&world);
+    assert_eq!(world.snapshot().client_tokens.len(), 1);
+    world.wait(SECOND);
+    turn(&world);
+    assert!(world.snapshot().client_tokens.is_empty());
+}
+
+#[test]
+fn a_definition_is_deleted_when_its_last_user_is_gone() {
+    let world = with_service();
+    let mut definition = world::definition(1);
+    definition.status = TaskDefinitionStatus::DeleteInProgress;
+    world.define(&definition);
+    world.define(&world::definition(2));
+    running(&world, "t");
+    let is_there = || {
+        turn(&world);
+        world.snapshot().task_definitions.len() == 2
+    };
+    assert!(is_there(), "a service and a task have it");
+    world.put(&Service { status: model::ServiceStatus::Inactive, ..world.service() });
+    assert!(is_there(), "a task has it");
+    world.exits("t");
+    assert!(!is_there());
+    let left: Vec<u32> = world.snapshot().task_definitions.iter().map(|one| one.revision).collect();
+    assert_eq!(left, [2], "one that nobody wants to delete stays without any user");
+}
+
+#[test]
+fn tasks_of_an_instance_that_is_gone_have_stopped() {
+    let world = with_service();
+    let mut instance = world::instance("a");
+    let fence =
+        PlacementFence { scope: scope(), cluster: "default".into(), container_instance: "a".into(), placements: 7 };
+    world.put(&fence);
+    running(&world, "t");
+    turn(&world);
+    assert_eq!(world.task("t").last_status, TaskStatus::Running);
+
+    instance.status = ContainerInstanceStatus::Inactive;
+    instance.ec2_instance_id = Some("i-0123456789abcdef0".into());
+    world.put(&instance);
+    turn(&world);
+    let task = world.task("t");
+    assert_eq!((task.last_status, task.stop_code), (TaskStatus::Stopped, Some(StopCode::TerminationNotice)));
+    assert_eq!(task.stopped_reason, "Host EC2 (instance i-0123456789abcdef0) terminated.");
+    assert!(world.snapshot().placement_fences.is_empty());
+    assert_eq!(world.snapshot().load(&instance).tasks(), 0);
+    assert!(world.snapshot().container_instances.get(&instance.name()).is_some());
+}

@@ -1,0 +1,354 @@
+//! Golden plans: a small world in text, and what the service does about it.
+//!
+//! A file of `tests/plans` is a story. Its lines change the world; after each `turn` follow, indented, the decisions that
+//! the reconciler made. `UPDATE_EXPECT=1 cargo nextest run -p reconcilers` writes the decisions anew.
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use expect_test::expect_file;
+use model::{ContainerInstanceStatus, HealthStatus, RolloutState, StopCode, Task, TaskStatus};
+use state::Snapshot;
+
+use world::World;
+
+/// How many turns `settle` waits for the world to come to rest.
+const SETTLE_TURNS_MAX: u32 = 30;
+
+struct Story {
+    world: World,
+    /// What the story calls a task, and its id.
+    names: BTreeMap<String, String>,
+    started: u32,
+    text: String,
+}
+
+fn check(file: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plans").join(file);
+    let script = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut story = Story { world: World::new(), names: BTreeMap::new(), started: 0, text: String::new() };
+    for line in script.lines().filter(|line| !line.starts_with(' ')) {
+        story.text.push_str(line);
+        story.text.push('\n');
+        if !line.starts_with('#') {
+            story.act(line);
+        }
+    }
+    expect_file![path].assert_eq(&story.text);
+}
+
+impl Story {
+    fn act(&mut self, line: &str) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        let world = &mut self.world;
+        match words[..] {
+            [] => {}
+            ["definition", revision, ref features @ ..] => world.define(&definition(number(revision), features)),
+            ["service", ref settings @ ..] => {
+                world.create_service(setting(settings, "desired"), setting(settings, "min"), setting(settings, "max"));
+            }
+            ["spread", attribute] => {
+                let mut service = world.service();
+                let field = Some(attribute.to_owned());
+                service.placement_strategy = vec![model::service::PlacementStrategy { kind: "spread".into(), field }];
+                world.put(&service);
+            }
+            ["instance", id, ref features @ ..] => instance(world, id, features),
+            ["running", ref tasks @ .., "on", instance] => {
+                let mut service = world.service();
+                service.deployments[0].rollout_state = RolloutState::Completed;
+                world.put(&service);
+                for id in tasks {
+                    world.put(&world::task(id, instance, &service.deployments[0], world.now));
+                    self.names.insert((*id).to_owned(), (*id).to_owned());
+                }
+            }
+            ["desired", count] => world.scale(number(count)),
+            ["deploy", revision] => world.deploy(number(revision)),
+            ["delete"] => world.delete_service(),
+            ["wait", time] => world.wait(duration(time)),
+            ["turn"] => self.turn(),
+            ["settle"] => self.settle(),
+            ["all", "run"] => self.all_run(),
+            ["all", "stop"] => self.all_stop(),
+            [task, ref what @ ..] => self.report(task, what),
+        }
+    }
+
+    fn report(&mut self, task: &str, what: &[&str]) {
+        let id = self.names.get(task).unwrap_or_else(|| panic!("there is no task {task}")).clone();
+        let world = &self.world;
+        match what {
+            ["runs"] => world.runs(&id),
+            ["exits"] => world.exits(&id),
+            ["fails", "to", "start"] => world.fails_to_start(&id),
+            ["stops"] => world.report(&id, |task| task.stopped(StopCode::UserInitiated, "", world.now)),
+            ["is", "stopped", "by", "a", "user"] => {
+                world.report(&id, |task| task.request_stop(StopCode::UserInitiated, "Task stopped by user", world.now));
+            }
+            ["is", "sick"] => world.health(&id, HealthStatus::Unhealthy),
+            ["is", "healthy"] => world.health(&id, HealthStatus::Healthy),
+            _ => panic!("what does {task} do? {what:?}"),
+        }
+    }
+
+    fn all_run(&mut self) {
+        for task in self.world.live() {
+            if task.last_status == TaskStatus::Pending && task.desired_status == TaskStatus::Running {
+                self.world.runs(&task.id);
+            }
+        }
+    }
+
+    fn all_stop(&mut self) {
+        for task in self.world.live() {
+            if task.desired_status == TaskStatus::Stopped {
+                self.world.report(&task.id, |task| task.stopped(StopCode::UserInitiated, "", self.world.now));
+            }
+        }
+    }
+
+    fn turn(&mut self) {
+        let decisions = self.decisions();
+        self.say(if decisions.is_empty() { vec!["nothing".to_owned()] } else { decisions });
+    }
+
+    /// Turns with agents that do as they are told, until nothing moves.
+    fn settle(&mut self) {
+        for number in 1..=SETTLE_TURNS_MAX {
+            let decisions = self.decisions();
+            let waits = decisions.iter().find_map(|line| line.strip_prefix("look again in ").map(duration));
+            let before = self.world.snapshot().revision;
+            self.all_stop();
+            self.all_run();
+            let is_calm = decisions.is_empty() && self.world.snapshot().revision == before;
+            if is_calm {
+                return;
+            }
+            if !decisions.is_empty() {
+                self.say(vec![format!("{number}.")]);
+                self.say(decisions);
+            }
+            if self.world.snapshot().revision == before {
+                self.world.wait(waits.unwrap_or_default());
+            }
+        }
+        panic!("the world does not come to rest:\n{}", self.text);
+    }
+
+    fn say(&mut self, lines: Vec<String>) {
+        for line in lines {
+            self.text.push_str(&format!("    {}\n", self.named(&line)));
+        }
+    }
+
+    /// What a turn changes, in words; afterwards it is so.
+    fn decisions(&mut self) -> Vec<String> {
+        let before = self.world.snapshot();
+        let plan = self.world.plan();
+        self.world.commit(&plan).expect("nobody came in between");
+        let after = self.world.snapshot();
+        let mut decisions = self.of_tasks(&before, &after);
+        decisions.extend(of_service(&before, &after));
+        if let Some(at) = plan.look_again {
+            decisions.push(format!("look again in {}s", at.since(self.world.now).as_secs()));
+        }
+        decisions
+    }
+
+    fn of_tasks(&mut self, before: &Snapshot, after: &Snapshot) -> Vec<String> {
+        let mut started: Vec<&Arc<Task>> = Vec::new();
+        let mut stopped: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for task in after.tasks.iter() {
+            match before.tasks.get(&state::Record::name(&**task)) {
+                None => started.push(task),
+                Some(known) if known.desired_status != task.desired_status => {
+                    stopped.entry(&task.stopped_reason).or_default().push(&task.id);
+                }
+                Some(_) => {}
+            }
+        }
+        // Ids are random, so names are given in an order that a reader expects.
+        started.sort_by_key(|task| (task.container_instance.clone(), task.id.clone()));
+        for task in &started {
+            self.started += 1;
+            self.names.insert(format!("T{}", self.started), task.id.clone());
+        }
+        let mut by_instance: BTreeMap<(&str, u32), Vec<&str>> = BTreeMap::new();
+        for task in started {
+            by_instance.entry((&task.container_instance, task.revision)).or_default().push(&task.id);
+        }
+        let mut decisions = Vec::new();
+        for ((instance, revision), ids) in by_instance {
+            decisions.push(format!("start {} of web:{revision} on {instance}", ids.join(" ")));
+        }
+        for (reason, ids) in stopped {
+            decisions.push(format!("stop {}: {reason}", ids.join(" ")));
+        }
+        decisions
+    }
+
+    fn named(&self, line: &str) -> String {
+        let mut line = line.to_owned();
+        for (name, id) in &self.names {
+            line = line.replace(id, name);
+        }
+        line
+    }
+}
+
+fn of_service(before: &Snapshot, after: &Snapshot) -> Vec<String> {
+    let name = "123456789012/us-east-1/default/web";
+    let (Some(before), Some(after)) = (before.services.get(name), after.services.get(name)) else { return Vec::new() };
+    let mut decisions = Vec::new();
+    for old in &before.deployments {
+        match after.deployments.iter().find(|one| one.id == old.id) {
+            None => decisions.push(format!("deployment {} is gone", old.id)),
+            Some(new) if new.rollout_state != old.rollout_state => {
+                decisions.push(format!("deployment {} is {}", old.id, new.rollout_state.as_str()));
+            }
+            Some(_) => {}
+        }
+    }
+    if after.status != before.status {
+        decisions.push(format!("service is {}", after.status.as_str()));
+    }
+    let known: Vec<_> = before.events.iter().map(|event| &event.id).collect();
+    let new = after.events.iter().filter(|event| !known.contains(&&event.id));
+    let mut events: Vec<String> = new.map(|event| format!("say: {}", event.message)).collect();
+    events.reverse();
+    decisions.extend(events);
+    decisions
+}
+
+fn definition(revision: u32, features: &[&str]) -> model::TaskDefinition {
+    let mut definition = world::definition(revision);
+    for feature in features {
+        definition = match feature.split_once('=') {
+            None if *feature == "checked" => world::with_check(definition),
+            Some(("port", port)) => world::with_port(definition, port.parse().unwrap()),
+            Some(("memory", memory)) => {
+                definition.containers[0].memory = Some(model::MemoryMib(number(memory)));
+                definition
+            }
+            Some(("requires", name)) => {
+                definition.requires_attributes.push(model::Attribute { name: name.into(), value: None });
+                definition
+            }
+            Some(("constraint", "distinctInstance")) => {
+                let constraint =
+                    model::task_definition::PlacementConstraint { kind: "distinctInstance".into(), expression: None };
+                definition.placement_constraints.push(constraint);
+                definition
+            }
+            _ => panic!("what is {feature}?"),
+        };
+    }
+    definition
+}
+
+/// A new instance, or a change of one.
+fn instance(world: &World, id: &str, features: &[&str]) {
+    let mut instance = world.instance(id).unwrap_or_else(|| world::instance(id));
+    for feature in features {
+        match feature.split_once('=') {
+            None => match *feature {
+                "drains" => instance.status = ContainerInstanceStatus::Draining,
+                "active" => instance.status = ContainerInstanceStatus::Active,
+                "gone" => instance.status = ContainerInstanceStatus::Inactive,
+                "disconnects" => instance.agent_connected = false,
+                "connects" => instance.agent_connected = true,
+                other => panic!("what is {other}?"),
+            },
+            Some(("memory", memory)) => instance.registered.memory = model::MemoryMib(number(memory)),
+            Some(("zone", zone)) => {
+                let name = "ecs.availability-zone".into();
+                instance.attributes.push(model::Attribute { name, value: Some(zone.into()) });
+            }
+            Some((other, _)) => panic!("what is {other}?"),
+        }
+    }
+    world.put(&instance);
+}
+
+fn number(text: &str) -> u32 {
+    text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
+}
+
+fn setting(settings: &[&str], name: &str) -> u32 {
+    let found = settings.iter().find_map(|one| one.strip_prefix(name)?.strip_prefix('='));
+    number(found.unwrap_or_else(|| panic!("the service needs {name}=")))
+}
+
+/// `5s`, `2m`, `7h`
+fn duration(text: &str) -> Duration {
+    let (count, unit) = text.split_at(text.len() - 1);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        other => panic!("what is {other}?"),
+    };
+    Duration::from_secs(u64::from(number(count)) * seconds)
+}
+
+macro_rules! stories {
+    ($($story:ident)*) => {
+        $(
+            #[test]
+            fn $story() {
+                check(concat!(stringify!($story), ".txt"));
+            }
+        )*
+
+        #[test]
+        fn every_file_is_a_test() {
+            let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plans");
+            for file in fs::read_dir(folder).unwrap() {
+                let file = file.unwrap().file_name();
+                let story = file.to_str().unwrap().strip_suffix(".txt").expect("plans are .txt files");
+                assert!([$(stringify!($story)),*].contains(&story), "{story} is not in the list");
+            }
+        }
+    };
+}
+
+stories! {
+    first_start
+    one_task_dies
+    one_task_is_stopped_by_a_user
+    one_task_sick
+    one_task_sick_and_no_room
+    all_tasks_sick
+    scale_up_and_down
+    rolling_100_200
+    rolling_100_150
+    rolling_50_100
+    rolling_0_100
+    rolling_one_task_stalls
+    rolling_waits_for_health
+    rolling_bad_revision
+    rolling_twice
+    instance_drains
+    instance_drains_and_no_other
+    instance_disconnects
+    instance_gone
+    no_instance_fits
+    no_instance_fits_for_hours
+    no_instances
+    ports_are_in_use
+    one_task_per_instance
+    spread_by_zone
+    failing_to_start
+    crashing
+    many_fail_at_once
+    deletion
+    deletion_without_tasks
+    zero_desired
+    definition_is_gone
+}

@@ -1,0 +1,282 @@
+//! A small control plane in memory: one cluster, one service, a few instances, and an agent that does as it is told.
+
+#![allow(dead_code, reason = "each test uses its own part of the world")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::container_definition::{HealthCheck, PortMapping};
+use model::service::{DeploymentConfiguration, PlacementStrategy};
+use model::task_definition::PlacementConstraint;
+use model::{
+    Attribute, Cluster, ContainerDefinition, ContainerInstance, ContainerInstanceStatus, CpuUnits, Deployment,
+    DeploymentStatus, HealthStatus, LaunchType, MemoryMib, Reservation, Resources, RolloutState, Scope, Service,
+    ServiceStatus, StopCode, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus,
+};
+use reconcilers::Plan;
+use state::{Changes, CommitError, Ledger, MemoryLedger, Record, Snapshot};
+use stdx::{Ids, Timestamp};
+
+pub const START: Timestamp = Timestamp::from_millis(1_795_384_329_148);
+
+pub struct World {
+    pub ledger: MemoryLedger,
+    pub now: Timestamp,
+    ids: Ids,
+    deployments: u32,
+}
+
+pub fn scope() -> Scope {
+    Scope::new("123456789012", "us-east-1")
+}
+
+impl World {
+    pub fn new() -> World {
+        let world = World { ledger: MemoryLedger::default(), now: START, ids: Ids::from_seed(7), deployments: 0 };
+        world.put(&Cluster::new(&scope(), "default", START));
+        world
+    }
+
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.ledger.snapshot()
+    }
+
+    pub fn put<R: Record>(&self, record: &R) {
+        let mut changes = Changes::new();
+        changes.put(&self.snapshot(), record);
+        self.ledger.commit_now(&changes).expect("nobody else writes");
+    }
+
+    pub fn wait(&mut self, duration: Duration) {
+        self.now = self.now + duration;
+    }
+
+    /// What the reconciler wants now, not yet committed.
+    pub fn plan(&mut self) -> Plan {
+        let snapshot = self.snapshot();
+        reconcilers::service::reconcile(&snapshot, &self.service(), self.now, &mut self.ids)
+    }
+
+    pub fn commit(&self, plan: &Plan) -> Result<(), CommitError> {
+        self.ledger.commit_now(&plan.changes).map(drop)
+    }
+
+    pub fn define(&self, definition: &TaskDefinition) {
+        self.put(definition);
+    }
+
+    pub fn service(&self) -> Service {
+        Service::clone(self.snapshot().services.get("123456789012/us-east-1/default/web").expect("there is a service"))
+    }
+
+    pub fn create_service(&mut self, desired_count: u32, minimum_healthy_percent: u32, maximum_percent: u32) {
+        let deployment = self.deployment(1);
+        self.put(&Service {
+            scope: scope(),
+            cluster: "default".into(),
+            name: "web".into(),
+            status: ServiceStatus::Active,
+            desired_count,
+            deployments: vec![deployment],
+            deployment_configuration: DeploymentConfiguration {
+                maximum_percent,
+                minimum_healthy_percent,
+                circuit_breaker: None,
+            },
+            launch_type: Some(LaunchType::Ec2),
+            capacity_provider_strategy: Vec::new(),
+            placement_constraints: Vec::<PlacementConstraint>::new(),
+            placement_strategy: Vec::<PlacementStrategy>::new(),
+            role_arn: None,
+            health_check_grace_period_seconds: None,
+            propagate_tags: None,
+            ecs_managed_tags_enabled: false,
+            execute_command_enabled: false,
+            events: Vec::new(),
+            tags: Vec::new(),
+            created_at: START,
+            created_by: String::new(),
+        });
+    }
+
+    fn deployment(&mut self, revision: u32) -> Deployment {
+        self.deployments += 1;
+        Deployment {
+            id: format!("ecs-svc/{}", self.deployments),
+            status: DeploymentStatus::Primary,
+            family: "web".into(),
+            revision,
+            rollout_state: RolloutState::InProgress,
+            rollout_state_reason: String::new(),
+            created_at: self.now,
+            updated_at: self.now,
+        }
+    }
+
+    /// As UpdateService does.
+    pub fn deploy(&mut self, revision: u32) {
+        let mut service = self.service();
+        for old in &mut service.deployments {
+            old.status = DeploymentStatus::Active;
+        }
+        service.deployments.insert(0, self.deployment(revision));
+        self.put(&service);
+    }
+
+    /// As UpdateService does.
+    pub fn scale(&self, desired_count: u32) {
+        self.put(&Service { desired_count, ..self.service() });
+    }
+
+    /// As DeleteService does.
+    pub fn delete_service(&self) {
+        self.put(&Service { status: ServiceStatus::Draining, desired_count: 0, ..self.service() });
+    }
+
+    pub fn instance(&self, id: &str) -> Option<ContainerInstance> {
+        let snapshot = self.snapshot();
+        snapshot.container_instances.get(&format!("123456789012/us-east-1/default/{id}")).map(|one| (**one).clone())
+    }
+
+    pub fn task(&self, id: &str) -> Task {
+        let snapshot = self.snapshot();
+        let task = snapshot.tasks.get(&format!("123456789012/us-east-1/default/{id}"));
+        Task::clone(task.unwrap_or_else(|| panic!("there is no task {id}")))
+    }
+
+    /// The tasks of the service that have not stopped.
+    pub fn live(&self) -> Vec<Arc<Task>> {
+        self.snapshot().tasks.by("service", "123456789012/us-east-1/default/web").cloned().collect()
+    }
+
+    /// Changes a task as a report of its agent does.
+    pub fn report(&self, id: &str, change: impl FnOnce(&mut Task)) {
+        let mut task = self.task(id);
+        change(&mut task);
+        self.put(&task);
+    }
+
+    pub fn runs(&self, id: &str) {
+        self.report(id, |task| {
+            task.last_status = TaskStatus::Running;
+            task.started_at = Some(self.now);
+        });
+    }
+
+    pub fn exits(&self, id: &str) {
+        self.report(id, |task| {
+            task.stopped(StopCode::EssentialContainerExited, "Essential container in task exited", self.now);
+        });
+    }
+
+    pub fn fails_to_start(&self, id: &str) {
+        self.report(id, |task| task.stopped(StopCode::TaskFailedToStart, "CannotPullContainerError", self.now));
+    }
+
+    pub fn health(&self, id: &str, health: HealthStatus) {
+        self.report(id, |task| task.health = health);
+    }
+}
+
+pub fn instance(id: &str) -> ContainerInstance {
+    ContainerInstance {
+        scope: scope(),
+        cluster: "default".into(),
+        id: id.into(),
+        status: ContainerInstanceStatus::Active,
+        status_reason: None,
+        ec2_instance_id: None,
+        agent_connected: true,
+        version_info: Default::default(),
+        registered: Resources { cpu: CpuUnits(4096), memory: MemoryMib(8192), ..Default::default() },
+        attributes: Vec::<Attribute>::new(),
+        tags: Vec::new(),
+        registered_at: START,
+        version: 1,
+    }
+}
+
+/// `web:REVISION`, one container.
+pub fn definition(revision: u32) -> TaskDefinition {
+    TaskDefinition {
+        scope: scope(),
+        family: "web".into(),
+        revision,
+        status: TaskDefinitionStatus::Active,
+        containers: vec![ContainerDefinition {
+            name: "app".into(),
+            image: "web:1".into(),
+            memory: Some(MemoryMib(128)),
+            essential: true,
+            ..Default::default()
+        }],
+        volumes: Vec::new(),
+        network_mode: None,
+        task_role_arn: None,
+        execution_role_arn: None,
+        placement_constraints: Vec::new(),
+        requires_compatibilities: Vec::new(),
+        compatibilities: Vec::new(),
+        requires_attributes: Vec::new(),
+        cpu: None,
+        memory: None,
+        pid_mode: None,
+        ipc_mode: None,
+        runtime_platform: None,
+        enable_fault_injection: None,
+        registered_at: START,
+        registered_by: String::new(),
+        deregistered_at: None,
+        tags: Vec::new(),
+    }
+}
+
+pub fn with_check(mut definition: TaskDefinition) -> TaskDefinition {
+    definition.containers[0].health_check =
+        Some(HealthCheck { command: vec!["CMD-SHELL".into(), "true".into()], ..Default::default() });
+    definition
+}
+
+pub fn with_port(mut definition: TaskDefinition, port: u16) -> TaskDefinition {
+    let mapping = PortMapping { container_port: Some(port), host_port: Some(port), ..Default::default() };
+    definition.containers[0].port_mappings.push(mapping);
+    definition
+}
+
+/// A task of the service that has run for an hour.
+pub fn task(id: &str, instance: &str, deployment: &Deployment, now: Timestamp) -> Task {
+    let began = now - Duration::from_secs(3600);
+    Task {
+        scope: scope(),
+        cluster: "default".into(),
+        id: id.into(),
+        family: deployment.family.clone(),
+        revision: deployment.revision,
+        container_instance: instance.into(),
+        launch_type: LaunchType::Ec2,
+        capacity_provider: None,
+        last_status: TaskStatus::Running,
+        desired_status: TaskStatus::Running,
+        health: HealthStatus::Unknown,
+        containers: Vec::new(),
+        reserved: Reservation { memory: MemoryMib(128), ..Default::default() },
+        group: "service:web".into(),
+        started_by: deployment.id.clone(),
+        overrides: None,
+        cpu: None,
+        memory: None,
+        tags: Vec::new(),
+        execute_command_enabled: false,
+        created_at: began,
+        connectivity_at: None,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: Some(began),
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        stop_code: None,
+        stopped_reason: String::new(),
+        version: 1,
+    }
+}
