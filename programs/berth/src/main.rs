@@ -10,7 +10,7 @@ mod person;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use person::ps;
+use person::{events, explain, image, logs, ps, top};
 
 /// Amazon ECS that runs anywhere.
 #[derive(Parser)]
@@ -26,11 +26,27 @@ struct Cli {
 enum Command {
     /// The tasks of a cluster, and where they answer.
     Ps(ps::Args),
+    /// What tasks have written, and what they write.
+    Logs(logs::Args),
+    /// Instances, services and tasks, and what they use.
+    Top(top::Args),
+    /// How a task, a service or an instance is, why, and what to do about it.
+    Explain(explain::Args),
+    /// What happened to a service, oldest first.
+    Events(events::Args),
+    /// The images of the node on this machine.
+    #[command(subcommand)]
+    Image(image::Command),
 }
 
 fn main() -> ExitCode {
     let Cli { endpoint, command } = Cli::parse();
     match command {
         Command::Ps(args) => person::run(ps::run(&endpoint, args)),
+        Command::Logs(args) => person::run(logs::run(&endpoint, args)),
+        Command::Top(args) => person::run(top::run(&endpoint, args)),
+        Command::Explain(args) => person::run(explain::run(&endpoint, args)),
+        Command::Events(args) => person::run(events::run(&endpoint, args)),
+        Command::Image(command) => person::run(image::run(command)),
     }
 }

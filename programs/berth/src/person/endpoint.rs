@@ -20,16 +20,28 @@ impl Endpoint {
         named.unwrap_or_else(|| "http://127.0.0.1:4566".to_owned())
     }
 
+    /// A client for the region of an ARN; for any other text, in the region that was chosen.
+    pub fn client_for(&self, target: &str) -> anyhow::Result<Client> {
+        match target.split(':').collect::<Vec<_>>()[..] {
+            ["arn", _, _, region, ..] if !region.is_empty() => self.client_in(region),
+            _ => self.client(),
+        }
+    }
+
     pub fn client(&self) -> anyhow::Result<Client> {
+        self.client_in(&self.region())
+    }
+
+    fn client_in(&self, region: &str) -> anyhow::Result<Client> {
         let credentials = Credentials {
             access_key: variable("AWS_ACCESS_KEY_ID").unwrap_or_else(|| "test".to_owned()),
             secret: variable("AWS_SECRET_ACCESS_KEY").unwrap_or_else(|| "test".to_owned()),
             session_token: variable("AWS_SESSION_TOKEN"),
         };
-        Ok(Client::new(&self.url(), credentials, &self.region())?)
+        Ok(Client::new(&self.url(), credentials, region)?)
     }
 
-    pub fn region(&self) -> String {
+    fn region(&self) -> String {
         let named = self.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         named.unwrap_or_else(|| "us-east-1".to_owned())
     }

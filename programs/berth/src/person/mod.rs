@@ -3,12 +3,20 @@
 //! What is pure stands apart and is tested as text: `paint` and `table` lay out, `words` says times, names and ports.
 //! `cluster` asks the API and follows its pages; `output` is the only place that writes to the terminal.
 
+mod capacity;
 mod cluster;
 mod endpoint;
+pub mod events;
+pub mod explain;
+mod http;
+pub mod image;
+pub mod logs;
 mod output;
 mod paint;
 pub mod ps;
 mod table;
+mod target;
+pub mod top;
 mod words;
 
 use std::future::Future;
@@ -34,10 +42,14 @@ pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     }
 }
 
-/// Not `eprintln!`: that panics when standard error is closed.
 fn fail(message: &str) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "berth: {message}");
+    note(message);
     ExitCode::FAILURE
+}
+
+/// For the person, beside the output. Not `eprintln!`: that panics when standard error is closed.
+fn note(message: &str) {
+    let _ = writeln!(std::io::stderr(), "berth: {message}");
 }
 
 fn now() -> Timestamp {

@@ -6,8 +6,13 @@ pub enum Colour {
     Red,
     Green,
     Yellow,
+    Blue,
+    Magenta,
+    Cyan,
     /// Not a colour, but it stands out.
     Bold,
+    /// Not a colour, but it stands back.
+    Dim,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,9 +39,13 @@ impl Paint {
 fn code(colour: Colour) -> u8 {
     match colour {
         Colour::Bold => 1,
+        Colour::Dim => 2,
         Colour::Red => 31,
         Colour::Green => 32,
         Colour::Yellow => 33,
+        Colour::Blue => 34,
+        Colour::Magenta => 35,
+        Colour::Cyan => 36,
     }
 }
 
@@ -49,6 +58,14 @@ pub fn of_status(status: &str) -> Option<Colour> {
         // PROVISIONING, PENDING, ACTIVATING, DEACTIVATING, STOPPING, DRAINING ...: on the way.
         _ => Some(Colour::Yellow),
     }
+}
+
+/// A colour for a name, always the same one.
+pub fn of_name(name: &str) -> Colour {
+    const WHEEL: [Colour; 6] =
+        [Colour::Cyan, Colour::Yellow, Colour::Green, Colour::Magenta, Colour::Blue, Colour::Red];
+    let hash = name.bytes().fold(0u32, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
+    WHEEL[hash as usize % WHEEL.len()]
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use shape::{Call, Timestamp, Value};
 use super::cluster::{Cluster, Which};
 use super::output::Output;
 use super::table::{Cell, Table};
-use super::words::{age, binding, last, short};
+use super::words::{age, binding, short, task_name};
 use super::{Endpoint, now};
 
 #[derive(clap::Args)]
@@ -58,7 +58,7 @@ fn nothing(cluster: &str, which: Which, service: Option<&str>) -> String {
 fn table(mut tasks: Vec<Task>, now: Timestamp) -> Table {
     tasks.sort_by_cached_key(|task| {
         let created = task.created_at.map_or(0, |at| at.as_millis());
-        (is_stopped(task), name(task), std::cmp::Reverse(created), task.task_arn.clone())
+        (is_stopped(task), task_name(task), std::cmp::Reverse(created), task.task_arn.clone())
     });
     let endings = tasks.iter().any(is_stopped);
     let mut heads = vec!["TASK", "NAME", "STATUS", "HEALTH", "IMAGE", "PORTS", "INSTANCE", "AGE"];
@@ -69,7 +69,7 @@ fn table(mut tasks: Vec<Task>, now: Timestamp) -> Table {
     for task in &tasks {
         let mut row = vec![
             Cell::new(short(task.task_arn.as_deref().unwrap_or_default())),
-            Cell::new(name(task)),
+            Cell::new(task_name(task)),
             Cell::status(task.last_status.clone().unwrap_or_default()),
             Cell::status(health(task)),
             Cell::new(joined(task, |container| container.image.iter().cloned().collect())),
@@ -87,12 +87,6 @@ fn table(mut tasks: Vec<Task>, now: Timestamp) -> Table {
 
 fn is_stopped(task: &Task) -> bool {
     task.last_status.as_deref() == Some("STOPPED")
-}
-
-/// The service's name, or the family and revision of a task that stands alone.
-fn name(task: &Task) -> String {
-    let service = task.group.as_deref().and_then(|group| group.strip_prefix("service:"));
-    service.unwrap_or_else(|| last(task.task_definition_arn.as_deref().unwrap_or_default())).to_owned()
 }
 
 /// UNKNOWN means that nobody checks, which is no news.

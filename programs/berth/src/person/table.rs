@@ -1,5 +1,7 @@
 //! Aligned columns: two spaces apart, no tabs, nothing after the last word of a line.
 
+use std::borrow::Cow;
+
 use super::paint::{Colour, Paint, of_status};
 
 #[derive(Clone, Debug)]
@@ -22,8 +24,12 @@ impl Cell {
         Cell { colour: of_status(&cell.text), ..cell }
     }
 
+    pub fn in_colour(self, colour: Colour) -> Cell {
+        Cell { colour: Some(colour), ..self }
+    }
+
     pub fn coloured(text: impl Into<String>, colour: Colour) -> Cell {
-        Cell { colour: Some(colour), ..Cell::new(text) }
+        Cell::new(text).in_colour(colour)
     }
 }
 
@@ -44,24 +50,43 @@ impl Table {
     }
 
     pub fn render(&self, paint: Paint) -> String {
+        self.render_within(usize::MAX, paint)
+    }
+
+    /// Cut on the right to what a line of the terminal holds.
+    pub fn render_within(&self, columns: usize, paint: Paint) -> String {
         let heads = self.heads.iter().map(|head| Cell::coloured(*head, Colour::Bold)).collect();
         let rows: Vec<&Vec<Cell>> = std::iter::once(&heads).chain(&self.rows).collect();
         let widths: Vec<usize> =
             (0..self.heads.len()).map(|column| rows.iter().map(|row| width(&row[column])).max().unwrap_or(0)).collect();
-        rows.into_iter().map(|row| line(row, &widths, paint)).collect()
+        rows.into_iter().map(|row| line(row, &widths, columns, paint)).collect()
     }
 }
 
-fn line(row: &[Cell], widths: &[usize], paint: Paint) -> String {
+fn line(row: &[Cell], widths: &[usize], columns: usize, paint: Paint) -> String {
     let mut line = String::new();
+    let mut left = columns;
     for (column, (cell, width_max)) in row.iter().zip(widths).enumerate() {
-        line.push_str(&paint.text(&cell.text, cell.colour));
-        if column + 1 < row.len() {
-            line.push_str(&" ".repeat(width_max - width(cell) + 2));
+        line.push_str(&paint.text(&cut(&cell.text, left), cell.colour));
+        left = left.saturating_sub(width(cell));
+        if column + 1 < row.len() && left > 0 {
+            let gap = (width_max - width(cell) + 2).min(left);
+            line.push_str(&" ".repeat(gap));
+            left -= gap;
         }
     }
+    line.truncate(line.trim_end().len());
     line.push('\n');
     line
+}
+
+/// As much as there is room for.
+pub fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(columns) {
+        None => Cow::Borrowed(text),
+        Some(_) if columns == 0 => Cow::Borrowed(""),
+        Some(_) => Cow::Owned(text.chars().take(columns - 1).chain(['…']).collect()),
+    }
 }
 
 /// Of what is seen: colours take no room.
@@ -105,6 +130,43 @@ mod tests {
                 größer  ^[31mSTOPPED^[0m  two lines and a tab
             "#]],
         );
+    }
+
+    #[test]
+    fn lines_are_cut_to_the_terminal() {
+        let mut table = Table::new(&["TASK", "STATUS", "REASON"]);
+        table.row(vec![Cell::new("1"), Cell::status("RUNNING"), Cell::new("all is well")]);
+        let check = |columns, expected: Expect| expected.assert_eq(&table.render_within(columns, Paint::Plain));
+        check(
+            80,
+            expect![[r#"
+            TASK  STATUS   REASON
+            1     RUNNING  all is well
+        "#]],
+        );
+        check(
+            20,
+            expect![[r#"
+            TASK  STATUS   REAS…
+            1     RUNNING  all …
+        "#]],
+        );
+        check(
+            9,
+            expect![[r#"
+            TASK  ST…
+            1     RU…
+        "#]],
+        );
+        check(
+            6,
+            expect![[r#"
+            TASK
+            1
+        "#]],
+        );
+        let coloured = table.render_within(9, Paint::Coloured);
+        assert!(coloured.ends_with("1     \x1b[32mRU…\x1b[0m\n"), "{coloured:?}");
     }
 
     #[test]

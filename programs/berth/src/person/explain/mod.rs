@@ -1,0 +1,69 @@
+//! `berth explain`: how a task, a service or a container instance is, why, and what to do about it.
+//!
+//! Everything said here comes from the public API. The stories are pure: records in, text out.
+
+mod advice;
+mod instance;
+mod service;
+mod story;
+mod task;
+
+use api_ecs::{ContainerInstance, Service, Task};
+
+use super::cluster::{Cluster, Which};
+use super::output::Output;
+use super::target::{self, Target};
+use super::{Endpoint, now};
+use story::Story;
+
+/// How many stopped tasks of a service are looked at: the newest say what is wrong now.
+const STOPPED_MAX: usize = 3;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// The ARN, name or id of a task, service or container instance; an id may be cut short.
+    target: String,
+    /// The cluster to look in; without it, in all.
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+}
+
+pub async fn run(endpoint: &Endpoint, args: Args) -> anyhow::Result<()> {
+    let mut output = Output::new();
+    let (cluster, target) = target::find(endpoint, args.cluster.as_deref(), &args.target).await?;
+    let story = match target {
+        Target::Task(task) => of_task(&cluster, &task).await?,
+        Target::Service(service) => of_service(&cluster, &service).await?,
+        Target::Instance(instance) => of_instance(&cluster, &instance).await?,
+        Target::Family(name) => story::of_family(&name),
+    };
+    Ok(output.write(&story.render(output.paint))?)
+}
+
+async fn of_task(cluster: &Cluster, task: &Task) -> anyhow::Result<Story> {
+    let instance = match &task.container_instance_arn {
+        Some(arn) => cluster.describe_instances(std::slice::from_ref(arn)).await?.pop(),
+        None => None,
+    };
+    Ok(task::story(task, instance.as_ref(), now()))
+}
+
+async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Story> {
+    let name = service.service_name.as_deref().unwrap_or_default();
+    let active = service.status.as_deref() != Some("INACTIVE");
+    let mut tasks = match active {
+        true => cluster.tasks(Which::All, Some(name)).await?.tasks.unwrap_or_default(),
+        false => Vec::new(),
+    };
+    tasks.retain(|task| task.stopped_at.is_some());
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at));
+    tasks.truncate(STOPPED_MAX);
+    Ok(service::story(service, &tasks, now()))
+}
+
+async fn of_instance(cluster: &Cluster, instance: &ContainerInstance) -> anyhow::Result<Story> {
+    let tasks = cluster.tasks(Which::Running, None).await?.tasks.unwrap_or_default();
+    let here: Vec<Task> =
+        tasks.into_iter().filter(|task| task.container_instance_arn == instance.container_instance_arn).collect();
+    Ok(instance::story(instance, &here, now()))
+}

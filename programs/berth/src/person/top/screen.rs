@@ -1,0 +1,56 @@
+//! The terminal while something lives on it: its second screen, drawn over line by line so that nothing flickers.
+
+use crate::person::output::{Output, OutputError};
+use crate::person::paint::Paint;
+
+/// The second screen, and no cursor.
+const OPEN: &str = "\x1b[?1049h\x1b[?25l";
+const CLOSE: &str = "\x1b[?25h\x1b[?1049l";
+const HOME: &str = "\x1b[H";
+const CLEAR_LINE: &str = "\x1b[K";
+const CLEAR_BELOW: &str = "\x1b[J";
+
+/// Whatever happens, the terminal gets its first screen back.
+pub struct Screen {
+    output: Output,
+}
+
+impl Screen {
+    pub fn open(mut output: Output) -> Result<Screen, OutputError> {
+        output.write(OPEN)?;
+        Ok(Screen { output })
+    }
+
+    /// Draws what fits into the window as it is now.
+    pub fn draw(&mut self, text: impl FnOnce(usize, Paint) -> String) -> Result<(), OutputError> {
+        let size = self.output.size();
+        let text = text(size.columns, self.output.paint);
+        let painted = painted(&text, size.rows);
+        self.output.write(&painted)
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Nobody is left to tell when it fails.
+        let _ = self.output.write(CLOSE);
+    }
+}
+
+/// A line feed behind the last row would scroll the screen.
+fn painted(text: &str, rows: usize) -> String {
+    let lines: Vec<&str> = text.lines().take(rows).collect();
+    format!("{HOME}{}{CLEAR_LINE}{CLEAR_BELOW}", lines.join(&format!("{CLEAR_LINE}\r\n")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_of_the_last_picture_is_cleared() {
+        assert_eq!(painted("a\nb\n", 24), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J");
+        assert_eq!(painted("a\nb\nc\n", 2), "\x1b[Ha\x1b[K\r\nb\x1b[K\x1b[J", "no more than fits");
+        assert_eq!(painted("", 24), "\x1b[H\x1b[K\x1b[J");
+    }
+}
