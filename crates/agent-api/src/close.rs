@@ -15,6 +15,8 @@ pub enum AfterClose {
 pub mod code {
     pub const NORMAL: u16 = 1000;
     pub const GOING_AWAY: u16 = 1001;
+    /// A close frame without a code. Never sent.
+    pub const NO_STATUS: u16 = 1005;
     /// No frame, only a dropped connection. Never sent.
     pub const ABNORMAL: u16 = 1006;
     pub const POLICY: u16 = 1008;

@@ -42,7 +42,8 @@ pub enum Event {
     Manifest(Vec<ManifestTask>),
     /// The tasks of a [`Action::VerifyStops`] that really should stop.
     ConfirmStops { message_id: String, tasks: Vec<ManifestTask> },
-    /// The agent's API reported this task: the effect is here, whatever became of the acknowledgement.
+    /// The agent's API reported this task. That ends a stop; a start must be acknowledged too, because an agent reports
+    /// as soon as it can and acknowledges what it would remember after a crash.
     Reported { task_arn: String, status: DesiredStatus },
     /// The control plane does not care for this task any more.
     Forget { task_arn: String },
@@ -72,6 +73,16 @@ struct Wanted {
     message_id: Option<String>,
     sent_at: Timestamp,
     acked: bool,
+    /// It was acknowledged, on this connection or an earlier one.
+    remembered: bool,
+    /// It was reported RUNNING.
+    running: bool,
+}
+
+impl Wanted {
+    fn done(&self) -> bool {
+        self.task.desired_status == DesiredStatus::Running && self.remembered && self.running
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -160,18 +171,18 @@ impl Session {
         match (known, task.desired_status) {
             (Some(DesiredStatus::Stopped), _) | (Some(DesiredStatus::Running), DesiredStatus::Running) => {}
             (None, _) | (Some(DesiredStatus::Running), DesiredStatus::Stopped) => {
-                let wanted = Wanted { message_id: None, sent_at: Timestamp::EPOCH, acked: false, task };
+                let (sent_at, acked, remembered, running) = (Timestamp::EPOCH, false, false, false);
+                let wanted = Wanted { message_id: None, sent_at, acked, remembered, running, task };
                 self.wanted.insert(wanted.task.arn.clone(), wanted);
             }
         }
     }
 
-    /// A report of the wanted status ends the wait for it; a stopped task ends every wait.
+    /// A stopped task ends every wait.
     fn reported(&mut self, task_arn: &str, status: DesiredStatus) {
-        let done = self.wanted.get(task_arn).is_some_and(|wanted| {
-            status == DesiredStatus::Stopped || wanted.task.desired_status == DesiredStatus::Running
-        });
-        if done {
+        let Some(wanted) = self.wanted.get_mut(task_arn) else { return };
+        wanted.running = true;
+        if status == DesiredStatus::Stopped || wanted.done() {
             self.wanted.remove(task_arn);
         }
     }
@@ -183,7 +194,9 @@ impl Session {
             FromAgent::Ack(ack) => {
                 for wanted in self.wanted.values_mut() {
                     wanted.acked |= wanted.message_id.as_deref() == Some(&ack.message_id);
+                    wanted.remembered |= wanted.acked;
                 }
+                self.wanted.retain(|_, wanted| !wanted.done());
             }
             FromAgent::TaskStopVerification(verification) => actions.push(Action::VerifyStops {
                 message_id: verification.message_id,

@@ -61,6 +61,19 @@ fn a_task_is_sent_once_and_until_its_effect_is_seen_again_at_reconnect() {
 }
 
 #[test]
+fn a_running_task_that_its_agent_may_forget_is_sent_again() {
+    let mut session = session();
+    connect(&mut session, "a", at(0));
+    session.step(Event::Deliver(vec![task("t1", DesiredStatus::Running)]), at(1));
+    session.step(Event::Reported { task_arn: "t1".into(), status: DesiredStatus::Running }, at(2));
+    assert_eq!(session.outstanding().collect::<Vec<_>>(), ["t1"]);
+    session.step(Event::Disconnected, at(3));
+    assert_eq!(arns(&connect(&mut session, "b", at(4))), ["t1"], "the agent died before it could remember the task");
+    session.step(ack("b-1"), at(5));
+    assert_eq!(session.outstanding().count(), 0);
+}
+
+#[test]
 fn an_unacknowledged_payload_is_sent_again_with_a_higher_number() {
     let mut session = session();
     connect(&mut session, "a", at(0));
