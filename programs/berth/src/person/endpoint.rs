@@ -5,6 +5,7 @@ use client::{Client, ClientError, Credentials};
 
 /// The options that every command has.
 #[derive(Args)]
+#[command(next_help_heading = "Endpoint")]
 pub struct Endpoint {
     /// Where Berth listens; else AWS_ENDPOINT_URL, http://127.0.0.1:4566.
     #[arg(long, global = true, value_name = "URL")]

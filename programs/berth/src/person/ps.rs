@@ -134,3 +134,88 @@ fn reason(task: &Task) -> String {
     }
     reasons.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use api_ecs::{NetworkBinding, NetworkInterface};
+    use expect_test::{Expect, expect};
+
+    use super::super::paint::Paint;
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_000_000_000);
+
+    fn some(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn task(id: &str, status: &str, minutes: i64, containers: Vec<Container>) -> Task {
+        Task {
+            task_arn: Some(format!("task/default/{id}")),
+            task_definition_arn: some("task-definition/web:3"),
+            container_instance_arn: some("container-instance/default/fedcba9876"),
+            last_status: some(status),
+            health_status: some("UNKNOWN"),
+            created_at: Some(Timestamp::from_millis(NOW.as_millis() - minutes * 60_000)),
+            containers: Some(containers),
+            ..Task::default()
+        }
+    }
+
+    fn container(name: &str) -> Container {
+        Container { name: some(name), image: Some(format!("{name}:1")), ..Container::default() }
+    }
+
+    fn check(tasks: Vec<Task>, expected: Expect) {
+        expected.assert_eq(&table(tasks, NOW).render(Paint::Plain));
+    }
+
+    #[test]
+    fn the_newest_of_a_name_comes_first() {
+        let port = |ip: &str| NetworkBinding {
+            bind_ip: some(ip),
+            host_port: Some(32768),
+            container_port: Some(80),
+            ..NetworkBinding::default()
+        };
+        let published = Container { network_bindings: Some(vec![port("0.0.0.0"), port("::")]), ..container("web") };
+        let address = NetworkInterface { private_ipv4_address: some("10.0.0.7"), ..NetworkInterface::default() };
+        let own = |name| Container { network_interfaces: Some(vec![address.clone()]), ..container(name) };
+        let older = Task { health_status: some("HEALTHY"), ..task("2222222222", "RUNNING", 300, vec![published]) };
+        let of_service =
+            Task { group: some("service:api"), ..task("3333333333", "RUNNING", 10, vec![own("api"), own("proxy")]) };
+        let waiting = Task { container_instance_arn: None, ..task("1111111111", "PROVISIONING", 3, Vec::new()) };
+        check(
+            vec![older, waiting, of_service],
+            expect![[r#"
+            TASK      NAME   STATUS        HEALTH   IMAGE           PORTS                       INSTANCE  AGE
+            33333333  api    RUNNING       -        api:1, proxy:1  10.0.0.7                    fedcba98  10m
+            11111111  web:3  PROVISIONING  -        -               -                           -         3m
+            22222222  web:3  RUNNING       HEALTHY  web:1           http://127.0.0.1:32768->80  fedcba98  5h
+        "#]],
+        );
+    }
+
+    #[test]
+    fn the_stopped_come_last_and_say_why() {
+        let ended = |name: &str, code| Container { exit_code: Some(code), ..container(name) };
+        let reason = "Essential container in task exited";
+        let one = Task { stopped_reason: some(reason), ..task("1111111111", "STOPPED", 3, vec![ended("app", 1)]) };
+        let killed = Container { reason: some("OutOfMemoryError: too much"), ..ended("app", 137) };
+        let two = task("2222222222", "STOPPED", 4, vec![killed, ended("proxy", 0)]);
+        let two = Task { stopped_reason: some(reason), ..two };
+        let pull = "CannotPullContainerError: no such image";
+        let unpulled = Container { reason: some(pull), ..container("app") };
+        let three = Task { stopped_reason: some(pull), ..task("3333333333", "STOPPED", 5, vec![unpulled]) };
+        check(
+            vec![three, two, one, task("4444444444", "RUNNING", 6, Vec::new())],
+            expect![[r#"
+            TASK      NAME   STATUS   HEALTH  IMAGE           PORTS  INSTANCE  AGE  EXIT             REASON
+            44444444  web:3  RUNNING  -       -               -      fedcba98  6m   -                -
+            11111111  web:3  STOPPED  -       app:1           -      fedcba98  3m   1                Essential container in task exited
+            22222222  web:3  STOPPED  -       app:1, proxy:1  -      fedcba98  4m   app:137 proxy:0  Essential container in task exited; OutOfMemoryError: too much
+            33333333  web:3  STOPPED  -       app:1           -      fedcba98  5m   -                CannotPullContainerError: no such image
+        "#]],
+        );
+    }
+}
