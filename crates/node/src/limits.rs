@@ -1,0 +1,16 @@
+//! Every number that bounds something here.
+
+use std::time::Duration;
+
+/// How long a task that has stopped waits for its logs to be delivered. Afterwards they are delivered all the same, as long
+/// as the task's directory is there.
+pub const LOGS_DELIVERED_WITHIN: Duration = Duration::from_secs(3);
+
+/// How long the end of a killed container may take before what it holds is given back in spite of it.
+pub const KILLED_WITHIN: Duration = Duration::from_secs(10);
+
+/// A health check without a timeout. Source: Docker.
+pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long logs of tasks that nobody remembers are tried to be delivered before their directories go.
+pub const ORPHANED_LOGS_WITHIN: Duration = Duration::from_secs(60);

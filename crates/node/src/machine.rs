@@ -1,0 +1,208 @@
+//! The machine: opening it, and the short answers. Starting, giving back and recovering have files of their own.
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use agent::ContainerInfo;
+use agent::plan::TaskPlan;
+use agent::seams::{Launched, Node, Pulled, Remains, Run, Usage};
+use async_trait::async_trait;
+use blobs::Digest;
+use images::ImageStore;
+use logs::Drivers;
+use network::{Network, Redirect};
+use runtime::{Cgroups, Executed, Runtime, RuntimeConfig};
+use task_engine::Failure;
+
+use crate::keepsake::Keepsake;
+use crate::local::LocalTask;
+use crate::spec::Folders;
+use crate::{MachineConfig, OpenError, limits, names, probe, signal};
+
+/// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
+const METADATA: &str = "169.254.170.2:80";
+
+/// This machine, as an agent uses it.
+pub struct Machine {
+    pub(crate) config: MachineConfig,
+    pub(crate) runtime: Runtime,
+    pub(crate) network: Network,
+    pub(crate) cgroups: Cgroups,
+    tasks: Mutex<BTreeMap<String, Arc<LocalTask>>>,
+}
+
+impl Machine {
+    /// Looks whether this machine has what containers need, and makes what all of them share. Containers of an earlier
+    /// run stay as they are; [`Node::recover`] comes next.
+    pub async fn open(config: MachineConfig) -> Result<Arc<Machine>, OpenError> {
+        let at = config.clone();
+        let opened = tokio::task::spawn_blocking(move || open_runtime(&at)).await;
+        let (runtime, cgroups) = opened.map_err(|_| OpenError::Abandoned)??;
+        let mut settings = config.network.clone();
+        let from = METADATA.parse().expect("the endpoint's address is one");
+        settings.redirects = config.metadata_port.map(|to_port| Redirect { from, to_port }).into_iter().collect();
+        let network = Network::open(settings).await.map_err(OpenError::Network)?;
+        Ok(Arc::new(Machine { config, runtime, network, cgroups, tasks: Mutex::default() }))
+    }
+
+    /// For the task metadata endpoint: container `index` of a task, by the task's id.
+    pub fn container_info(&self, task: &str, index: usize) -> ContainerInfo {
+        let Some(task) = self.tasks().get(task).cloned() else { return ContainerInfo::default() };
+        let network = task.containers.get(index).and_then(|container| container.network.get());
+        let ip = network.and_then(|net| net.attachment.link.as_ref()).map(|link| link.ip.to_string());
+        let network_mode = crate::spec::mode(&task.plan).to_string();
+        ContainerInfo { network_mode, ipv4_addresses: ip.into_iter().collect() }
+    }
+
+    /// The images of all containers here, for [`images::Keep`].
+    pub fn images_in_use(&self) -> HashSet<Digest> {
+        let tasks: Vec<Arc<LocalTask>> = self.tasks().values().cloned().collect();
+        let containers = tasks.iter().flat_map(|task| &task.containers);
+        containers.filter_map(|container| container.image_digest()?.parse().ok()).collect()
+    }
+
+    /// The address under which containers reach this host.
+    pub fn gateway(&self) -> std::net::Ipv4Addr {
+        self.network.gateway()
+    }
+
+    pub fn images(&self) -> &ImageStore {
+        &self.config.images
+    }
+
+    /// Removes bridge and table, provided that no container is left. Without this they stay, which is what a restart wants.
+    pub async fn close(&self) -> Result<(), network::NetworkError> {
+        self.network.clone().close().await
+    }
+
+    pub(crate) fn logs(&self) -> &Drivers {
+        &self.config.logs
+    }
+
+    /// The task of this plan; a new one when nobody has asked before.
+    pub(crate) fn local(&self, plan: &Arc<TaskPlan>) -> Arc<LocalTask> {
+        let mut tasks = self.tasks();
+        let new = || Arc::new(LocalTask::new(plan.clone()));
+        tasks.entry(plan.id.clone()).or_insert_with(new).clone()
+    }
+
+    pub(crate) fn known(&self, plan: &TaskPlan) -> Option<Arc<LocalTask>> {
+        self.tasks().get(&plan.id).cloned()
+    }
+
+    pub(crate) fn forget(&self, plan: &TaskPlan) -> Option<Arc<LocalTask>> {
+        self.tasks().remove(&plan.id)
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, BTreeMap<String, Arc<LocalTask>>> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn volumes_dir(&self) -> PathBuf {
+        self.config.node_dir.join("volumes")
+    }
+
+    pub(crate) fn folders(&self, plan: &TaskPlan) -> Folders {
+        let volumes = self.volumes_dir();
+        Folders { task: volumes.join("tasks").join(&plan.id), shared: volumes.join("shared") }
+    }
+
+    async fn signal(&self, run: &Run, signal: i32) {
+        let Some(shim) = self.known(&run.task).and_then(|task| task.shim.get().cloned()) else { return };
+        if let Err(error) = shim.kill(&names::run_id(run), signal).await {
+            tracing::warn!(task = run.task.id, container = run.task.containers[run.container].name, signal, %error, "a signal was not sent");
+        }
+    }
+}
+
+/// Blocking.
+fn open_runtime(config: &MachineConfig) -> Result<(Runtime, Cgroups), OpenError> {
+    probe::check_root()?;
+    for program in [Some(&config.shim), Some(&config.oci_runtime), config.init.as_ref()].into_iter().flatten() {
+        probe::check_program(program)?;
+    }
+    let tasks_dir = config.node_dir.join("tasks");
+    probe::make_dir(&tasks_dir)?;
+    probe::check_overlay(&config.node_dir)?;
+    let cgroups = probe::cgroups(&config.cgroup_parent)?;
+    let runtime = Runtime::new(RuntimeConfig {
+        shim: config.shim.clone(),
+        oci: config.oci_runtime.clone(),
+        tasks_dir,
+        cgroup_parent: config.cgroup_parent.clone(),
+    });
+    Ok((runtime.map_err(OpenError::Runtime)?, cgroups))
+}
+
+#[async_trait]
+impl Node for Machine {
+    async fn prepare(&self, task: &Arc<TaskPlan>) {
+        self.prepare_task(task).await;
+    }
+
+    async fn pull(&self, run: &Run) -> Result<Pulled, Failure> {
+        self.pull_image(run).await
+    }
+
+    async fn start(&self, run: &Run) -> Result<Launched, Failure> {
+        self.launch(run).await
+    }
+
+    async fn stop(&self, run: &Run) {
+        let Some(shim) = self.known(&run.task).and_then(|task| task.shim.get().cloned()) else { return };
+        let keepsake = Keepsake::read(&shim.container_dir(&names::run_id(run)));
+        let name = keepsake.and_then(|keepsake| keepsake.stop_signal);
+        let number = name.as_deref().and_then(signal::number).unwrap_or(libc::SIGTERM);
+        self.signal(run, number).await;
+    }
+
+    async fn kill(&self, run: &Run) {
+        self.signal(run, libc::SIGKILL).await;
+    }
+
+    async fn check_health(&self, run: &Run) -> bool {
+        let Some(shim) = self.known(&run.task).and_then(|task| task.shim.get().cloned()) else { return false };
+        let Some((args, timeout)) = health_check(run) else { return false };
+        match shim.exec(&names::run_id(run), &args, timeout).await {
+            Ok(executed) => executed == Executed::Exited(0),
+            Err(error) => {
+                tracing::warn!(task = run.task.id, %error, "a health check cannot be run");
+                false
+            }
+        }
+    }
+
+    async fn usage(&self, run: &Run) -> Option<Usage> {
+        let (parent, task) = (&self.config.cgroup_parent, names::task_id(&run.task));
+        let path = runtime::cgroup_path(parent, &task, &names::run_id(run));
+        let cgroups = self.cgroups.clone();
+        let used = tokio::task::spawn_blocking(move || cgroups.usage(&path)).await.ok()??;
+        Some(Usage { cpu: used.cpu, memory_bytes: used.memory_bytes })
+    }
+
+    async fn release(&self, task: &Arc<TaskPlan>) {
+        self.release_task(task).await;
+    }
+
+    async fn remove(&self, task: &Arc<TaskPlan>) {
+        self.remove_task(task).await;
+    }
+
+    async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
+        self.recover_runs(runs).await
+    }
+}
+
+/// The words to run and their time. Docker's forms; `None` when there is nothing to run.
+fn health_check(run: &Run) -> Option<(Vec<String>, Duration)> {
+    let check = run.task.containers[run.container].config.healthcheck.as_ref()?;
+    let args = match check.test.split_first()? {
+        (kind, words) if kind == "CMD" && !words.is_empty() => words.to_vec(),
+        (kind, [text]) if kind == "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
+        _ => return None,
+    };
+    let nanos = check.timeout.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
+    Some((args, nanos.map_or(limits::HEALTH_TIMEOUT, Duration::from_nanos)))
+}

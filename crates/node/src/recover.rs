@@ -1,0 +1,167 @@
+//! After an agent's restart: what is left of its containers is taken up again, and what is nobody's goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use agent::plan::TaskPlan;
+use agent::seams::{Remains, Run};
+use futures::future::join_all;
+use logs::{Drivers, Following};
+use network::Attachment;
+use runtime::{ContainerRuntime as _, ContainerState, Task};
+
+use crate::keepsake::Keepsake;
+use crate::launch::launched;
+use crate::limits::ORPHANED_LOGS_WITHIN;
+use crate::local::{LocalTask, Net};
+use crate::release::kill_all;
+use crate::{Machine, names, watch};
+
+impl Machine {
+    /// A task whose directory is here and that no run names is ours and nobody's. Cgroups without a directory are left
+    /// alone: an official agent has its tasks below the same one.
+    pub(crate) async fn recover_runs(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
+        let plans: BTreeMap<&str, &Arc<TaskPlan>> = runs.iter().map(|run| (run.task.id.as_str(), &run.task)).collect();
+        let found = self.runtime.recover().await.unwrap_or_else(|error| {
+            tracing::error!(%error, "the tasks of an earlier agent cannot be listed");
+            Vec::new()
+        });
+        let mut orphans = Vec::new();
+        for shim in found {
+            match plans.get(shim.id().as_str()) {
+                Some(plan) => self.take_up(plan, shim),
+                None => orphans.push(shim),
+            }
+        }
+        join_all(orphans.iter().map(|orphan| kill_all(&**orphan))).await;
+        self.recover_network(plans.values()).await;
+        let owned: BTreeSet<String> = plans.keys().map(|id| (*id).to_owned()).collect();
+        drop(plans);
+        self.bury(orphans, owned);
+        join_all(runs.into_iter().map(|run| async {
+            let remains = self.remains(&run).await;
+            (run, remains)
+        }))
+        .await
+    }
+
+    fn take_up(&self, plan: &Arc<TaskPlan>, shim: Arc<dyn Task>) {
+        let task = self.local(plan);
+        for container in shim.status() {
+            let dir = shim.container_dir(&container.id);
+            let Some(keepsake) = Keepsake::read(&dir) else { continue };
+            let name = container.id.as_str();
+            if let Some(known) = task.containers.iter().find(|known| name.starts_with(&known.runtime_id)) {
+                known.note_image(keepsake.image.clone());
+            }
+            if let Some(following) = resume(self.logs(), &keepsake, &dir) {
+                task.follow(following);
+            }
+        }
+        // It is empty unless this is a second recovery, which finds the same.
+        let _ = task.shim.set(shim);
+    }
+
+    async fn recover_network<'a>(&self, plans: impl Iterator<Item = &'a &'a Arc<TaskPlan>>) {
+        let live = plans.flat_map(|plan| (0..plan.containers.len()).map(|index| names::runtime_id(plan, index)));
+        match self.network.recover(live).await {
+            Ok(recovered) if recovered.lost.is_empty() => {}
+            Ok(recovered) => {
+                tracing::warn!(containers = ?recovered.lost, "these containers have lost their network");
+            }
+            Err(error) => tracing::error!(error = crate::failure::chain(&error), "the network cannot be recovered"),
+        }
+    }
+
+    /// Removes tasks that nobody owns and the volumes of tasks. In the background: logs may have to be delivered before.
+    fn bury(&self, orphans: Vec<Arc<dyn Task>>, owned: BTreeSet<String>) {
+        let (logs, volumes) = (self.config.logs.clone(), self.volumes_dir().join("tasks"));
+        tokio::spawn(async move {
+            let _ = tokio::task::spawn_blocking(move || remove_volumes(&volumes, &owned)).await;
+            join_all(orphans.iter().map(|orphan| bury_one(&**orphan, &logs))).await;
+        });
+    }
+
+    async fn remains(&self, run: &Run) -> Remains {
+        let task = self.local(&run.task);
+        let Some(shim) = task.shim.get().cloned() else { return Remains::Nothing };
+        let id = names::run_id(run);
+        if let Some(ContainerState::Starting) = watch::state(&*shim, &id) {
+            decided(&*shim, &id).await;
+        }
+        match watch::state(&*shim, &id) {
+            Some(ContainerState::Running { .. } | ContainerState::Starting) => self.running(run, &task, shim, id).await,
+            Some(ContainerState::Exited(exit)) => Remains::Exited(watch::exit_of(&exit)),
+            // It may be tried again, and then nothing of the first attempt may be in its way.
+            Some(ContainerState::Failed { .. }) => {
+                if let Err(error) = shim.remove(&id).await {
+                    tracing::error!(task = run.task.id, %error, "a container that did not start cannot be removed");
+                }
+                Remains::Nothing
+            }
+            None => Remains::Nothing,
+        }
+    }
+
+    async fn running(
+        &self,
+        run: &Run,
+        task: &Arc<LocalTask>,
+        shim: Arc<dyn Task>,
+        id: runtime::ContainerId,
+    ) -> Remains {
+        let network = self.network(task, run.container).await.unwrap_or_else(|failure| {
+            // It runs, and nobody stops it for what we cannot find.
+            tracing::error!(task = run.task.id, reason = failure.reason(), "a container's network cannot be found");
+            Net { attachment: Attachment { netns: None, link: None }, bindings: Vec::new() }
+        });
+        Remains::Running(launched(task, run.container, &network, shim, id))
+    }
+}
+
+/// Until a start that was under way has succeeded or failed.
+async fn decided(shim: &dyn Task, id: &runtime::ContainerId) {
+    let mut events = shim.events();
+    while let Some(ContainerState::Starting) = watch::state(shim, id) {
+        if let Err(tokio::sync::broadcast::error::RecvError::Closed) = events.recv().await {
+            return;
+        }
+    }
+}
+
+/// Goes on with a container's log where an earlier agent stopped.
+fn resume(logs: &Drivers, keepsake: &Keepsake, container_dir: &Path) -> Option<Following> {
+    let name = keepsake.log_driver.as_deref()?;
+    match logs.resume(name, &keepsake.log_options) {
+        Ok(driver) => Some(driver.follow(container_dir.to_owned())),
+        Err(error) => {
+            tracing::error!(%error, dir = %container_dir.display(), "a container's log cannot be followed any more");
+            None
+        }
+    }
+}
+
+async fn bury_one(task: &dyn Task, logs: &Drivers) {
+    let dirs = task.status().into_iter().map(|status| task.container_dir(&status.id));
+    let followings: Vec<Following> = dirs.filter_map(|dir| resume(logs, &Keepsake::read(&dir)?, &dir)).collect();
+    let drained = join_all(followings.iter().map(|following| following.drained()));
+    if tokio::time::timeout(ORPHANED_LOGS_WITHIN, drained).await.is_err() {
+        tracing::warn!(task = %task.id(), "the logs of a task that nobody knows were not delivered");
+        followings.iter().for_each(Following::stop);
+    }
+    if let Err(error) = task.close().await {
+        tracing::error!(task = %task.id(), %error, "a task that nobody knows cannot be removed");
+    }
+}
+
+/// Blocking.
+fn remove_volumes(volumes: &Path, owned: &BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(volumes) else { return };
+    for entry in entries.flatten() {
+        let is_owned = entry.file_name().to_str().is_none_or(|name| owned.contains(name));
+        if !is_owned && let Err(error) = std::fs::remove_dir_all(entry.path()) {
+            tracing::error!(path = %entry.path().display(), %error, "volumes of a task that nobody knows cannot be removed");
+        }
+    }
+}

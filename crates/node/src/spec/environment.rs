@@ -1,0 +1,49 @@
+//! A container's environment: the image's, the definition's, and what the agent adds. The later wins.
+
+use agent::plan::{ContainerPlan, TaskPlan};
+use images::ImageConfig;
+
+/// Where containers find the agent. Source: Amazon ECS Developer Guide, "task metadata endpoint".
+const ENDPOINT: &str = "http://169.254.170.2";
+
+/// `NAME=value`, in the order in which the runtime takes them.
+pub fn environment(
+    task: &TaskPlan,
+    plan: &ContainerPlan,
+    image: &ImageConfig,
+    credentials_id: Option<&str>,
+) -> Vec<String> {
+    let given = plan.payload.environment.iter().map(|(name, value)| format!("{name}={value}"));
+    let own = own(task, plan, credentials_id);
+    image.environment.iter().cloned().chain(given).chain(own).collect()
+}
+
+fn own(task: &TaskPlan, plan: &ContainerPlan, credentials_id: Option<&str>) -> Vec<String> {
+    let id = &plan.metadata_id;
+    let mut variables = vec![
+        format!("ECS_CONTAINER_METADATA_URI={ENDPOINT}/v3/{id}"),
+        format!("ECS_CONTAINER_METADATA_URI_V4={ENDPOINT}/v4/{id}"),
+        format!("ECS_AGENT_URI={ENDPOINT}/api/{id}"),
+    ];
+    if let Some(credentials) = credentials_id {
+        variables.push(format!("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/{credentials}"));
+    }
+    // What says where the task runs is a default: a definition may send its program to another region.
+    let execution = match task.payload.launch_type.as_deref() {
+        Some("FARGATE") => "AWS_ECS_FARGATE",
+        _ => "AWS_ECS_EC2",
+    };
+    let region = region(task);
+    let defaults = [("AWS_REGION", region), ("AWS_DEFAULT_REGION", region), ("AWS_EXECUTION_ENV", Some(execution))];
+    for (name, value) in defaults {
+        if let Some(value) = value.filter(|_| !plan.payload.environment.contains_key(name)) {
+            variables.push(format!("{name}={value}"));
+        }
+    }
+    variables
+}
+
+/// `arn:aws:ecs:REGION:...`
+fn region(task: &TaskPlan) -> Option<&str> {
+    task.arn().split(':').nth(3).filter(|region| !region.is_empty())
+}

@@ -1,0 +1,110 @@
+//! From a task's plan and an image to a container's specification. Nothing here looks at the machine.
+
+mod command;
+mod environment;
+mod etc;
+mod limits;
+mod options;
+mod ports;
+mod volumes;
+
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+
+use agent::plan::TaskPlan;
+use images::ImageConfig;
+use runtime::{ContainerId, ContainerSpec, Namespace, SHM_BYTES};
+use task_engine::Failure;
+
+pub use etc::HostFiles;
+pub use limits::task_limits;
+pub use ports::{mode, port_mappings};
+pub use volumes::{Folder, Folders, VolumeMount, folders};
+
+use crate::failure;
+
+/// What was found out about the world for one container.
+#[derive(Debug, Clone)]
+pub struct Around<'a> {
+    pub id: ContainerId,
+    /// 64 hexadecimal digits.
+    pub runtime_id: &'a str,
+    pub image: &'a ImageConfig,
+    /// The topmost first.
+    pub lower_dirs: Vec<PathBuf>,
+    /// None in host mode.
+    pub netns: Option<PathBuf>,
+    pub ip: Option<Ipv4Addr>,
+    /// The addresses of the task's containers, by their index in the plan.
+    pub peers: Vec<Option<Ipv4Addr>>,
+    /// From [`folders`], which exist by now.
+    pub mounts: Vec<VolumeMount>,
+    /// Of the task's role, if it has one.
+    pub credentials_id: Option<&'a str>,
+    pub host: &'a HostFiles,
+    /// A program that can be a container's first process: Docker's `docker-init`.
+    pub init: Option<&'a Path>,
+    pub cgroup_v2: bool,
+    /// The run that this one continues.
+    pub continues: Option<ContainerId>,
+}
+
+/// Where the init program is inside of a container. Docker's place.
+const INIT: &str = "/sbin/docker-init";
+
+/// The specification of container `index` of a task.
+pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Result<ContainerSpec, Failure> {
+    let plan = &task.containers[index];
+    let (config, host) = (&plan.config, &plan.host);
+    options::check(task, plan, &around)?;
+    let mut args = command::args(&plan.payload, around.image)?;
+    let mut mounts = volumes::mounts(&around.mounts, &host.tmpfs)?;
+    if host.init == Some(true) {
+        let program = around.init.ok_or_else(|| failure::unavailable("an init process (initProcessEnabled) is"))?;
+        mounts.push(volumes::file(INIT, program));
+        args.splice(0..0, [INIT.to_owned(), "--".to_owned()]);
+    }
+    let network = match &around.netns {
+        Some(path) => Namespace::Path(path.clone()),
+        None => Namespace::Host,
+    };
+    let hostname = etc::hostname(task, index, &around);
+    let ipc = options::namespace(task.payload.ipc_mode.as_deref());
+    if ipc == Namespace::Host {
+        mounts.extend(["/dev/shm", "/dev/mqueue"].map(|path| volumes::directory(path, Path::new(path))));
+    }
+    let given = |given: &Option<String>, image: &str| match given.as_deref() {
+        None | Some("") => image.to_owned(),
+        Some(given) => given.to_owned(),
+    };
+    Ok(ContainerSpec {
+        env: environment::environment(task, plan, around.image, around.credentials_id),
+        cwd: given(&config.working_dir, &around.image.working_directory),
+        user: given(&config.user, &around.image.user),
+        limits: limits::container_limits(plan, around.cgroup_v2)?,
+        ulimits: limits::ulimits(&host.ulimits)?,
+        mounts,
+        capabilities_added: host.cap_add.clone(),
+        capabilities_dropped: host.cap_drop.clone(),
+        privileged: host.privileged.unwrap_or(false),
+        readonly_rootfs: host.readonly_rootfs.unwrap_or(false),
+        no_new_privileges: options::no_new_privileges(&host.security_opt)?,
+        pid: options::namespace(task.payload.pid_mode.as_deref()),
+        sysctls: host.sysctls.clone(),
+        devices: options::devices(&host.devices),
+        shm_bytes: host
+            .shm_size
+            .and_then(|size| u64::try_from(size).ok())
+            .filter(|size| *size > 0)
+            .unwrap_or(SHM_BYTES),
+        etc: etc::files(task, index, &hostname, &around)?,
+        continues: around.continues,
+        hostname,
+        network,
+        ipc,
+        ..ContainerSpec::new(around.id, around.lower_dirs, args)
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,123 @@
+//! The smaller settings of a container, and those that this agent must refuse.
+
+use agent::plan::{ContainerPlan, TaskPlan};
+use agent_api::docker;
+use runtime::{Device, Namespace};
+use task_engine::{Failure, FailureKind};
+
+use super::Around;
+use crate::failure;
+
+/// What would otherwise be silently different from what the definition says.
+pub fn check(task: &TaskPlan, plan: &ContainerPlan, around: &Around<'_>) -> Result<(), Failure> {
+    let payload = &plan.payload;
+    for (what, mode) in [("pidMode", &task.payload.pid_mode), ("ipcMode", &task.payload.ipc_mode)] {
+        match (what, mode.as_deref()) {
+            (_, None | Some("" | "host")) | ("ipcMode", Some("none")) => {}
+            (_, Some(other)) => return Err(failure::unavailable(format!("{what} {other} is"))),
+        }
+    }
+    if !payload.secrets.is_empty() {
+        return Err(failure::unavailable("unable to pull secrets or registry auth: secrets are"));
+    }
+    if !payload.environment_files.is_empty() {
+        return Err(failure::unavailable("failed to download env files: environment files are"));
+    }
+    for name in plan.host.sysctls.keys() {
+        check_sysctl(name, around.netns.is_none(), task.payload.ipc_mode.as_deref() == Some("host"))?;
+    }
+    Ok(())
+}
+
+/// Those that belong to a namespace of the container; any other would change the machine.
+fn check_sysctl(name: &str, host_network: bool, host_ipc: bool) -> Result<(), Failure> {
+    const IPC: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    // A slash is a dot, and a dot a slash, when the first of both is a slash.
+    let name = match name.find(['.', '/']).map(|at| name.as_bytes()[at]) {
+        Some(b'/') => name.replace('/', "."),
+        _ => name.to_owned(),
+    };
+    let is_plain = name.split('.').all(|part| !part.is_empty()) && !name.contains('/');
+    let (is_ipc, is_net) = (IPC.contains(&name.as_str()) || name.starts_with("fs.mqueue."), name.starts_with("net."));
+    let message = match (is_plain && (is_ipc || is_net), is_net && host_network, is_ipc && host_ipc) {
+        (true, false, false) => return Ok(()),
+        (true, true, _) => format!("sysctl '{name}' not allowed in host network namespace"),
+        (true, _, true) => format!("sysctl '{name}' not allowed in host ipc namespace"),
+        (false, ..) => format!("sysctl \"{name}\" is not in a separate kernel namespace"),
+    };
+    Err(failure::create(message))
+}
+
+/// `check` has refused the others.
+pub fn namespace(mode: Option<&str>) -> Namespace {
+    match mode {
+        Some("host") => Namespace::Host,
+        _ => Namespace::Private,
+    }
+}
+
+pub fn no_new_privileges(options: &[String]) -> Result<bool, Failure> {
+    let mut found = false;
+    for option in options {
+        match option.replace('=', ":").as_str() {
+            "no-new-privileges" | "no-new-privileges:true" => found = true,
+            "no-new-privileges:false" => {}
+            // Nothing of it is on machines that we run on, so there is nothing to turn off.
+            "apparmor:unconfined" | "label:disable" => {}
+            _ => {
+                let text = format!("security option {option:?} is not available on this container instance");
+                return Err(Failure::new(FailureKind::Create, text));
+            }
+        }
+    }
+    Ok(found)
+}
+
+pub fn devices(given: &[docker::Device]) -> Vec<Device> {
+    let or = |text: &str, default: &str| if text.is_empty() { default.to_owned() } else { text.to_owned() };
+    given
+        .iter()
+        .map(|device| Device {
+            host_path: device.path_on_host.clone().into(),
+            container_path: or(&device.path_in_container, &device.path_on_host).into(),
+            access: or(&device.cgroup_permissions, "rwm"),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sysctls_of_the_machine_are_out_of_reach() {
+        let check = |name: &str, network, ipc| check_sysctl(name, network, ipc).map_err(|failure| failure.reason());
+        for good in ["net.core.somaxconn", "kernel.shmmax", "fs.mqueue.msg_max", "net/ipv4/conf/eth0/rp_filter"] {
+            assert_eq!(check(good, false, false), Ok(()), "{good}");
+        }
+        for bad in ["kernel.panic", "vm.swappiness", "net", "net..x", "net.x/../../kernel/panic", ""] {
+            let reason = check(bad, false, false).unwrap_err();
+            assert!(reason.contains("not in a separate kernel namespace"), "{bad}: {reason}");
+        }
+        assert!(check("net.core.somaxconn", true, false).unwrap_err().contains("host network namespace"));
+        assert!(check("kernel.sem", false, true).unwrap_err().contains("host ipc namespace"));
+    }
+
+    #[test]
+    fn security_options_are_kept_or_refused() {
+        let options = |text: &str| no_new_privileges(&[text.to_owned()]);
+        assert_eq!(options("no-new-privileges"), Ok(true));
+        assert_eq!(options("no-new-privileges=true"), Ok(true));
+        assert_eq!(options("no-new-privileges:false"), Ok(false));
+        assert!(options("seccomp=unconfined").is_err());
+    }
+}
