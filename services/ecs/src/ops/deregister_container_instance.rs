@@ -30,6 +30,8 @@ pub(crate) fn apply(
     instance.agent_connected = false;
     instance.version += 1;
     changes.put(ctx.snapshot, &instance);
-    let shown = views::container_instance(ctx.snapshot, &instance, None);
+    // Its counts are those it has afterwards, without its tasks.
+    let after = ctx.snapshot.with(&changes, ctx.snapshot.revision).expect("what was just written can be read");
+    let shown = views::container_instance(&after, &instance, None);
     Ok((changes, DeregisterContainerInstanceResponse { container_instance: Some(shown) }))
 }

@@ -1,0 +1,215 @@
+//! Container instances, as their agents and their operators see them.
+
+mod world;
+
+use api_ecs::*;
+use model::{StopCode, TaskStatus};
+use world::{World, failures, refused, registration, tag, text, texts};
+
+/// What the official agent sends first, in the external mode.
+const SENT: [(&str, Option<&str>); 6] = [
+    ("ecs.capability.full-sync", None),
+    ("com.amazonaws.ecs.capability.docker-remote-api.1.25", None),
+    ("ecs.capability.external", None),
+    ("ecs.os-type", Some("linux")),
+    ("ecs.os-family", Some("LINUX")),
+    ("rack", Some("7")),
+];
+
+async fn describe(world: &World, arn: &str) -> ContainerInstance {
+    let input = DescribeContainerInstancesRequest {
+        container_instances: texts(&[arn]),
+        include: texts(&["TAGS"]),
+        ..Default::default()
+    };
+    let answer = world.ecs.describe_container_instances(&world.caller, input).await.unwrap();
+    answer.container_instances.unwrap().remove(0)
+}
+
+fn has(instance: &ContainerInstance, name: &str, value: Option<&str>) -> bool {
+    let attributes = instance.attributes.as_ref().unwrap();
+    attributes.iter().any(|one| one.name == text(name) && one.value.as_deref() == value)
+}
+
+#[tokio::test]
+async fn every_attribute_comes_back() {
+    let world = World::new().await;
+    let mut input = registration(2048, 4096, &SENT);
+    input.tags = Some(vec![tag("owner", "me")]);
+    input.instance_identity_document = text("");
+    let instance =
+        world.ecs.register_container_instance(&world.caller, input).await.unwrap().container_instance.unwrap();
+    for (name, value) in SENT {
+        assert!(has(&instance, name, value), "{name}");
+    }
+    assert!(has(&instance, "ecs.availability-zone", Some("us-east-1a")), "one is given to who has none");
+    assert_eq!((instance.status.as_deref(), instance.agent_connected), (Some("ACTIVE"), Some(false)));
+    assert_eq!(instance.tags.unwrap(), [tag("owner", "me")]);
+    assert_eq!(instance.ec2_instance_id, None);
+    let ports = &instance.registered_resources.unwrap()[2];
+    assert_eq!(ports.string_set_value, texts(&["22", "51678"]));
+}
+
+#[tokio::test]
+async fn an_agent_that_comes_back_keeps_its_place() {
+    let world = World::new().await;
+    let arn = world.instance_with(2048, 4096, &SENT).await;
+    let drain = UpdateContainerInstancesStateRequest {
+        container_instances: texts(&[&arn]),
+        status: text("DRAINING"),
+        ..Default::default()
+    };
+    world.ecs.update_container_instances_state(&world.caller, drain).await.unwrap();
+
+    // It has less memory now, does one thing more and one less, and leaves out its custom attributes.
+    let mut input = registration(
+        2048,
+        2048,
+        &[
+            ("ecs.capability.full-sync", None),
+            ("ecs.capability.execute-command", None),
+            ("ecs.os-type", Some("linux")),
+            ("ecs.os-family", Some("LINUX_NEW")),
+        ],
+    );
+    input.container_instance_arn = text(&arn);
+    input.version_info = Some(VersionInfo { agent_version: text("1.105.1"), ..Default::default() });
+    let again = world.ecs.register_container_instance(&world.caller, input).await.unwrap().container_instance.unwrap();
+    assert_eq!(again.container_instance_arn, text(&arn));
+    assert_eq!(again.status, text("DRAINING"), "a new start does not end the draining");
+    assert!(has(&again, "ecs.os-family", Some("LINUX_NEW")));
+    assert!(has(&again, "ecs.capability.execute-command", None));
+    assert!(has(&again, "rack", Some("7")), "custom attributes are sent the first time only");
+    assert!(has(&again, "ecs.availability-zone", Some("us-east-1a")));
+    assert!(!has(&again, "ecs.capability.external", None), "a capability that is not declared any more is gone");
+    assert_eq!(again.registered_resources.unwrap()[1].integer_value, Some(2048));
+    assert_eq!(again.version_info.unwrap().agent_version, text("1.105.1"));
+    assert_eq!(world.snapshot().container_instances.len(), 1);
+}
+
+#[tokio::test]
+async fn who_may_not_come_back() {
+    let world = World::new().await;
+    world.cluster("other").await;
+    let arn = world.instance(2048, 4096).await;
+    let register = async |arn: &str, cluster: &str| {
+        let mut input = registration(2048, 4096, &[]);
+        input.container_instance_arn = text(arn);
+        input.cluster = text(cluster);
+        world.ecs.register_container_instance(&world.caller, input).await
+    };
+    let elsewhere = "The container instance belongs to another cluster.";
+    refused(register(&arn, "other").await, "ClientException", elsewhere);
+    let foreign = arn.replace("123456789012", "210987654321");
+    refused(register(&foreign, "default").await, "ClientException", elsewhere);
+    refused(register("i", "default").await, "InvalidParameterException", "Invalid container instance ARN.");
+    let unknown = "Container instance is not registered with the cluster.";
+    refused(register(&format!("{arn}0"), "default").await, "ClientException", unknown);
+    let input = DeregisterContainerInstanceRequest { container_instance: text(&arn), ..Default::default() };
+    world.ecs.deregister_container_instance(&world.caller, input).await.unwrap();
+    refused(register(&arn, "default").await, "ClientException", unknown);
+    let mut negative = registration(-1, 4096, &[]);
+    negative.cluster = text("default");
+    let answer = world.ecs.register_container_instance(&world.caller, negative).await;
+    refused(answer, "InvalidParameterException", "A resource cannot be negative.");
+}
+
+#[tokio::test]
+async fn the_identity_document_names_the_ec2_instance() {
+    let world = World::new().await;
+    let mut input = registration(2048, 4096, &[]);
+    input.instance_identity_document = text(r#"{"instanceId":"i-0123456789abcdef0","region":"us-east-1"}"#);
+    let answer = world.ecs.register_container_instance(&world.caller, input).await.unwrap();
+    assert_eq!(answer.container_instance.unwrap().ec2_instance_id, text("i-0123456789abcdef0"));
+}
+
+#[tokio::test]
+async fn deregistering_needs_force_while_tasks_run() {
+    let (world, instance) = World::ready().await;
+    let task = world.one().await;
+    world.report(&task, "RUNNING", |_| {}).await;
+    let deregister = async |instance: &str, force: Option<bool>| {
+        let input =
+            DeregisterContainerInstanceRequest { container_instance: text(instance), force, ..Default::default() };
+        world.ecs.deregister_container_instance(&world.caller, input).await
+    };
+    let busy = deregister(&instance, None).await;
+    refused(busy, "InvalidParameterException", "Found running tasks on the instance.");
+    refused(deregister("nope", None).await, "ClientException", "Referenced container instance not found.");
+
+    let gone = deregister(&instance, Some(true)).await.unwrap().container_instance.unwrap();
+    assert_eq!((gone.status.as_deref(), gone.agent_connected), (Some("INACTIVE"), Some(false)));
+    assert_eq!(gone.running_tasks_count, Some(0), "as it is afterwards");
+    let kept = world.kept(&task);
+    assert_eq!((kept.last_status, kept.stop_code), (TaskStatus::Stopped, Some(StopCode::UserInitiated)));
+    assert_eq!(kept.stopped_reason, "Host container instance deregistered by user");
+    refused(deregister(&instance, None).await, "ClientException", "Referenced container instance not found.");
+
+    assert_eq!(describe(&world, &instance).await.status, text("INACTIVE"), "it stays visible to who names it");
+    let list = |status: Option<&str>| ListContainerInstancesRequest {
+        status: status.map(str::to_owned),
+        ..Default::default()
+    };
+    let listed = world.ecs.list_container_instances(&world.caller, list(None)).await.unwrap();
+    assert_eq!(listed.container_instance_arns, Some(vec![]));
+    // The agent's last word about the orphan changes nothing.
+    world.report(&task, "STOPPED", |container| container.exit_code = Some(0)).await;
+    assert_eq!(*world.kept(&task), *kept);
+}
+
+#[tokio::test]
+async fn draining_is_a_state() {
+    let (world, instance) = World::ready().await;
+    let update = async |instances: &[&str], status: &str| {
+        let input = UpdateContainerInstancesStateRequest {
+            container_instances: texts(instances),
+            status: text(status),
+            ..Default::default()
+        };
+        world.ecs.update_container_instances_state(&world.caller, input).await
+    };
+    let answer = update(&[&instance, "nope"], "DRAINING").await.unwrap();
+    assert_eq!(answer.container_instances.unwrap()[0].status, text("DRAINING"));
+    let missing = "arn:aws:ecs:us-east-1:123456789012:container-instance/default/nope";
+    assert_eq!(failures(answer.failures), [(missing.into(), "MISSING".into())]);
+    assert_eq!(world.reasons(|_| {}).await, ["INACTIVE"]);
+    let list = |status: &str| ListContainerInstancesRequest { status: text(status), ..Default::default() };
+    let draining = world.ecs.list_container_instances(&world.caller, list("DRAINING")).await.unwrap();
+    assert_eq!(draining.container_instance_arns, texts(&[&instance]));
+    update(&[&instance], "ACTIVE").await.unwrap();
+    assert_eq!(world.run(|_| {}).await.unwrap().tasks.unwrap().len(), 1);
+    for status in ["INACTIVE", "REGISTERING", "nonsense"] {
+        let answer = update(&[&instance], status).await;
+        assert_eq!(answer.unwrap_err().code, ErrorCode::InvalidParameterException, "{status}");
+    }
+    let many = "The number of container instances must be between 1 and 10.";
+    refused(update(&[], "DRAINING").await, "InvalidParameterException", many);
+    refused(update(&["i"; 11], "DRAINING").await, "InvalidParameterException", many);
+}
+
+#[tokio::test]
+async fn instances_are_found_by_what_they_are() {
+    let world = World::new().await;
+    let blue = world.instance_with(1024, 1024, &[("color", Some("blue"))]).await;
+    let red = world.instance_with(1024, 1024, &[("color", Some("red"))]).await;
+    let list = async |filter: &str| {
+        let input = ListContainerInstancesRequest { filter: text(filter), ..Default::default() };
+        world
+            .ecs
+            .list_container_instances(&world.caller, input)
+            .await
+            .map(|answer| answer.container_instance_arns.unwrap())
+    };
+    assert_eq!(list("attribute:color == blue").await.unwrap(), [blue]);
+    assert_eq!(list("attribute:color in [red, green] and runningTasksCount == 0").await.unwrap(), [red]);
+    assert!(list("attribute:size exists").await.unwrap().is_empty());
+    refused(list("color is blue").await, "InvalidParameterException", "Invalid expression: color is blue");
+}
+
+#[tokio::test]
+async fn the_websockets_are_where_the_agent_has_called() {
+    let world = World::new().await;
+    let answer = world.ecs.discover_poll_endpoint(&world.caller, Default::default()).await.unwrap();
+    assert_eq!(answer.endpoint, text("http://127.0.0.1:4566/acs/"));
+    assert_eq!(answer.telemetry_endpoint, text("http://127.0.0.1:4566/tcs/"));
+}

@@ -1,0 +1,221 @@
+//! Task definitions: what may be registered, and what becomes of a revision.
+
+mod world;
+
+use api_ecs::*;
+use world::{World, container, failures, refused, tag, text, texts};
+
+async fn describe(world: &World, name: &str, include: &[&str]) -> Result<DescribeTaskDefinitionResponse, Error> {
+    let input = DescribeTaskDefinitionRequest { task_definition: text(name), include: texts(include) };
+    world.ecs.describe_task_definition(&world.caller, input).await
+}
+
+async fn deregister(world: &World, name: &str) -> Result<TaskDefinition, Error> {
+    let input = DeregisterTaskDefinitionRequest { task_definition: text(name) };
+    Ok(world.ecs.deregister_task_definition(&world.caller, input).await?.task_definition.unwrap())
+}
+
+async fn delete(world: &World, names: &[&str]) -> Result<DeleteTaskDefinitionsResponse, Error> {
+    let input = DeleteTaskDefinitionsRequest { task_definitions: texts(names) };
+    world.ecs.delete_task_definitions(&world.caller, input).await
+}
+
+#[tokio::test]
+async fn revisions_are_counted_and_never_used_twice() {
+    let world = World::new().await;
+    let arn = |revision: u32| format!("arn:aws:ecs:us-east-1:123456789012:task-definition/web:{revision}");
+    assert_eq!([world.define("web").await, world.define("web").await], [arn(1), arn(2)]);
+    let revision = async |name: &str| describe(&world, name, &[]).await.unwrap().task_definition.unwrap().revision;
+    assert_eq!(revision("web").await, Some(2), "a family is its newest revision");
+    assert_eq!(revision("web:1").await, Some(1));
+    assert_eq!(revision(&arn(1)).await, Some(1));
+
+    assert_eq!(deregister(&world, "web:2").await.unwrap().status, text("INACTIVE"));
+    assert_eq!(revision("web").await, Some(1), "its newest active one");
+    assert_eq!(revision("web:2").await, Some(2), "an inactive one can still be described");
+    assert_eq!(deregister(&world, "web:2").await.unwrap().status, text("INACTIVE"), "twice is once");
+    assert_eq!(failures(delete(&world, &["web:2"]).await.unwrap().failures), []);
+    refused(describe(&world, "web:2", &[]).await, "ClientException", "Unable to describe task definition.");
+    assert_eq!(world.define("web").await, arn(3));
+}
+
+#[tokio::test]
+async fn a_revision_in_use_is_deleted_when_it_is_free() {
+    let (world, _) = World::ready().await;
+    let task = world.one().await;
+    let active = delete(&world, &["web:1", "web", "nope:1"]).await.unwrap();
+    let reasons: Vec<_> = failures(active.failures).into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(reasons.len(), 3);
+    assert!(reasons[0].contains("still in ACTIVE status"), "{reasons:?}");
+
+    deregister(&world, "web:1").await.unwrap();
+    let deleted = delete(&world, &["web:1"]).await.unwrap().task_definitions.unwrap();
+    assert_eq!(deleted[0].status, text("DELETE_IN_PROGRESS"));
+    assert_eq!(
+        describe(&world, "web:1", &[]).await.unwrap().task_definition.unwrap().status,
+        text("DELETE_IN_PROGRESS")
+    );
+    let run = world.run(|input| input.task_definition = text("web:1")).await;
+    refused(run, "InvalidParameterException", "TaskDefinition is in the process of being deleted");
+    world.report(&task, "STOPPED", |_| {}).await;
+    let plan = reconcilers::janitor::reconcile(&world.snapshot(), world.now());
+    world.ledger.commit_now(&plan.changes).unwrap();
+    assert!(world.snapshot().task_definitions.is_empty());
+    let many = "The number of task definitions must be between 1 and 10.";
+    refused(delete(&world, &[]).await, "InvalidParameterException", many);
+    refused(delete(&world, &["web:1"; 11]).await, "InvalidParameterException", many);
+}
+
+#[tokio::test]
+async fn what_does_not_exist() {
+    let world = World::new().await;
+    for name in ["nope", "nope:1", "nope:x", "arn:aws:ecs:eu-west-1:123456789012:task-definition/nope:1"] {
+        refused(describe(&world, name, &[]).await, "ClientException", "Unable to describe task definition.");
+    }
+    refused(deregister(&world, "nope").await, "InvalidParameterException", "Invalid revision number. Number: ");
+    refused(deregister(&world, "nope:1").await, "ClientException", "The specified task definition does not exist.");
+}
+
+#[tokio::test]
+async fn what_was_sent_is_described() {
+    let world = World::new().await;
+    let sent = ContainerDefinition {
+        port_mappings: Some(vec![PortMapping { container_port: Some(80), ..Default::default() }]),
+        environment: Some(vec![KeyValuePair { name: text("A"), value: text("b") }]),
+        command: texts(&["serve"]),
+        ..container("app")
+    };
+    world
+        .define_with("web", |input| {
+            input.container_definitions = Some(vec![sent]);
+            input.tags = Some(vec![tag("team", "web")]);
+            input.cpu = text(".5 vCPU");
+            input.memory = text("1 GB");
+        })
+        .await
+        .unwrap();
+    let answer = describe(&world, "web", &["TAGS"]).await.unwrap();
+    assert_eq!(answer.tags.unwrap(), [tag("team", "web")]);
+    assert_eq!(describe(&world, "web", &[]).await.unwrap().tags, Some(vec![]));
+    let shown = answer.task_definition.unwrap();
+    assert_eq!((shown.cpu, shown.memory), (text("512"), text("1024")));
+    assert_eq!(shown.compatibilities, texts(&["EXTERNAL", "EC2"]));
+    let app = &shown.container_definitions.unwrap()[0];
+    assert_eq!(app.essential, Some(true), "the default is filled in");
+    assert_eq!(app.port_mappings.as_ref().unwrap()[0].host_port, Some(0));
+    assert_eq!(app.port_mappings.as_ref().unwrap()[0].protocol, text("tcp"));
+    assert_eq!((app.mount_points.as_deref(), app.volumes_from.as_deref()), (Some(&[][..]), Some(&[][..])));
+}
+
+async fn check(code: &str, message: &str, change: impl FnOnce(&mut RegisterTaskDefinitionRequest)) {
+    let world = World::new().await;
+    refused(world.define_with("web", change).await, code, message);
+    assert!(world.snapshot().families.is_empty(), "a refusal takes no number");
+}
+
+async fn check_container(message: &str, change: impl FnOnce(&mut ContainerDefinition)) {
+    let mut app = container("app");
+    change(&mut app);
+    check("ClientException", message, |input| input.container_definitions = Some(vec![app])).await;
+}
+
+#[tokio::test]
+async fn definitions_that_are_refused() {
+    let family =
+        "Family contains invalid characters or exceeds 255 characters. Use letters, numbers, underscores and hyphens.";
+    for name in [String::new(), "a b".into(), "a:1".into(), "x".repeat(256)] {
+        check("ClientException", family, |input| input.family = Some(name)).await;
+    }
+    let none = |input: &mut RegisterTaskDefinitionRequest| input.container_definitions = Some(vec![]);
+    check("ClientException", "Container list cannot be empty.", none).await;
+    let twice = "Container name 'app' is used more than once.";
+    check("ClientException", twice, |input| {
+        input.container_definitions = Some(vec![container("app"), container("app")]);
+    })
+    .await;
+    let eleven = "Too many containers: at most 10 are allowed in a task definition.";
+    check("ClientException", eleven, |input| {
+        input.container_definitions = Some((0..11).map(|number| container(&format!("c{number}"))).collect());
+    })
+    .await;
+    check("ClientException", "Invalid 'cpu' setting for task", |input| input.cpu = text("much")).await;
+    check("ClientException", "Invalid 'memory' setting for task", |input| input.memory = text("-1")).await;
+    check("ClientException", "Unrecognized network mode: nat", |input| input.network_mode = text("nat")).await;
+    let later = "UnsupportedFeatureException";
+    check(later, "The network mode awsvpc is not supported by this version of Berth.", |input| {
+        input.network_mode = text("awsvpc");
+    })
+    .await;
+    check(later, "An operating system other than LINUX is not supported by this version of Berth.", |input| {
+        input.runtime_platform =
+            Some(RuntimePlatform { operating_system_family: text("WINDOWS_SERVER_2022_CORE"), ..Default::default() });
+    })
+    .await;
+    check(later, "resourceRequirements is not supported by this version of Berth.", |input| {
+        let gpu = ResourceRequirement { r#type: text("GPU"), value: text("1") };
+        let with_gpu = ContainerDefinition { resource_requirements: Some(vec![gpu]), ..container("app") };
+        input.container_definitions = Some(vec![with_gpu]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn containers_that_are_refused() {
+    check_container("Container.name should not be null or empty.", |app| app.name = None).await;
+    check_container("Container.image should not be null or empty.", |app| app.image = None).await;
+    let long = "x".repeat(256);
+    let name = format!("Invalid container name '{long}': use up to 255 letters, numbers, hyphens and underscores.");
+    check_container(&name, |app| app.name = text(&long)).await;
+    let memory =
+        "Invalid setting for container 'app'. At least one of 'memory' or 'memoryReservation' must be specified.";
+    check_container(memory, |app| app.memory = None).await;
+    check_container("Invalid setting for container 'app'. Memory must be at least 6 MiB.", |app| app.memory = Some(4))
+        .await;
+    check_container("Container.cpu must not be negative.", |app| app.cpu = Some(-1)).await;
+    check_container("Task definition does not have any essential containers.", |app| app.essential = Some(false)).await;
+    check_container("Unrecognized log driver: carrier-pigeon", |app| {
+        app.log_configuration = Some(LogConfiguration { log_driver: text("carrier-pigeon"), ..Default::default() });
+    })
+    .await;
+    check_container("Log driver awslogs requires options: awslogs-region, awslogs-group", |app| {
+        app.log_configuration = Some(LogConfiguration { log_driver: text("awslogs"), ..Default::default() });
+    })
+    .await;
+    for port in [0, -1, 65536] {
+        let mut app = container("app");
+        app.port_mappings = Some(vec![PortMapping { container_port: Some(port), ..Default::default() }]);
+        let world = World::new().await;
+        let answer = world.define_with("web", |input| input.container_definitions = Some(vec![app])).await;
+        let error = answer.unwrap_err();
+        assert_eq!(error.code, ErrorCode::ClientException);
+        assert!(error.message.contains("Invalid 'containerPort' setting for container"), "{}", error.message);
+    }
+    check_container("Unknown container 'db' in dependsOn.", |app| {
+        app.depends_on = Some(vec![ContainerDependency { container_name: text("db"), condition: text("START") }]);
+    })
+    .await;
+    check_container("Container 'app' is part of a circular dependency.", |app| {
+        app.depends_on = Some(vec![ContainerDependency { container_name: text("app"), condition: text("START") }]);
+    })
+    .await;
+    check_container("Unknown volume 'data'.", |app| {
+        app.mount_points =
+            Some(vec![MountPoint { source_volume: text("data"), container_path: text("/data"), read_only: None }]);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_definition_has_at_most_64_kib() {
+    let world = World::new().await;
+    let with_environment = |length: usize| {
+        let environment = Some(vec![KeyValuePair { name: text("A"), value: Some("x".repeat(length)) }]);
+        Some(vec![ContainerDefinition { environment, ..container("app") }])
+    };
+    world.define_with("web", |input| input.container_definitions = with_environment(64_000)).await.unwrap();
+    let error =
+        world.define_with("web", |input| input.container_definitions = with_environment(65_536)).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::ClientException);
+    assert!(error.message.starts_with("Actual length: '65"), "{}", error.message);
+    assert!(error.message.ends_with("'. Max allowed length is '65536' bytes."), "{}", error.message);
+}
