@@ -1,0 +1,322 @@
+//! A task payload, understood: what the engine must know, and what the machine must know.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_api::docker::{ContainerConfig, Healthcheck, HostConfig};
+use agent_api::extras::LogConfiguration;
+use agent_api::payload;
+use serde::{Deserialize, Serialize};
+use task_engine::{Condition, ContainerSpec, Dependency, HealthCheck, RestartPolicy, TaskSpec};
+
+/// One task as it was accepted. Never changes afterwards.
+#[derive(Clone, Debug)]
+pub struct TaskPlan {
+    /// The last part of the ARN: names directories, cgroups and namespaces.
+    pub id: String,
+    pub payload: payload::Task,
+    pub containers: Vec<ContainerPlan>,
+    pub identity: Identity,
+}
+
+#[derive(Clone, Debug)]
+pub struct ContainerPlan {
+    pub name: String,
+    /// `ecs-<family>-<revision>-<name>-<hex>`.
+    pub docker_name: String,
+    /// Names the container in the metadata endpoint's paths.
+    pub metadata_id: String,
+    pub payload: payload::Container,
+    pub config: ContainerConfig,
+    pub host: HostConfig,
+    pub logs: Option<LogConfiguration>,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// What was drawn at random when the task was accepted, and must be the same after a restart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Identity {
+    /// 20 hex digits for each container's name.
+    pub name_suffixes: BTreeMap<String, String>,
+    pub metadata_ids: BTreeMap<String, String>,
+}
+
+/// Why a task cannot be built. The official agent's words begin `UnrecogniedTaskError: Error loading task`, spelled so.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error("task {0:?} does not end in an id")]
+    TaskId(String),
+    #[error("the docker settings of container {container} are not valid")]
+    DockerConfig {
+        container: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("the overrides of container {container} are not valid")]
+    Overrides {
+        container: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("a volume has no name")]
+    VolumeWithoutName,
+    #[error("volume {name} has the unknown type {volume_type}")]
+    VolumeType { name: String, volume_type: String },
+    #[error("network mode {0} is not available on this container instance")]
+    NetworkMode(String),
+    #[error(transparent)]
+    Spec(#[from] task_engine::InvalidTask),
+}
+
+impl PlanError {
+    /// For the task's report.
+    pub fn reason(&self) -> String {
+        let mut text = format!("UnrecogniedTaskError: Error loading task: {self}");
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        text
+    }
+}
+
+/// The only key the official agent understands; anything else rejects the task.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Overrides {
+    command: Option<Vec<String>>,
+}
+
+impl Identity {
+    pub fn new(task: &payload::Task, mut fresh: impl FnMut() -> String) -> Identity {
+        let names = || task.containers.iter().map(|container| container.name.clone());
+        let hex = |id: String| id.replace('-', "").chars().take(20).collect();
+        let name_suffixes = names().map(|name| (name, hex(fresh()))).collect();
+        Identity { name_suffixes, metadata_ids: names().map(|name| (name, fresh())).collect() }
+    }
+}
+
+impl TaskPlan {
+    /// Also answers what the engine must know.
+    pub fn new(
+        payload: payload::Task,
+        identity: Identity,
+        stop_timeout: Duration,
+    ) -> Result<(Arc<TaskPlan>, TaskSpec), PlanError> {
+        let id = payload.arn.rsplit('/').next().unwrap_or_default();
+        if id.is_empty() || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') || id.len() > 64 {
+            return Err(PlanError::TaskId(payload.arn.clone()));
+        }
+        check_volumes(&payload)?;
+        match payload.network_mode.as_deref().unwrap_or_default() {
+            "" | "bridge" | "host" | "none" => {}
+            other => return Err(PlanError::NetworkMode(other.to_owned())),
+        }
+        let containers: Vec<ContainerPlan> = payload
+            .containers
+            .iter()
+            .map(|container| container_plan(&payload, container, &identity))
+            .collect::<Result<_, _>>()?;
+        let spec = TaskSpec { containers: containers.iter().map(|container| spec(container, stop_timeout)).collect() };
+        let id = id.to_owned();
+        Ok((Arc::new(TaskPlan { id, payload, containers, identity }), spec))
+    }
+
+    pub fn arn(&self) -> &str {
+        &self.payload.arn
+    }
+
+    pub fn index_of(&self, container: &str) -> Option<usize> {
+        self.containers.iter().position(|plan| plan.name == container)
+    }
+}
+
+fn check_volumes(task: &payload::Task) -> Result<(), PlanError> {
+    for volume in &task.volumes {
+        if volume.name.is_empty() {
+            return Err(PlanError::VolumeWithoutName);
+        }
+        match volume.volume_type.as_deref() {
+            None | Some("" | "host" | "docker") => {}
+            Some(other) => {
+                return Err(PlanError::VolumeType { name: volume.name.clone(), volume_type: other.to_owned() });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn container_plan(
+    task: &payload::Task,
+    container: &payload::Container,
+    identity: &Identity,
+) -> Result<ContainerPlan, PlanError> {
+    let name = container.name.clone();
+    let settings = |source| PlanError::DockerConfig { container: name.clone(), source };
+    let docker = container.docker_config.clone().unwrap_or_default();
+    let (config, host) = (docker.container_config().map_err(settings)?, docker.host_config().map_err(settings)?);
+    let mut payload = container.clone();
+    if let Some(text) = container.overrides.as_deref().filter(|text| !text.is_empty()) {
+        let overrides: Overrides = serde_json::from_str(text)
+            .map_err(|source| PlanError::Overrides { container: container.name.clone(), source })?;
+        if let Some(command) = overrides.command {
+            payload.command = command;
+        }
+    }
+    let extra = container.berth.as_ref().and_then(|berth| berth.log_configuration.clone());
+    let docker_logs = host.log_config.as_ref().filter(|logs| !logs.driver.is_empty());
+    let logs = extra.or_else(|| {
+        docker_logs.map(|logs| LogConfiguration { log_driver: logs.driver.clone(), options: logs.config.clone() })
+    });
+    let drawn = |ids: &BTreeMap<String, String>| ids.get(&container.name).cloned().unwrap_or_default();
+    let docker_name =
+        format!("ecs-{}-{}-{}-{}", task.family, task.version, container.name, drawn(&identity.name_suffixes));
+    let mut labels = config.labels.clone();
+    for (label, value) in [
+        ("cluster", &task.task_cluster_arn),
+        ("container-name", &container.name),
+        ("task-arn", &task.arn),
+        ("task-definition-family", &task.family),
+        ("task-definition-version", &task.version),
+    ] {
+        labels.insert(format!("com.amazonaws.ecs.{label}"), value.clone());
+    }
+    let metadata_id = drawn(&identity.metadata_ids);
+    Ok(ContainerPlan { name: container.name.clone(), docker_name, metadata_id, payload, config, host, logs, labels })
+}
+
+fn spec(container: &ContainerPlan, stop_timeout: Duration) -> ContainerSpec {
+    let payload = &container.payload;
+    let depends = |container: &str, condition| Dependency { container: container.to_owned(), condition };
+    let own = payload.depends_on.iter().map(|on| depends(&on.container_name, condition(on.condition)));
+    let links = payload.links.iter().map(|link| link.split(':').next().unwrap_or(link));
+    let sources = payload.volumes_from.iter().map(|from| from.source_container.as_str());
+    let implied = links.chain(sources).map(|name| depends(name, Condition::Start));
+    let health = container.config.healthcheck.as_ref().filter(|_| payload.health_check_type.is_some());
+    ContainerSpec {
+        name: container.name.clone(),
+        essential: payload.essential,
+        depends_on: own.chain(implied).collect(),
+        start_timeout: payload.start_timeout.and_then(seconds).filter(|timeout| !timeout.is_zero()),
+        stop_timeout: payload
+            .stop_timeout
+            .and_then(seconds)
+            .filter(|timeout| !timeout.is_zero())
+            .unwrap_or(stop_timeout),
+        restart: payload.restart_policy.as_ref().filter(|policy| policy.enabled).map(|policy| RestartPolicy {
+            ignored_exit_codes: policy.ignored_exit_codes.iter().filter_map(|code| i32::try_from(*code).ok()).collect(),
+            // Source: the ECS developer guide, "Restart individual containers": 300 seconds.
+            attempt_period: policy.restart_attempt_period.and_then(seconds).unwrap_or(Duration::from_secs(300)),
+        }),
+        health: health.and_then(health_check),
+    }
+}
+
+fn condition(condition: payload::DependencyCondition) -> Condition {
+    match condition {
+        payload::DependencyCondition::Start => Condition::Start,
+        payload::DependencyCondition::Complete => Condition::Complete,
+        payload::DependencyCondition::Success => Condition::Success,
+        payload::DependencyCondition::Healthy => Condition::Healthy,
+    }
+}
+
+fn seconds(seconds: i64) -> Option<Duration> {
+    u64::try_from(seconds).ok().map(Duration::from_secs)
+}
+
+/// `None` for a check that is switched off. Defaults are Docker's: 30 s, 30 s, 3, none.
+fn health_check(check: &Healthcheck) -> Option<HealthCheck> {
+    if check.test.first().is_none_or(|kind| kind == "NONE") {
+        return None;
+    }
+    let nanos = |value: Option<i64>, default: u64| {
+        let given = value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0);
+        given.map_or(Duration::from_secs(default), Duration::from_nanos)
+    };
+    let retries = check.retries.and_then(|retries| u32::try_from(retries).ok()).filter(|retries| *retries > 0);
+    Some(HealthCheck {
+        interval: nanos(check.interval, 30),
+        timeout: nanos(check.timeout, 30),
+        retries: retries.unwrap_or(3),
+        start_period: nanos(check.start_period, 0),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(json: &str) -> Result<(Arc<TaskPlan>, TaskSpec), PlanError> {
+        let task: payload::Task = serde_json::from_str(json).unwrap();
+        let mut drawn = 0;
+        let identity = Identity::new(&task, || {
+            drawn += 1;
+            format!("{drawn:032x}")
+        });
+        TaskPlan::new(task, identity, Duration::from_secs(30))
+    }
+
+    #[test]
+    fn a_payload_becomes_a_plan_and_a_spec() {
+        let (plan, spec) = plan(
+            r#"{"arn":"arn:aws:ecs:r:1:task/default/db90","taskClusterArn":"C","family":"fam","version":"7","desiredStatus":"RUNNING",
+            "containers":[{"name":"web","image":"i","essential":true,"stopTimeout":5,"links":["db:database"],"overrides":"{\"command\":[\"x\"]}",
+              "healthCheckType":"docker","dockerConfig":{"config":"{\"Healthcheck\":{\"Test\":[\"CMD\",\"t\"],\"Interval\":5000000000}}",
+              "hostConfig":"{\"LogConfig\":{\"Type\":\"awslogs\",\"Config\":{\"awslogs-group\":\"g\"}}}"}},
+            {"name":"db","image":"i","restartPolicy":{"enabled":true,"ignoredExitCodes":[3]}}]}"#,
+        )
+        .unwrap();
+        assert_eq!(plan.id, "db90");
+        let web = &plan.containers[0];
+        assert_eq!(web.docker_name, "ecs-fam-7-web-00000000000000000000");
+        assert_eq!(web.payload.command, ["x"]);
+        assert_eq!(web.logs.as_ref().unwrap().options["awslogs-group"], "g");
+        assert_eq!(web.labels["com.amazonaws.ecs.task-definition-version"], "7");
+        assert_eq!(spec.containers[0].stop_timeout, Duration::from_secs(5));
+        assert_eq!(spec.containers[0].depends_on, [Dependency { container: "db".into(), condition: Condition::Start }]);
+        let health = spec.containers[0].health.as_ref().unwrap();
+        assert_eq!((health.interval.as_secs(), health.timeout.as_secs(), health.retries), (5, 30, 3));
+        assert_eq!(spec.containers[1].restart.as_ref().unwrap().attempt_period, Duration::from_secs(300));
+        assert_eq!(spec.containers[1].stop_timeout, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn what_cannot_be_built_says_why() {
+        let reason = |json: &str| plan(json).unwrap_err().reason();
+        let container = r#""containers":[{"name":"a","image":"i"}]"#;
+        for (json, words) in [
+            (format!(r#"{{"arn":"a/../b/","desiredStatus":"RUNNING",{container}}}"#), "does not end in an id"),
+            (
+                format!(r#"{{"arn":"a/b","desiredStatus":"RUNNING","networkMode":"awsvpc",{container}}}"#),
+                "network mode awsvpc",
+            ),
+            (format!(r#"{{"arn":"a/b","desiredStatus":"RUNNING","volumes":[{{"name":""}}],{container}}}"#), "no name"),
+            (
+                format!(
+                    r#"{{"arn":"a/b","desiredStatus":"RUNNING","volumes":[{{"name":"v","type":"tape"}}],{container}}}"#
+                ),
+                "tape",
+            ),
+            (
+                r#"{"arn":"a/b","desiredStatus":"RUNNING","containers":[{"name":"a","overrides":"{\"cpu\":1}"}]}"#
+                    .into(),
+                "cpu",
+            ),
+            (
+                r#"{"arn":"a/b","desiredStatus":"RUNNING","containers":[{"name":"a","dockerConfig":{"config":"{"}}]}"#
+                    .into(),
+                "docker settings",
+            ),
+        ] {
+            let reason = reason(&json);
+            assert!(
+                reason.starts_with("UnrecogniedTaskError: Error loading task") && reason.contains(words),
+                "{reason}"
+            );
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The two edges of the agent's loop: the control plane's API above, the machine below. Each has a fake in the tests.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_ecs::{ContainerInstance, RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest};
+use async_trait::async_trait;
+use stdx::Timestamp;
+use task_engine::{Binding, Failure};
+
+use crate::plan::TaskPlan;
+
+/// The calls of the ECS API that an agent makes.
+#[async_trait]
+pub trait ControlPlane: Send + Sync + 'static {
+    async fn register(&self, request: RegisterContainerInstanceRequest) -> Result<ContainerInstance, ApiError>;
+    async fn discover(&self, container_instance_arn: &str) -> Result<Endpoints, ApiError>;
+    async fn submit(&self, report: SubmitTaskStateChangeRequest) -> Result<(), ApiError>;
+    /// The header lines that sign a GET of `url`, a websocket's or the one that a telemetry frame pretends to be.
+    fn sign(&self, url: &str, body: &str) -> Vec<(String, String)>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoints {
+    pub acs: Option<String>,
+    pub tcs: Option<String>,
+}
+
+/// How a call failed, as far as the next step depends on it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ApiError {
+    /// `InvalidParameterException`: saying it again will not help.
+    #[error("the control plane finds a parameter invalid: {0}")]
+    InvalidParameter(String),
+    /// Another 4xx answer.
+    #[error("the control plane refused: {code}: {message}")]
+    Refused { code: String, message: String },
+    /// A 5xx answer, throttling, or no answer.
+    #[error("the control plane did not answer: {0}")]
+    Unavailable(String),
+}
+
+/// One run of one container of a task.
+#[derive(Clone, Debug)]
+pub struct Run {
+    pub task: Arc<TaskPlan>,
+    /// Into [`TaskPlan::containers`].
+    pub container: usize,
+    /// 0 for the first, one more after each restart of its restart policy.
+    pub number: u32,
+}
+
+/// Resolves when the container's process has ended; an agent that goes away just drops it.
+pub type ExitWatch = Pin<Box<dyn Future<Output = Exit> + Send>>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    pub code: i32,
+    pub oom_killed: bool,
+    pub at: Timestamp,
+}
+
+pub struct Launched {
+    pub runtime_id: String,
+    pub bindings: Vec<Binding>,
+    pub at: Timestamp,
+    pub exit: ExitWatch,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    pub digest: Option<String>,
+    /// When a pull began and ended; `None` when the image was here already.
+    pub times: Option<(Timestamp, Timestamp)>,
+}
+
+/// What is there of a container that an earlier agent knew.
+pub enum Remains {
+    Running(Launched),
+    Exited(Exit),
+    Nothing,
+}
+
+/// One sample of what a container uses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// CPU time since its start.
+    pub cpu: Duration,
+    pub memory_bytes: u64,
+}
+
+/// The machine. Every call may run at once with every other, and may be repeated.
+#[async_trait]
+pub trait Node: Send + Sync + 'static {
+    /// A hint that the task's containers will be started soon.
+    async fn prepare(&self, task: &Arc<TaskPlan>);
+    /// Makes a container's image ready.
+    async fn pull(&self, run: &Run) -> Result<Pulled, Failure>;
+    /// Resolves when the process runs.
+    async fn start(&self, run: &Run) -> Result<Launched, Failure>;
+    /// The image's stop signal, or SIGTERM. Fine when the process has ended.
+    async fn stop(&self, run: &Run);
+    async fn kill(&self, run: &Run);
+    /// Runs the health check's command; true when it exits with 0 in time.
+    async fn check_health(&self, run: &Run) -> bool;
+    async fn usage(&self, run: &Run) -> Option<Usage>;
+    /// Everything has stopped: gives network and shim back. The directory stays.
+    async fn release(&self, task: &Arc<TaskPlan>);
+    /// Removes the task's directory.
+    async fn remove(&self, task: &Arc<TaskPlan>);
+    /// After a restart: what is left of these runs. Whatever else of ours is found on the machine is removed.
+    async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)>;
+}
