@@ -38,3 +38,4 @@ mod watch;
 
 pub use config::{MachineConfig, OpenError};
 pub use machine::Machine;
+pub use names::runtime_id;

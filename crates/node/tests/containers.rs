@@ -36,3 +36,238 @@ fn a_bridge_container_answers_on_a_dynamic_port() {
         world.leave().await;
     });
 }
+
+#[test]
+fn a_container_knows_who_and_where_it_is() {
+    on_own_host(async {
+        let port = metadata_endpoint();
+        let world = World::with(|config| config.metadata_port = Some(port)).await;
+        let words = "who env FROM env WHO env MINE env ECS_CONTAINER_METADATA_URI_V4 env AWS_REGION env AWS_EXECUTION_ENV env HOME \
+                     env AWS_CONTAINER_CREDENTIALS_RELATIVE_URI cat /etc/hostname cat /etc/hosts fetch 169.254.170.2 80 /v4/me exit 7";
+        let settings = json!({ "roleCredentials": { "credentialsId": "keys-1", "roleArn": "r", "accessKeyId": "a",
+            "secretAccessKey": "s", "sessionToken": "t", "expiration": "e" } });
+        let more = json!({
+            "environment": { "WHO": "definition", "MINE": "1" },
+            "dockerConfig": {
+                "config": json!({ "User": "web", "WorkingDir": "/srv/new" }).to_string(),
+                "hostConfig": json!({ "ExtraHosts": ["db:10.0.0.9"] }).to_string(),
+            },
+        });
+        let task = task_with("t1", settings, vec![with(container("web", words), more)]);
+        let (code, log) = world.run_to_end(&task).await;
+        assert_eq!(code, 7, "{log:#?}");
+        let ip = world.machine.container_info("t1", 0).ipv4_addresses[0].clone();
+        let id = node_id(&world, &task).await;
+        let short = &id[..12];
+        let expected = [
+            "1000:1001 /srv/new",
+            "FROM=image",
+            "WHO=definition",
+            "MINE=1",
+            &format!("ECS_CONTAINER_METADATA_URI_V4=http://169.254.170.2/v4/{}", task.containers[0].metadata_id),
+            "AWS_REGION=eu-north-1",
+            "AWS_EXECUTION_ENV=AWS_ECS_EC2",
+            "HOME=/home/web",
+            "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=/v2/credentials/keys-1",
+            short,
+            "127.0.0.1\tlocalhost",
+            "10.0.0.9\tdb",
+            &format!("{ip}\t{short}"),
+            "you asked GET /v4/me HTTP/1.0",
+        ];
+        assert_eq!(log, expected);
+        // The host's own processes reach it as well.
+        assert_eq!(ask([169, 254, 170, 2], 80).unwrap(), "you asked GET / HTTP/1.0");
+        world.finish(&task).await;
+        world.leave().await;
+    });
+}
+
+/// The id of a task's only container, from its directory's name.
+async fn node_id(world: &World, task: &agent::plan::TaskPlan) -> String {
+    let dir = world.config.node_dir.join("tasks").join(&task.id).join("containers");
+    std::fs::read_dir(dir).unwrap().next().unwrap().unwrap().file_name().into_string().unwrap()
+}
+
+#[test]
+fn the_image_says_what_runs_when_the_definition_does_not() {
+    on_own_host(async {
+        let world = World::new().await;
+        let task = task("t1", "");
+        assert_eq!(world.run_to_end(&task).await, (0, vec!["hello".to_owned()]));
+        world.finish(&task).await;
+        world.leave().await;
+    });
+}
+
+#[test]
+fn memory_beyond_the_limit_is_told_as_such() {
+    on_own_host(async {
+        let world = World::new().await;
+        let own = task_with("own", json!({}), vec![with(container("web", "eat"), json!({ "memory": 16 }))]);
+        let whole = task_with("whole", json!({ "memory": 16, "cpu": 0.5 }), vec![container("web", "eat")]);
+        for task in [own, whole] {
+            let exit = ended(world.start(&task, 0).await).await;
+            assert_eq!((exit.code, exit.oom_killed), (137, true), "{}", task.id);
+            world.finish(&task).await;
+        }
+        world.leave().await;
+    });
+}
+
+#[test]
+fn a_container_is_asked_to_stop_before_it_is_killed() {
+    on_own_host(async {
+        let world = World::new().await;
+        let stubborn = task("stubborn", "stubborn wait");
+        let launched = world.start(&stubborn, 0).await;
+        world.hear(&stubborn, &launched.runtime_id, "stubborn").await;
+        let usage = world.machine.usage(&run(&stubborn, 0)).await.unwrap();
+        assert!(usage.memory_bytes > 0, "{usage:?}");
+        world.machine.stop(&run(&stubborn, 0)).await;
+        world.machine.kill(&run(&stubborn, 0)).await;
+        let exit = ended(launched).await;
+        assert_eq!((exit.code, exit.oom_killed), (137, false));
+        // What has ended can be asked to stop again.
+        world.machine.stop(&run(&stubborn, 0)).await;
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while world.machine.usage(&run(&stubborn, 0)).await.is_some() {
+            assert!(std::time::Instant::now() < deadline, "its cgroup goes");
+        }
+
+        // The definition's signal wins over the image's.
+        let stop_signal = json!({ "dockerConfig": { "config": json!({ "StopSignal": "SIGINT" }).to_string() } });
+        let polite = task_with("polite", json!({}), vec![with(container("web", "trap-int 9 wait"), stop_signal)]);
+        let launched = world.start(&polite, 0).await;
+        world.hear(&polite, &launched.runtime_id, "ready").await;
+        world.machine.stop(&run(&polite, 0)).await;
+        assert_eq!(ended(launched).await.code, 9);
+        for task in [stubborn, polite] {
+            world.finish(&task).await;
+        }
+        world.leave().await;
+    });
+}
+
+#[test]
+fn health_is_asked_inside() {
+    on_own_host(async {
+        let world = World::new().await;
+        let check = |test: serde_json::Value, timeout: u64| {
+            let config = json!({ "Healthcheck": { "Test": test, "Timeout": timeout } });
+            json!({ "healthCheckType": "docker", "dockerConfig": { "config": config.to_string() } })
+        };
+        const SECOND: u64 = 1_000_000_000;
+        for (id, test, timeout, expected) in [
+            ("good", json!(["CMD", "/bin/probe", "has", "/srv/data", "exit", "0"]), 20 * SECOND, true),
+            ("bad", json!(["CMD", "/bin/probe", "exit", "1"]), 20 * SECOND, false),
+            ("slow", json!(["CMD", "/bin/probe", "wait"]), SECOND / 5, false),
+            // There is no shell in this image.
+            ("shell", json!(["CMD-SHELL", "exit 0"]), 20 * SECOND, false),
+        ] {
+            let task = task_with(id, json!({}), vec![with(container("web", "trap 0 wait"), check(test, timeout))]);
+            assert!(!world.machine.check_health(&run(&task, 0)).await, "{id} does not run yet");
+            let launched = world.start(&task, 0).await;
+            assert_eq!(world.machine.check_health(&run(&task, 0)).await, expected, "{id}");
+            world.machine.kill(&run(&task, 0)).await;
+            ended(launched).await;
+            world.finish(&task).await;
+        }
+        world.leave().await;
+    });
+}
+
+#[test]
+fn linked_containers_find_each_other() {
+    on_own_host(async {
+        let world = World::new().await;
+        let web = with(container("web", "cat /etc/hosts exit 0"), json!({ "links": ["db:database"] }));
+        let task = task_with("t1", json!({}), vec![container("db", "trap 0 serve 5432 data"), web]);
+        world.machine.prepare(&task).await;
+        let db = world.start(&task, 0).await;
+        let ip = world.machine.container_info("t1", 0).ipv4_addresses[0].clone();
+        let web = world.start(&task, 1).await;
+        let id = web.runtime_id.clone();
+        ended(web).await;
+        let log = world.log(&task, &id).await;
+        for name in ["database", &db.runtime_id[..12], &task.containers[0].docker_name] {
+            assert!(log.contains(&format!("{ip}\t{name}")), "{name} is not in {log:#?}");
+        }
+        world.machine.kill(&run(&task, 0)).await;
+        ended(db).await;
+        world.finish(&task).await;
+        world.leave().await;
+    });
+}
+
+#[test]
+fn host_and_none_are_what_they_say() {
+    on_own_host(async {
+        let world = World::new().await;
+        let ports = json!({ "portMappings": [{ "containerPort": 8123 }] });
+        let host = task_with(
+            "host",
+            json!({ "networkMode": "host" }),
+            vec![with(container("web", "trap 0 serve 8123 hosted"), ports)],
+        );
+        let launched = world.start(&host, 0).await;
+        assert_eq!(launched.bindings[0].host_port, 8123);
+        world.hear(&host, &launched.runtime_id, "serving").await;
+        assert_eq!(ask([127, 0, 0, 1], 8123).unwrap(), "hosted");
+        let none =
+            task_with("none", json!({ "networkMode": "none" }), vec![container("web", "cat /proc/net/dev exit 0")]);
+        let (code, log) = world.run_to_end(&none).await;
+        assert_eq!(code, 0);
+        assert!(log.iter().any(|line| line.trim().starts_with("lo:")) && log.len() == 3, "{log:#?}");
+        let pids = task_with("pids", json!({ "pidMode": "host" }), vec![container("web", "cat /proc/2/comm exit 0")]);
+        let kernel = std::fs::read_to_string("/proc/2/comm").unwrap();
+        assert_eq!(world.run_to_end(&pids).await, (0, vec![kernel.trim().to_owned()]));
+        world.machine.stop(&run(&host, 0)).await;
+        assert_eq!(ended(launched).await.code, 0);
+        for task in [host, none, pids] {
+            world.finish(&task).await;
+        }
+        world.leave().await;
+    });
+}
+
+#[test]
+fn a_restarted_container_keeps_its_files_and_its_ports() {
+    on_own_host(async {
+        let world = World::new().await;
+        let ports = json!({ "portMappings": [{ "containerPort": 80 }] });
+        let words = "cat /kept put /kept again exit 1";
+        let task = task_with("t1", json!({}), vec![with(container("web", words), ports)]);
+        let first = world.start(&task, 0).await;
+        let (id, bindings) = (first.runtime_id.clone(), first.bindings.clone());
+        assert_eq!(ended(first).await.code, 1);
+        let again = agent::seams::Run { number: 1, ..run(&task, 0) };
+        let second = world.machine.start(&again).await.unwrap();
+        assert_eq!((&second.runtime_id, &second.bindings), (&id, &bindings));
+        ended(second).await;
+        assert_eq!(world.log(&task, &id).await, ["/kept: No such file or directory"]);
+        assert_eq!(world.log(&task, &format!("{id}.1")).await, ["again"]);
+        world.finish(&task).await;
+        world.leave().await;
+    });
+}
+
+#[test]
+fn calls_may_be_repeated_and_come_late() {
+    on_own_host(async {
+        let world = World::new().await;
+        let task = task("t1", "trap 0 wait");
+        for call in [world.start(&task, 0).await, world.start(&task, 0).await] {
+            drop(call.exit);
+        }
+        // The agent's order is not always the machine's: released while it runs, prepared after it is gone.
+        world.machine.release(&task).await;
+        world.machine.release(&task).await;
+        world.machine.prepare(&task).await;
+        let reason = world.machine.start(&run(&task, 0)).await.err().unwrap().reason();
+        assert_eq!(reason, "CannotCreateContainerError: the task has been stopped");
+        world.machine.remove(&task).await;
+        world.machine.remove(&task).await;
+        world.leave().await;
+    });
+}
