@@ -5,11 +5,13 @@
 
 #![forbid(unsafe_code)]
 
+mod machine;
 mod person;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use machine::{agent, server, up};
 use person::{events, explain, image, logs, ps, top};
 
 /// Amazon ECS that runs anywhere.
@@ -24,6 +26,12 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Everything on this machine, in the foreground: a control plane, a node, a registry.
+    Up(up::Args),
+    /// A control plane without a node.
+    Server(server::Args),
+    /// A node of a control plane.
+    Agent(agent::Args),
     /// The tasks of a cluster, and where they answer.
     Ps(ps::Args),
     /// What tasks have written, and what they write.
@@ -42,6 +50,9 @@ enum Command {
 fn main() -> ExitCode {
     let Cli { endpoint, command } = Cli::parse();
     match command {
+        Command::Up(args) => machine::run(up::run(endpoint.region(), args)),
+        Command::Server(args) => machine::run(server::run(endpoint.region(), args)),
+        Command::Agent(args) => machine::run(agent::run(endpoint.region(), args)),
         Command::Ps(args) => person::run(ps::run(&endpoint, args)),
         Command::Logs(args) => person::run(logs::run(&endpoint, args)),
         Command::Top(args) => person::run(top::run(&endpoint, args)),

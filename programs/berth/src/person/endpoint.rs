@@ -42,7 +42,7 @@ impl Endpoint {
         Ok(Client::new(&self.url(), credentials, region)?)
     }
 
-    fn region(&self) -> String {
+    pub fn region(&self) -> String {
         let named = self.region.clone().or_else(|| variable("AWS_REGION")).or_else(|| variable("AWS_DEFAULT_REGION"));
         named.unwrap_or_else(|| "us-east-1".to_owned())
     }

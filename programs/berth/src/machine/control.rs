@@ -1,0 +1,98 @@
+//! A control plane: its store, its services, its registry, on one port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use blobs::Blobs;
+use controlplane::{ControlPlane, Served};
+use log_store::LogStore;
+use registry::Registry;
+use service_ecr::EcrService;
+use service_ecs::{EcsService, Environment};
+use service_logs::LogsService;
+use service_sts::StsService;
+use stdx::{Ids, Timestamp};
+use store_embedded::EmbeddedEngine;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use wire::{AuthMode, Gateway};
+
+use super::dirs::DataDir;
+
+/// How often logs look for events that retention has outlived.
+const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
+
+/// A control plane that answers.
+pub struct Control {
+    pub plane: ControlPlane,
+    pub registry: Arc<Registry>,
+    pub blobs: Blobs,
+    served: Served,
+    expiry: JoinHandle<()>,
+}
+
+/// The wall clock and fresh ids.
+struct World;
+
+impl Environment for World {
+    fn now(&self) -> Timestamp {
+        controlplane::now()
+    }
+
+    fn ids(&self) -> Ids {
+        controlplane::seed()
+    }
+}
+
+impl Control {
+    /// Returns when it is ready to answer.
+    pub async fn start(
+        dir: &DataDir,
+        store: &std::path::Path,
+        listener: TcpListener,
+        region: &str,
+    ) -> anyhow::Result<Control> {
+        let engine = EmbeddedEngine::open(store, store_embedded::Options::default())
+            .with_context(|| format!("cannot open the store {}", store.display()))?;
+        let plane = ControlPlane::start(Arc::new(engine), AuthMode::Open)
+            .await
+            .with_context(|| format!("cannot read the records in {}", store.display()))?;
+        let blobs = Blobs::open(dir.blobs()).context("cannot open the image blobs")?;
+        let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region).context("not a region's name")?;
+        let config = registry::Config { default_scope, ..registry::Config::default() };
+        let registry =
+            Arc::new(Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?);
+        let logs = Arc::new(LogStore::open(dir.logs()).context("cannot open the logs")?);
+
+        let ecs = EcsService::new(plane.ledger(), Arc::new(World));
+        let gateway = Gateway::new(
+            vec![
+                Arc::new(api_ecs::Router(Arc::new(ecs))),
+                EcrService::new(registry.clone()).routed(),
+                LogsService::new(logs.clone()).routed(),
+                StsService::routed(),
+            ],
+            AuthMode::Open,
+        );
+        let router = plane.router(Arc::new(gateway), registry::router(registry.clone()));
+        let served = controlplane::serve(listener, router);
+        let expiry = tokio::spawn(expire(LogsService::new(logs)));
+        Ok(Control { plane, registry, blobs, served, expiry })
+    }
+
+    /// Answers what is under way, and ends.
+    pub async fn leave(self) {
+        self.expiry.abort();
+        self.served.leave().await;
+    }
+}
+
+async fn expire(logs: LogsService) {
+    loop {
+        tokio::time::sleep(EXPIRE_EVERY).await;
+        if let Err(error) = logs.expire().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "old log events could not be removed");
+        }
+    }
+}

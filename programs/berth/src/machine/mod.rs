@@ -1,0 +1,41 @@
+//! What runs on a machine: the control plane, a node, or both in one process tree.
+//!
+//! `up` is a [`control`] and a [`member`] that speak to each other over the same protocols as on two machines. `dirs` says
+//! where everything is kept, `parts` writes out the small programs that this one carries.
+
+pub mod agent;
+mod builtin_registry;
+mod control;
+mod demo;
+mod dirs;
+mod leave;
+mod listen;
+mod member;
+mod parts;
+pub mod server;
+mod summary;
+pub mod up;
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use tracing_subscriber::EnvFilter;
+
+/// Threads that serve. Two are enough for a laptop, and containers want the other cores.
+const WORKERS: usize = 2;
+
+/// Runs one command to its end: 0 when it left as it was asked to, 1 when it could not run.
+pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    let filter = EnvFilter::try_from_env("BERTH_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colours).compact().init();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let done = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "berth: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `berth server`: a control plane without a node.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::control::Control;
+use super::dirs::{self, DataDir};
+use super::leave::Leave;
+use super::listen::{self, Auth};
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Where the records are: `sqlite:PATH`; the data directory's store.db when absent.
+    #[arg(long, value_name = "ENGINE")]
+    store: Option<String>,
+    /// Where to answer.
+    #[arg(long, value_name = "ADDRESS", default_value = listen::DEFAULT)]
+    listen: SocketAddr,
+    /// Who may do what.
+    #[arg(long, value_enum, default_value = "open")]
+    auth: Auth,
+    /// Where everything is kept.
+    #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
+    data_dir: PathBuf,
+}
+
+/// Serves until it is told to leave.
+pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
+    let mut leave = Leave::listen()?;
+    let dir = DataDir::take(&args.data_dir)?;
+    let store = store_path(args.store.as_deref(), &dir)?;
+    let listener = listen::bind(args.listen, args.auth).await?;
+    let url = listen::url(&listener)?;
+    let control = Control::start(&dir, &store, listener, &region).await?;
+    let mut out = std::io::stdout();
+    let _ = writeln!(
+        out,
+        "The control plane answers at {url}. A node joins with: berth agent --server {url} --cluster default"
+    );
+    leave.asked().await;
+    control.leave().await;
+    Ok(())
+}
+
+fn store_path(engine: Option<&str>, dir: &DataDir) -> anyhow::Result<PathBuf> {
+    match engine.map(|engine| engine.split_once(':').unwrap_or((engine, ""))) {
+        None => Ok(dir.store()),
+        Some(("sqlite", path)) if !path.is_empty() => {
+            let path = Path::new(path);
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+            Ok(path.to_owned())
+        }
+        Some(("etcd", _)) => bail!("the etcd engine is not available in this version; use sqlite:PATH"),
+        Some(_) => bail!("a store is sqlite:PATH, not {}", engine.unwrap_or_default()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stores_have_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = DataDir::take(folder.path()).unwrap();
+        let path = |engine| store_path(engine, &dir).map_err(|error| error.to_string());
+        assert_eq!(path(None).unwrap(), dir.store());
+        let other = folder.path().join("a/b.db");
+        assert_eq!(path(Some(&format!("sqlite:{}", other.display()))).unwrap(), other);
+        assert!(path(Some("etcd:h:2379")).unwrap_err().contains("not available"));
+        assert!(path(Some("sqlite:")).unwrap_err().contains("sqlite:PATH"));
+    }
+}
