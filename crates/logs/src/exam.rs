@@ -1,0 +1,27 @@
+//! What every [`LogSink`] must do, as one test.
+
+use crate::sink::{Event, LogSink, SinkError};
+
+/// Panics where the sink errs. `group` must not exist; it does afterwards. `now_ms` is the time of the events.
+pub async fn exam(sink: &dyn LogSink, group: &str, now_ms: i64) {
+    let event = |message: &str| Event { timestamp_ms: now_ms, message: message.to_owned() };
+    let code = |answer: Result<(), SinkError>| answer.expect_err("a refusal").code().map(str::to_owned);
+
+    let missing = Some("ResourceNotFoundException".to_owned());
+    assert_eq!(code(sink.create_stream(group, "s").await), missing);
+    assert_eq!(code(sink.put(group, "s", &[event("x")]).await), missing);
+
+    let exists = Some("ResourceAlreadyExistsException".to_owned());
+    sink.create_group(group).await.expect("a new group");
+    assert_eq!(code(sink.create_group(group).await), exists);
+    assert_eq!(code(sink.put(group, "s", &[event("x")]).await), missing);
+
+    sink.create_stream(group, "s").await.expect("a new stream");
+    assert_eq!(code(sink.create_stream(group, "s").await), exists);
+    sink.put(group, "s", &[event("one"), event("two")]).await.expect("a batch");
+    sink.put(group, "s", &[event("one"), event("two")]).await.expect("the same batch again");
+
+    let answer = sink.create_stream("no-such-group", "s").await.expect_err("a refusal");
+    let words = "ResourceNotFoundException: The specified log group does not exist.";
+    assert_eq!(answer.to_string(), words);
+}

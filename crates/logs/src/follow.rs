@@ -1,0 +1,276 @@
+//! The loop: look, gather, deliver, save the position.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use runtime::{LogLine, LogPosition};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::limits::{DELIVERY_INTERVAL, LOOK_MAX, LOOK_MIN, RETRY_MAX, RETRY_MIN, WARN_EVERY};
+use crate::position::SavedPosition;
+use crate::tail::Tail;
+
+/// One container's log on its way. Dropping this changes nothing: the log is followed until the container has ended and
+/// all is delivered, or until its directory is gone.
+pub struct Following {
+    stop: Arc<Notify>,
+    running: watch::Receiver<()>,
+}
+
+impl Following {
+    /// Returns once all is delivered, or following was stopped, or the directory is gone. As long as a sink does not
+    /// answer this waits: whoever has less patience calls [`Following::stop`] then.
+    pub async fn drained(&self) {
+        let mut running = self.running.clone();
+        // Nothing is ever sent; the sender goes away with the loop.
+        while running.changed().await.is_ok() {}
+    }
+
+    /// Gives up, even in the middle of a delivery. The position stays where the last acknowledged batch left it.
+    pub fn stop(&self) {
+        self.stop.notify_one();
+    }
+
+    pub(crate) fn nothing() -> Following {
+        let (_, running) = watch::channel(());
+        Following { stop: Arc::default(), running }
+    }
+}
+
+/// What becomes of lines: gathered first, then delivered.
+#[async_trait]
+pub(crate) trait Carrier: Send {
+    /// Takes the next line, which begins at `start`. Never called when it is full.
+    fn take(&mut self, line: LogLine, start: LogPosition, now: Instant);
+    /// There is nothing more to take for now.
+    fn rest(&mut self, now: Instant);
+    /// There is nothing more to take, ever. May be called again.
+    fn finish(&mut self);
+    /// No more lines before a delivery.
+    fn is_full(&self) -> bool;
+    /// There is something to deliver.
+    fn has_cargo(&self) -> bool;
+    /// There is something to deliver even if no line comes.
+    fn is_due(&self, now: Instant) -> bool;
+    /// Where to resume, had all cargo been delivered; `read` is behind the last line.
+    fn resume_at(&self, read: LogPosition) -> LogPosition;
+    /// Delivers the cargo. `ended`: there will be no more lines. Dropping the call loses nothing that was not delivered.
+    async fn deliver(&mut self, ended: bool) -> Delivery;
+    /// Loses everything it took and did not deliver.
+    fn forget(&mut self);
+}
+
+pub(crate) enum Delivery {
+    /// The cargo is delivered, or will never be.
+    Done,
+    /// It may be delivered later.
+    Later(String),
+}
+
+/// Follows in a task of its own, of the current tokio runtime.
+pub(crate) fn follow(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>) -> Following {
+    let stop = Arc::new(Notify::new());
+    let (alive, running) = watch::channel(());
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let _alive = alive;
+        tokio::select! {
+            () = stopped.notified() => {}
+            () = Follower::new(dir, carrier, deliveries).run() => {}
+        }
+    });
+    Following { stop, running }
+}
+
+struct Follower {
+    dir: PathBuf,
+    tail: Tail,
+    saved: SavedPosition,
+    carrier: Box<dyn Carrier>,
+    deliveries: Arc<Semaphore>,
+    /// Since when deliveries fail.
+    trouble: Option<Instant>,
+    told_trouble: Seldom,
+    told_lost: Seldom,
+    told_unsaved: Seldom,
+}
+
+enum Step {
+    Nothing,
+    Delivered,
+    /// Delivered, and there was more than fits.
+    DeliveredFull,
+    Later(String),
+}
+
+impl Follower {
+    fn new(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>) -> Follower {
+        let saved = SavedPosition::load(&dir);
+        let tail = Tail::open(&dir, saved.at());
+        Follower {
+            dir,
+            tail,
+            saved,
+            carrier,
+            deliveries,
+            trouble: None,
+            told_trouble: Seldom::default(),
+            told_lost: Seldom::default(),
+            told_unsaved: Seldom::default(),
+        }
+    }
+
+    async fn run(mut self) {
+        let mut look = Pause::new(LOOK_MIN, LOOK_MAX);
+        let mut retry = Pause::new(RETRY_MIN, RETRY_MAX);
+        loop {
+            // In this order: the record appears after the last line.
+            let ended = self.tail.has_ended();
+            match self.step(ended).await {
+                Step::Nothing if ended || self.tail.is_gone() => return,
+                Step::Nothing => look.wait().await,
+                Step::Later(_) if self.tail.is_gone() => {
+                    tracing::warn!(dir = %self.dir.display(), "a container was removed before its log was delivered");
+                    return;
+                }
+                Step::Later(reason) => {
+                    // The ring is the buffer; while we wait we hold nothing.
+                    self.carrier.forget();
+                    self.tail.rewind(self.saved.at());
+                    self.begin_trouble(&reason);
+                    retry.wait().await;
+                }
+                Step::DeliveredFull => retry.reset(),
+                Step::Delivered => {
+                    look.reset();
+                    retry.reset();
+                    if !ended {
+                        tokio::time::sleep(DELIVERY_INTERVAL).await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn step(&mut self, ended: bool) -> Step {
+        if !ended && !self.tail.has_news() && !self.carrier.is_due(Instant::now()) {
+            return Step::Nothing;
+        }
+        // Nothing is gathered before it may travel. The semaphore is never closed.
+        let _permit = self.deliveries.clone().acquire_owned().await;
+        if let Err(error) = self.gather(ended) {
+            return Step::Later(format!("failed to read the log: {error}"));
+        }
+        if !self.carrier.has_cargo() {
+            return Step::Nothing;
+        }
+        let full = self.carrier.is_full();
+        match self.carrier.deliver(ended).await {
+            Delivery::Later(reason) => Step::Later(reason),
+            Delivery::Done => {
+                self.save();
+                self.end_trouble();
+                if full { Step::DeliveredFull } else { Step::Delivered }
+            }
+        }
+    }
+
+    fn gather(&mut self, ended: bool) -> std::io::Result<()> {
+        let now = Instant::now();
+        while !self.carrier.is_full() {
+            let Some((line, start)) = self.tail.next()? else {
+                match ended {
+                    true => self.carrier.finish(),
+                    false => self.carrier.rest(now),
+                }
+                break;
+            };
+            self.carrier.take(line, start, now);
+        }
+        if self.tail.has_lost() && self.told_lost.may() {
+            self.tell_lost();
+        }
+        Ok(())
+    }
+
+    fn save(&mut self) {
+        let at = self.carrier.resume_at(self.tail.at());
+        if let Err(error) = self.saved.save(at)
+            && self.told_unsaved.may()
+        {
+            let dir = self.dir.display();
+            tracing::warn!(%dir, %error, "failed to save a log position: another process would deliver lines again");
+        }
+    }
+
+    fn begin_trouble(&mut self, reason: &str) {
+        self.trouble.get_or_insert_with(Instant::now);
+        if self.told_trouble.may() {
+            tracing::warn!(dir = %self.dir.display(), reason, "log lines cannot be delivered; trying again");
+        }
+    }
+
+    fn end_trouble(&mut self) {
+        if let Some(since) = self.trouble.take() {
+            let seconds = since.elapsed().as_secs_f32();
+            tracing::info!(dir = %self.dir.display(), seconds, "log lines are delivered again");
+        }
+    }
+
+    fn tell_lost(&mut self) {
+        let lost = self.tail.take_lost();
+        let (dir, segments, bytes_max) = (self.dir.display(), lost.segments, lost.bytes_max());
+        tracing::warn!(
+            %dir, segments, bytes_max,
+            "lost log lines: the container wrote faster than they could be delivered"
+        );
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        if self.tail.has_lost() {
+            self.tell_lost();
+        }
+    }
+}
+
+/// Lets one kind of trouble be told at once, and then seldom.
+#[derive(Default)]
+pub(crate) struct Seldom {
+    told: Option<Instant>,
+}
+
+impl Seldom {
+    pub fn may(&mut self) -> bool {
+        let may = self.told.is_none_or(|told| told.elapsed() >= WARN_EVERY);
+        if may {
+            self.told = Some(Instant::now());
+        }
+        may
+    }
+}
+
+/// A pause that doubles.
+struct Pause {
+    next: Duration,
+    min: Duration,
+    max: Duration,
+}
+
+impl Pause {
+    fn new(min: Duration, max: Duration) -> Pause {
+        Pause { next: min, min, max }
+    }
+
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.next).await;
+        self.next = (self.next * 2).min(self.max);
+    }
+
+    fn reset(&mut self) {
+        self.next = self.min;
+    }
+}

@@ -1,0 +1,83 @@
+//! The `json-file` driver: a file in Docker's format beside the ring, for whoever reads such files.
+//!
+//! `entry.rs` is the format, `file.rs` the file and its rotation. The attributes that `labels`, `env` and `tag` would add
+//! to each entry are not written: a driver is not told of a container's labels and environment.
+
+mod entry;
+mod file;
+mod options;
+
+use std::path::Path;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use runtime::{LogLine, LogPosition};
+
+use crate::follow::{Carrier, Delivery};
+use crate::limits::FILE_BATCH_BYTES_MAX;
+use file::RotatedFile;
+pub use options::JsonFileError;
+pub(crate) use options::JsonFileOptions;
+
+/// In the container's directory; older ones are `json.log.1` and so on.
+pub const JSON_LOG_NAME: &str = "json.log";
+
+/// Carries one container's lines into its JSON file.
+pub(crate) struct JsonFile {
+    file: RotatedFile,
+    entries: Vec<u8>,
+    /// Where each entry ends.
+    ends: Vec<usize>,
+}
+
+impl JsonFile {
+    pub fn new(container_dir: &Path, options: JsonFileOptions) -> JsonFile {
+        let file = RotatedFile::new(container_dir.join(JSON_LOG_NAME), options);
+        JsonFile { file, entries: Vec::new(), ends: Vec::new() }
+    }
+}
+
+/// A partial line is an entry without a newline at its end, as in Docker, whose pieces are 16 KiB like the shim's. So
+/// nothing waits for its rest.
+#[async_trait]
+impl Carrier for JsonFile {
+    fn take(&mut self, line: LogLine, _: LogPosition, _: Instant) {
+        entry::encode(&line, &mut self.entries);
+        self.ends.push(self.entries.len());
+    }
+
+    fn rest(&mut self, _: Instant) {}
+
+    fn finish(&mut self) {}
+
+    fn is_full(&self) -> bool {
+        self.entries.len() >= FILE_BATCH_BYTES_MAX
+    }
+
+    fn has_cargo(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    fn is_due(&self, _: Instant) -> bool {
+        false
+    }
+
+    fn resume_at(&self, read: LogPosition) -> LogPosition {
+        read
+    }
+
+    async fn deliver(&mut self, _: bool) -> Delivery {
+        match self.file.append(&self.entries, &self.ends).await {
+            Ok(()) => {
+                self.forget();
+                Delivery::Done
+            }
+            Err(error) => Delivery::Later(format!("failed to write {}: {error}", self.file.path().display())),
+        }
+    }
+
+    fn forget(&mut self) {
+        self.entries = Vec::new();
+        self.ends = Vec::new();
+    }
+}

@@ -1,0 +1,52 @@
+//! Every number that bounds something here.
+
+use std::time::Duration;
+
+/// What AWS counts for an event beside its message. Source: CloudWatch Logs API Reference, PutLogEvents.
+pub const EVENT_OVERHEAD_BYTES: usize = 26;
+/// The largest batch, overhead included. Source: PutLogEvents.
+pub const BATCH_BYTES_MAX: usize = 1_048_576;
+/// The most events in a batch. Source: PutLogEvents.
+pub const BATCH_EVENTS_MAX: usize = 10_000;
+/// The longest time between the first and the last event of a batch. Source: PutLogEvents.
+pub const BATCH_SPAN_MS_MAX: i64 = 24 * 3600 * 1000;
+/// Partial lines are joined up to this, and a longer line becomes several events. AWS takes up to 1 MiB by now;
+/// Docker's driver still splits at the 256 KiB of old, and people's parsers know its pieces.
+pub const EVENT_TEXT_BYTES_MAX: usize = 262_144 - EVENT_OVERHEAD_BYTES;
+
+/// How long the beginning of a long line waits for its end. Docker waits for ever, and a resume would go back as far.
+pub const PARTIAL_WAIT: Duration = Duration::from_secs(5);
+/// How long an event of several lines waits for its next line, unless `awslogs-force-flush-interval-seconds` says
+/// otherwise. Source: Docker's documentation of the awslogs driver.
+pub const MULTILINE_WAIT: Duration = Duration::from_secs(5);
+/// The largest compiled pattern for the beginnings of events.
+pub const PATTERN_BYTES_MAX: usize = 4 << 20;
+
+/// A quiet log is looked at this often: soon after it spoke, and seldom when it has long been silent. A look is three
+/// `stat`s; a thousand silent containers cost some hundredths of a core.
+pub const LOOK_MIN: Duration = Duration::from_millis(5);
+pub const LOOK_MAX: Duration = Duration::from_millis(80);
+/// After a delivery that took all there was, the next waits this long, so that a busy log travels in batches. A quiet
+/// one never waits for it.
+pub const DELIVERY_INTERVAL: Duration = Duration::from_millis(100);
+/// Batches on their way to one sink at once. Each is up to 1 MiB, and as much again while it is encoded.
+pub const DELIVERIES_MAX: usize = 32;
+/// Entries of a JSON file that are written at once, in bytes.
+pub const FILE_BATCH_BYTES_MAX: usize = 256 << 10;
+
+/// How long a sink may take for one call. The client of AWS gives up before.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(35);
+/// How often an open asks, when the service is throttling or out of reach: as often as the SDK in Docker.
+pub const OPEN_ATTEMPTS: u32 = 4;
+/// The first pause between those; it doubles.
+pub const OPEN_PAUSE: Duration = Duration::from_millis(100);
+/// Pauses between attempts to deliver; they double.
+pub const RETRY_MIN: Duration = Duration::from_millis(200);
+pub const RETRY_MAX: Duration = Duration::from_secs(10);
+/// One kind of trouble of one container is told this often.
+pub const WARN_EVERY: Duration = Duration::from_secs(60);
+
+/// Log streams that are known to exist.
+pub const KNOWN_STREAMS_MAX: usize = 4096;
+/// Sinks that are kept.
+pub const SINKS_MAX: usize = 64;
