@@ -57,6 +57,7 @@ pub(crate) fn invalid(reason: impl Into<String>) -> ImageError {
 fn unreadable(error: io::Error) -> ImageError {
     match error.raw_os_error() {
         Some(_) => ImageError::Disk { action: "read or write", path: "the archive".into(), source: error },
+        None if error.kind() == io::ErrorKind::UnexpectedEof => invalid("unexpected EOF"),
         None => invalid(error.to_string()),
     }
 }

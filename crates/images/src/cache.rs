@@ -1,6 +1,6 @@
 //! Manifests and configurations that were read before, so that the next container of an image starts without reading them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use blobs::Digest;
@@ -61,6 +61,13 @@ impl Cache {
         }
     }
 
+    /// Forgets all images but these.
+    pub(crate) fn keep(&self, needed: &HashSet<Digest>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.entries.retain(|digest, _| needed.contains(digest));
+        state.bytes = state.entries.values().map(|entry| entry.content.weight).sum();
+    }
+
     /// Forgets an image, because parts of it are gone.
     pub(crate) fn forget(&self, digest: &Digest) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,7 +96,10 @@ mod tests {
         cache.put(&content(b"huge", 101));
         assert!(cache.get(&Digest::of(b"huge")).is_none());
         cache.forget(&a.digest);
-        cache.forget(&c.digest);
+        cache.put(&b);
+        cache.keep(&HashSet::from([b.digest]));
+        assert!(cache.get(&b.digest).is_some() && cache.get(&c.digest).is_none());
+        cache.keep(&HashSet::new());
         assert_eq!(cache.state.lock().unwrap().bytes, 0);
     }
 }

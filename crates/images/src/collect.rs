@@ -75,6 +75,7 @@ fn collect(inner: &Inner, keep: &Keep) -> Result<Collected, ImageError> {
         collecting.unless_held(chain_id, remove)
     })?;
     needed.extend(collecting.held());
+    inner.cache.keep(&needed);
     let swept = inner.blobs().sweep(&needed, keep.unused_for)?;
     Ok(Collected { layers, blobs: swept.blobs, blob_bytes: swept.bytes })
 }

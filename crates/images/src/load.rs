@@ -151,13 +151,15 @@ fn oci_images(
         by_name.entry(name.map(String::as_str)).or_default().push(manifest.clone());
     }
     let mut imported = Vec::new();
+    let mut foreign = None;
     for (name, group) in by_name {
         // Those with a platform are variants of one image; those without are images of their own.
         let (variants, mut chosen): (Vec<_>, Vec<_>) = group.into_iter().partition(|entry| entry.platform.is_some());
-        if chosen.is_empty() {
-            chosen.push(choose(&variants, platform)?.clone());
-        } else if let Ok(variant) = choose(&variants, platform) {
-            chosen.push(variant.clone());
+        match choose(&variants, platform) {
+            Ok(variant) => chosen.push(variant.clone()),
+            Err(error) if chosen.is_empty() && name.is_some() => return Err(error),
+            // Signatures and attestations lie about without a name, for a platform that nobody has.
+            Err(error) => foreign = Some(error),
         }
         for descriptor in chosen {
             let config = oci_parts(archive, descriptor.digest, platform, parts)?;
@@ -170,7 +172,10 @@ fn oci_images(
             imported.push(Imported { digest: descriptor.digest, names });
         }
     }
-    Ok(imported)
+    match foreign {
+        Some(error) if imported.is_empty() => Err(error),
+        _ => Ok(imported),
+    }
 }
 
 /// Finds what the image `digest` needs for `platform`; gives the digest of its configuration.

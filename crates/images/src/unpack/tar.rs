@@ -294,3 +294,77 @@ fn read_pax(mut bytes: &[u8], into: &mut BTreeMap<Vec<u8>, Vec<u8>>) -> io::Resu
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A header with a right checksum, so that what is behind it is looked at too.
+    fn header(field: usize, bytes: &[u8], typeflag: u8) -> Vec<u8> {
+        let mut block = [0; BLOCK];
+        block[..1].copy_from_slice(b"f");
+        block[124..135].copy_from_slice(b"00000000005");
+        block[156] = typeflag;
+        let end = (field + bytes.len()).min(BLOCK);
+        block[field..end].copy_from_slice(&bytes[..end - field]);
+        block[148..156].copy_from_slice(b"        ");
+        let sum: u64 = block.iter().map(|byte| u64::from(*byte)).sum();
+        block[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        block.to_vec()
+    }
+
+    fn read(bytes: &[u8]) -> io::Result<u64> {
+        let mut tar = Tar::new(bytes);
+        let mut read = 0;
+        while tar.next_entry()?.is_some() {
+            read += io::copy(&mut tar, &mut io::sink())?;
+        }
+        Ok(read)
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_comes_is_read_or_refused(
+            field in 0..BLOCK,
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+            typeflag in prop::sample::select(&b"01234567LKxgS?\0"[..]),
+            content in prop::collection::vec(any::<u8>(), 0..2000),
+        ) {
+            let tar = [header(field, &bytes, typeflag), content].concat();
+            let read = read(&tar).unwrap_or_default();
+            prop_assert!(read <= tar.len() as u64);
+        }
+
+        #[test]
+        fn pax_records_are_read_or_refused(bytes in "[0-9]{0,4}[ =a-z\n\\PC]{0,40}") {
+            let mut records = BTreeMap::new();
+            let _ = read_pax(bytes.as_bytes(), &mut records);
+            let kept: usize = records.iter().map(|(key, value)| key.len() + value.len()).sum();
+            prop_assert!(kept <= bytes.len());
+        }
+    }
+
+    #[test]
+    fn numbers_are_read_in_both_forms() {
+        assert_eq!(number(b"0000644\0").unwrap(), 0o644);
+        assert_eq!(number(b" 644  \0\0").unwrap(), 0o644);
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 1, 0]).unwrap(), 256);
+        assert_eq!(number(&[0x80, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0]).unwrap(), 1 << 33);
+        for bad in [&b"9"[..], b"-1", &[0xff; 12], b"7777777777777777777777777"] {
+            assert!(number(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn times_may_have_fractions_and_be_before_1970() {
+        assert_eq!(time(b"1.5"), Some((1, 500_000_000)));
+        assert_eq!(time(b"1.1234567891"), Some((1, 123_456_789)));
+        assert_eq!(time(b"-1.5"), Some((-2, 500_000_000)));
+        assert_eq!(time(b"7"), Some((7, 0)));
+        for bad in [&b""[..], b"x", b"1.x", b"\xff"] {
+            assert_eq!(time(bad), None, "{bad:?}");
+        }
+    }
+}
