@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Semaphore;
 
 use crate::awslogs::{AwslogsOptions, Courier, KnownStreams, Outlet};
+use crate::bell::Bell;
 use crate::follow::{self, Following};
 use crate::json_file::{JsonFile, JsonFileError, JsonFileOptions};
 use crate::limits::{DELIVERIES_MAX, OPEN_ATTEMPTS, SINKS_MAX};
@@ -66,6 +67,7 @@ pub struct Drivers {
     outlets: Mutex<Recent<Destination, Arc<Outlet>>>,
     known: Arc<KnownStreams>,
     file_deliveries: Arc<Semaphore>,
+    bell: Arc<Bell>,
 }
 
 impl Drivers {
@@ -84,6 +86,7 @@ impl Drivers {
             outlets: Mutex::new(Recent::new(SINKS_MAX)),
             known: Arc::new(KnownStreams::new()),
             file_deliveries: Arc::new(Semaphore::new(DELIVERIES_MAX)),
+            bell: Arc::new(Bell::new()),
         }
     }
 
@@ -94,7 +97,7 @@ impl Drivers {
     /// called concurrently with itself and with everything else.
     pub async fn open(&self, driver: &str, options: &BTreeMap<String, String>) -> Result<Driver, DriverError> {
         let (mut driver, mode) = self.understand(driver, options)?;
-        if let Kind::Awslogs(courier) = &mut driver.0
+        if let Kind::Awslogs(courier) = &mut driver.kind
             && mode == Mode::Blocking
         {
             let made = courier.make(OPEN_ATTEMPTS).await;
@@ -111,7 +114,7 @@ impl Drivers {
 
     fn understand(&self, name: &str, options: &BTreeMap<String, String>) -> Result<(Driver, Mode), DriverError> {
         if name == "none" {
-            return Ok((Driver(Kind::None), Mode::Blocking));
+            return Ok((self.driver(Kind::None), Mode::Blocking));
         }
         let mut options = options.clone();
         let mode = options::common(&mut options).map_err(DriverError::Option)?;
@@ -130,7 +133,11 @@ impl Drivers {
             }
             other => return Err(DriverError::Unknown(other.to_owned())),
         };
-        Ok((Driver(kind), mode))
+        Ok((self.driver(kind), mode))
+    }
+
+    fn driver(&self, kind: Kind) -> Driver {
+        Driver { kind, bell: self.bell.clone() }
     }
 
     fn outlet(&self, destination: &Destination) -> Result<Arc<Outlet>, StartError> {
@@ -146,7 +153,10 @@ impl Drivers {
 }
 
 /// An open driver of one container.
-pub struct Driver(Kind);
+pub struct Driver {
+    kind: Kind,
+    bell: Arc<Bell>,
+}
 
 enum Kind {
     None,
@@ -160,15 +170,15 @@ impl Driver {
     ///
     /// A container that never runs never ends: whoever hears of that calls [`Following::stop`].
     pub fn follow(self, container_dir: PathBuf) -> Following {
-        match self.0 {
+        match self.kind {
             Kind::None => Following::nothing(),
             Kind::JsonFile { options, deliveries } => {
                 let file = JsonFile::new(&container_dir, options);
-                follow::follow(container_dir, Box::new(file), deliveries)
+                follow::follow(container_dir, Box::new(file), deliveries, &self.bell)
             }
             Kind::Awslogs(courier) => {
                 let deliveries = courier.deliveries();
-                follow::follow(container_dir, courier, deliveries)
+                follow::follow(container_dir, courier, deliveries, &self.bell)
             }
         }
     }

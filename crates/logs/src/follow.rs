@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use runtime::{LogLine, LogPosition};
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::limits::{DELIVERY_INTERVAL, LOOK_MAX, LOOK_MIN, RETRY_MAX, RETRY_MIN, WARN_EVERY};
+use crate::bell::{Bell, Ear};
+use crate::limits::{DELIVERY_INTERVAL, LOOK_ANYWAY, LOOK_MAX, LOOK_MIN, RETRY_MAX, RETRY_MIN, WARN_EVERY};
 use crate::position::SavedPosition;
 use crate::tail::Tail;
 
@@ -52,8 +53,8 @@ pub(crate) trait Carrier: Send {
     fn is_full(&self) -> bool;
     /// There is something to deliver.
     fn has_cargo(&self) -> bool;
-    /// There is something to deliver even if no line comes.
-    fn is_due(&self, now: Instant) -> bool;
+    /// When there will be something to deliver even if no line comes.
+    fn due(&self) -> Option<Instant>;
     /// Where to resume, had all cargo been delivered; `read` is behind the last line.
     fn resume_at(&self, read: LogPosition) -> LogPosition;
     /// Delivers the cargo. `ended`: there will be no more lines. Dropping the call loses nothing that was not delivered.
@@ -70,15 +71,16 @@ pub(crate) enum Delivery {
 }
 
 /// Follows in a task of its own, of the current tokio runtime.
-pub(crate) fn follow(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>) -> Following {
+pub(crate) fn follow(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>, bell: &Bell) -> Following {
     let stop = Arc::new(Notify::new());
     let (alive, running) = watch::channel(());
     let stopped = stop.clone();
+    let ear = bell.listen(vec![dir.clone(), dir.join(shim_api::LOG_NAME)]);
     tokio::spawn(async move {
         let _alive = alive;
         tokio::select! {
             () = stopped.notified() => {}
-            () = Follower::new(dir, carrier, deliveries).run() => {}
+            () = Follower::new(dir, carrier, deliveries, ear).run() => {}
         }
     });
     Following { stop, running }
@@ -90,6 +92,7 @@ struct Follower {
     saved: SavedPosition,
     carrier: Box<dyn Carrier>,
     deliveries: Arc<Semaphore>,
+    ear: Ear,
     /// Since when deliveries fail.
     trouble: Option<Instant>,
     told_trouble: Seldom,
@@ -106,7 +109,7 @@ enum Step {
 }
 
 impl Follower {
-    fn new(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>) -> Follower {
+    fn new(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>, ear: Ear) -> Follower {
         let saved = SavedPosition::load(&dir);
         let tail = Tail::open(&dir, saved.at());
         Follower {
@@ -115,6 +118,7 @@ impl Follower {
             saved,
             carrier,
             deliveries,
+            ear,
             trouble: None,
             told_trouble: Seldom::default(),
             told_lost: Seldom::default(),
@@ -126,11 +130,12 @@ impl Follower {
         let mut look = Pause::new(LOOK_MIN, LOOK_MAX);
         let mut retry = Pause::new(RETRY_MIN, RETRY_MAX);
         loop {
-            // In this order: the record appears after the last line.
+            // In this order: what changes after a look is heard, and the record of the end appears after the last line.
+            let listens = self.ear.listens();
             let ended = self.tail.has_ended();
             match self.step(ended).await {
                 Step::Nothing if ended || self.tail.is_gone() => return,
-                Step::Nothing => look.wait().await,
+                Step::Nothing => self.wait(if listens { LOOK_ANYWAY } else { look.next() }).await,
                 Step::Later(_) if self.tail.is_gone() => {
                     tracing::warn!(dir = %self.dir.display(), "a container was removed before its log was delivered");
                     return;
@@ -140,7 +145,7 @@ impl Follower {
                     self.carrier.forget();
                     self.tail.rewind(self.saved.at());
                     self.begin_trouble(&reason);
-                    retry.wait().await;
+                    tokio::time::sleep(retry.next()).await;
                 }
                 Step::DeliveredFull => retry.reset(),
                 Step::Delivered => {
@@ -154,8 +159,16 @@ impl Follower {
         }
     }
 
+    /// Waits for a change, or until something is due.
+    async fn wait(&mut self, at_most: Duration) {
+        let until_due = self.carrier.due().map(|due| due.saturating_duration_since(Instant::now()));
+        let at_most = until_due.map_or(at_most, |until_due| until_due.min(at_most));
+        let _ = tokio::time::timeout(at_most, self.ear.heard()).await;
+    }
+
     async fn step(&mut self, ended: bool) -> Step {
-        if !ended && !self.tail.has_news() && !self.carrier.is_due(Instant::now()) {
+        let is_due = self.carrier.due().is_some_and(|due| due <= Instant::now());
+        if !ended && !is_due && !self.tail.has_news() {
             return Step::Nothing;
         }
         // Nothing is gathered before it may travel. The semaphore is never closed.
@@ -265,12 +278,107 @@ impl Pause {
         Pause { next: min, min, max }
     }
 
-    async fn wait(&mut self) {
-        tokio::time::sleep(self.next).await;
-        self.next = (self.next * 2).min(self.max);
+    fn next(&mut self) -> Duration {
+        let next = (self.next * 2).min(self.max);
+        std::mem::replace(&mut self.next, next)
     }
 
     fn reset(&mut self) {
         self.next = self.min;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    /// Carries each line into a channel.
+    struct Porter {
+        lines: Vec<LogLine>,
+        out: mpsc::UnboundedSender<Vec<u8>>,
+    }
+
+    #[async_trait]
+    impl Carrier for Porter {
+        fn take(&mut self, line: LogLine, _: LogPosition, _: Instant) {
+            self.lines.push(line);
+        }
+
+        fn rest(&mut self, _: Instant) {}
+
+        fn finish(&mut self) {}
+
+        fn is_full(&self) -> bool {
+            self.lines.len() == 2
+        }
+
+        fn has_cargo(&self) -> bool {
+            !self.lines.is_empty()
+        }
+
+        fn due(&self) -> Option<Instant> {
+            None
+        }
+
+        fn resume_at(&self, read: LogPosition) -> LogPosition {
+            read
+        }
+
+        async fn deliver(&mut self, _: bool) -> Delivery {
+            self.lines.drain(..).for_each(|line| self.out.send(line.text).unwrap());
+            Delivery::Done
+        }
+
+        fn forget(&mut self) {
+            self.lines.clear();
+        }
+    }
+
+    fn say(dir: &std::path::Path, text: &str) {
+        let log = dir.join(shim_api::LOG_NAME);
+        std::fs::create_dir_all(&log).unwrap();
+        let path = log.join(shim_api::log::segment_name(0));
+        let mut file = std::fs::File::options().append(true).create(true).open(path).unwrap();
+        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
+    }
+
+    async fn check(bell: Bell) {
+        let dir = tempfile::tempdir().unwrap();
+        let (out, mut lines) = mpsc::unbounded_channel();
+        let porter = Box::new(Porter { lines: Vec::new(), out });
+        let following = follow(dir.path().to_owned(), porter, Arc::new(Semaphore::new(1)), &bell);
+        let mut next = async || tokio::time::timeout(Duration::from_secs(30), lines.recv()).await.expect("a line");
+        for number in 0..20 {
+            say(dir.path(), &format!("1 o F {number}\n1 o F \n1 o F x\n"));
+            for expected in [number.to_string().as_str(), "", "x"] {
+                assert_eq!(next().await.as_deref(), Some(expected.as_bytes()));
+            }
+        }
+        std::fs::write(dir.path().join(shim_api::EXIT_NAME), "{}").unwrap();
+        assert_eq!(next().await, None, "it ends with the container");
+        following.drained().await;
+    }
+
+    #[tokio::test]
+    async fn who_hears_follows() {
+        check(Bell::new()).await;
+    }
+
+    #[tokio::test]
+    async fn who_is_deaf_looks() {
+        check(Bell::deaf()).await;
+    }
+
+    #[test]
+    fn pauses_double() {
+        let mut pause = Pause::new(Duration::from_millis(3), Duration::from_millis(10));
+        assert_eq!(
+            [pause.next(), pause.next(), pause.next(), pause.next()].map(|pause| pause.as_millis()),
+            [3, 6, 10, 10]
+        );
+        pause.reset();
+        assert_eq!(pause.next().as_millis(), 3);
     }
 }

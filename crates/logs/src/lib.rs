@@ -20,6 +20,7 @@
 #![forbid(unsafe_code)]
 
 mod awslogs;
+mod bell;
 mod cloudwatch;
 mod drivers;
 pub mod exam;

@@ -22,8 +22,11 @@ pub const MULTILINE_WAIT: Duration = Duration::from_secs(5);
 /// The largest compiled pattern for the beginnings of events.
 pub const PATTERN_BYTES_MAX: usize = 4 << 20;
 
-/// A quiet log is looked at this often: soon after it spoke, and seldom when it has long been silent. A look is three
-/// `stat`s; a thousand silent containers cost some hundredths of a core.
+/// Changes of all logs together are heard this often.
+pub const BELL_PAUSE: Duration = Duration::from_millis(2);
+/// A log that is listened to is looked at all the same, once in a while.
+pub const LOOK_ANYWAY: Duration = Duration::from_secs(5);
+/// One that cannot be listened to is looked at this often: soon after it spoke, and less when it has long been silent.
 pub const LOOK_MIN: Duration = Duration::from_millis(5);
 pub const LOOK_MAX: Duration = Duration::from_millis(80);
 /// After a delivery that took all there was, the next waits this long, so that a busy log travels in batches. A quiet

@@ -91,14 +91,14 @@ impl Courier {
         }
     }
 
-    /// Puts the batch; a stream that is missing is made again, and its group if the container's options allow it.
+    /// Puts the batch; a stream that is missing is made again, and its group, if the options allow it.
     async fn put(&mut self) -> Result<(), Setback> {
         let events = self.batch.in_order();
         if events.is_empty() {
             return Ok(());
         }
         match self.stream.put(events).await {
-            Err(error) if error.fault() == Fault::Missing => {
+            Err(error) if error.fault() == Fault::Missing && self.stream.create_stream => {
                 self.stream.recreate().await.map_err(Setback::Create)?;
                 tracing::info!(group = self.stream.group, stream = self.stream.name, "made a deleted log stream again");
                 self.stream.put(events).await.map_err(Setback::Put)
@@ -133,8 +133,9 @@ impl Carrier for Courier {
         !self.made || self.batch.len() > 0
     }
 
-    fn is_due(&self, now: Instant) -> bool {
-        !self.made || self.assembler.due().is_some_and(|due| due <= now)
+    fn due(&self) -> Option<Instant> {
+        // A stream is there before its first line.
+        if self.made { self.assembler.due() } else { Some(Instant::now()) }
     }
 
     fn resume_at(&self, read: LogPosition) -> LogPosition {

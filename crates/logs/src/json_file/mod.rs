@@ -58,8 +58,8 @@ impl Carrier for JsonFile {
         !self.ends.is_empty()
     }
 
-    fn is_due(&self, _: Instant) -> bool {
-        false
+    fn due(&self) -> Option<Instant> {
+        None
     }
 
     fn resume_at(&self, read: LogPosition) -> LogPosition {
