@@ -77,7 +77,9 @@ ecs.delete_service(service="kept", force=True)
 
     /// Starts idle tasks and leaves them running.
     pub fn run_tasks(&self, count: usize) {
-        let script = format!("for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: all(task(a)['lastStatus'] == 'RUNNING' for a in ecs.list_tasks()['taskArns']))");
+        let script = format!(
+            "for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: all(task(a)['lastStatus'] == 'RUNNING' for a in ecs.list_tasks()['taskArns']))"
+        );
         self.machine.python(&script);
     }
 

@@ -61,7 +61,9 @@ fn all() {
     let (peer_one, peer_many) = (peer.launches(PEER_LAUNCHES, 1), peer.launches(PEER_LAUNCHES, TOGETHER));
     peer.clear();
 
-    println!("| launch: cached image, bridge network, one dynamic port | p50 ms | p99 ms | a second | `docker run -d -p` p50 ms | p99 ms | a second | ratio of p50 |");
+    println!(
+        "| launch: cached image, bridge network, one dynamic port | p50 ms | p99 ms | a second | `docker run -d -p` p50 ms | p99 ms | a second | ratio of p50 |"
+    );
     println!("|---|---|---|---|---|---|---|---|");
     for (what, ours, theirs) in [("one after another", &one, &peer_one), ("8 at once", &many, &peer_many)] {
         let ratio = theirs.times.median_seconds() / ours.times.median_seconds();
@@ -70,11 +72,19 @@ fn all() {
         println!("| {what} | {p50} | {p99} | {rate:.0} | {peer_p50} | {peer_p99} | {peer_rate:.1} | {ratio:.1} |");
     }
     println!("\n| Berth alone | p50 ms | worst ms | of |\n|---|---|---|---|");
-    println!("| `kill -9` of a service's container → its replacement answers | {} | {} | {} |", replaced.median(), replaced.worst(), replaced.len());
+    println!(
+        "| `kill -9` of a service's container → its replacement answers | {} | {} | {} |",
+        replaced.median(),
+        replaced.worst(),
+        replaced.len()
+    );
     println!("| `berth up`: start → ready | {} | {} | {} |", starts.median(), starts.worst(), starts.len());
     println!("\n| memory | KiB |\n|---|---|");
     println!("| idle, {} process: resident | {} |", idle.processes, idle.resident_kib);
-    println!("| {} tasks, {} processes: resident, shims included | {} |", loaded.shims, loaded.processes, loaded.resident_kib);
+    println!(
+        "| {} tasks, {} processes: resident, shims included | {} |",
+        loaded.shims, loaded.processes, loaded.resident_kib
+    );
     let shims = loaded.shims.max(1) as u64;
     println!("| one shim: resident | {} |", loaded.shim_resident_kib / shims);
     println!("| one shim: private and dirty | {} |", loaded.shim_private_kib / shims);

@@ -50,6 +50,16 @@ impl StoreLedger {
         let follower = tokio::spawn(follower.run(watch)).abort_handle();
         Ok(Arc::new(StoreLedger { engine, current, seen, follower }))
     }
+
+    /// Waits until the newest snapshot is so; for ever, when the store is closed before.
+    pub(crate) async fn until(&self, so: impl Fn(&Snapshot) -> bool) {
+        let mut seen = self.seen.clone();
+        while !so(&self.current.load()) {
+            if seen.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
 }
 
 impl Drop for StoreLedger {

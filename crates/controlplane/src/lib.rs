@@ -71,6 +71,11 @@ impl ControlPlane {
         self.ledger.snapshot()
     }
 
+    /// Waits until the records are so.
+    pub async fn until(&self, so: impl Fn(&Snapshot) -> bool) {
+        self.ledger.until(so).await;
+    }
+
     /// From now on no service is brought to its desired count: this machine is about to leave, and what it stops
     /// must not be started again.
     pub fn pause_services(&self) {

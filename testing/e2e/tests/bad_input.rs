@@ -37,10 +37,10 @@ refused("InvalidParameterException", ecs.create_cluster, clusterName="x" * 256)
 refused("InvalidParameterException", ecs.create_service, serviceName="no spaces", taskDefinition="hello", desiredCount=1)
 refused("ClientException", ecs.register_task_definition, family="f" * 256, containerDefinitions=[hello()])
 big = [hello(environment=[{"name": "A", "value": "x" * 70000}])]
-assert "64" in refused("ClientException", ecs.register_task_definition, family="f", containerDefinitions=big)
+assert "65536" in refused("ClientException", ecs.register_task_definition, family="f", containerDefinitions=big)
 refused("ClientException", ecs.register_task_definition, family="f", containerDefinitions=[])
 refused("InvalidParameterException", ecs.run_task, taskDefinition="hello", count=11)
-refused("InvalidParameterException", ecs.run_task, taskDefinition="hello", launchType="FARGATE")
+assert "FARGATE" in refused("UnsupportedFeatureException", ecs.run_task, taskDefinition="hello", launchType="FARGATE")
 
 # On the wire, past the client's own checks.
 def raw(body, target="ListClusters", content="application/x-amz-json-1.1"):
@@ -85,7 +85,7 @@ for image, words in [
     reason = why(image=image)
     assert reason.startswith("CannotPullContainerError"), reason
     assert words in reason, (words, reason)
-reason = why(logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "/no/group", "awslogs-stream-prefix": "p"}})
+reason = why(logConfiguration={"logDriver": "awslogs", "options": {"awslogs-group": "/no/group", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "p"}})
 assert "The specified log group does not exist" in reason, reason
 
 # It ran, and then it ended: other words, and the exit code.

@@ -51,7 +51,7 @@ fn tasks_outlive_a_kill_and_are_found_again() {
     let quits = machine.python(
         r#"
 register("quits", [hello(entryPoint=None, logConfiguration={"logDriver": "awslogs", "options": {
-    "awslogs-group": "quits", "awslogs-create-group": "true", "awslogs-stream-prefix": "p"}})])
+    "awslogs-group": "quits", "awslogs-region": "us-east-1", "awslogs-create-group": "true", "awslogs-stream-prefix": "p"}})])
 arn = run("quits")[0]
 print(arn, port(running(arn)))
 "#,
@@ -151,6 +151,7 @@ until("it stops", lambda: ecs.describe_tasks(cluster="other", tasks=[arn])["task
 }
 
 fn sample_url(output: &str) -> String {
-    let line = output.lines().find(|line| line.trim_start().starts_with("Sample")).expect("the summary names the sample");
+    let line =
+        output.lines().find(|line| line.trim_start().starts_with("Sample")).expect("the summary names the sample");
     line.split_whitespace().nth(1).unwrap().to_owned()
 }

@@ -32,7 +32,9 @@ assert ecr.list_images(repositoryName="team/web")["imageIds"][0]["imageTag"] == 
     let second = workspace().join("target/sample/hello-world-2");
     let from = format!("oci:{}:hello-world:2", second.display());
     machine
-        .run(&format!("skopeo --insecure-policy copy --dest-tls-verify=false {from} docker://127.0.0.1:4566/team/web:1"))
+        .run(&format!(
+            "skopeo --insecure-policy copy --dest-tls-verify=false {from} docker://127.0.0.1:4566/team/web:1"
+        ))
         .unwrap();
     machine.python(
         r#"

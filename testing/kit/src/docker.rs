@@ -29,7 +29,9 @@ impl Docker {
             .spawn()
             .expect("dockerd starts");
         let docker = Docker { socket, engine };
-        until("the Docker engine answers", || docker.command(machine, &["version"]).output().ok()?.status.success().then_some(()));
+        until("the Docker engine answers", || {
+            docker.command(machine, &["version"]).output().ok()?.status.success().then_some(())
+        });
         docker
     }
 

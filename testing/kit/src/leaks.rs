@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 /// Processes, mounts, cgroups and namespaces that belong to the data directory.
 pub fn of(data_dir: &Path) -> Vec<String> {
     let mark = data_dir.display().to_string();
-    let mut found: Vec<String> = processes(&mark).into_iter().map(|(id, line)| format!("process {id}: {line}")).collect();
+    let mut found: Vec<String> =
+        processes(&mark).into_iter().map(|(id, line)| format!("process {id}: {line}")).collect();
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     found.extend(mounts.lines().filter(|line| line.contains(&mark)).map(|line| format!("mount: {line}")));
     found.extend(cgroups(data_dir).into_iter().map(|path| format!("cgroup: {}", path.display())));
@@ -62,7 +63,14 @@ fn cgroups(data_dir: &Path) -> Vec<PathBuf> {
         for task in fs::read_dir(root.join(&name)).into_iter().flatten().flatten() {
             if task.path().is_dir() {
                 found.push(task.path());
-                found.extend(fs::read_dir(task.path()).into_iter().flatten().flatten().map(|entry| entry.path()).filter(|path| path.is_dir()));
+                found.extend(
+                    fs::read_dir(task.path())
+                        .into_iter()
+                        .flatten()
+                        .flatten()
+                        .map(|entry| entry.path())
+                        .filter(|path| path.is_dir()),
+                );
             }
         }
     }

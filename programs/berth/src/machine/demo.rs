@@ -55,7 +55,7 @@ pub async fn run(url: &str, region: &str, member: &Member) -> anyhow::Result<Dem
     let client = client(url, region)?;
     let port = match port_of_service(&client).await? {
         Some(port) => port,
-        None => create(&client).await.context("cannot make the sample's service")?,
+        None => create(&client, region).await.context("cannot make the sample's service")?,
     };
     let trouble = wait(&client, port).await;
     Ok(Demo { service: NAME.to_owned(), url: format!("http://127.0.0.1:{port}"), trouble })
@@ -77,11 +77,12 @@ async fn port_of_service(client: &Client) -> anyhow::Result<Option<u16>> {
 }
 
 /// The port that the new service answers on.
-async fn create(client: &Client) -> anyhow::Result<u16> {
+async fn create(client: &Client, region: &str) -> anyhow::Result<u16> {
     let free = |port: &u16| TcpListener::bind((Ipv4Addr::UNSPECIFIED, *port)).is_ok();
     let port = PORTS.into_iter().find(free);
     let port = port.with_context(|| format!("the ports {} to {} are all taken", PORTS.start, PORTS.end - 1))?;
-    let definition = client.call::<RegisterTaskDefinition>(definition(port)).await?.task_definition.unwrap_or_default();
+    let definition =
+        client.call::<RegisterTaskDefinition>(definition(port, region)).await?.task_definition.unwrap_or_default();
     let input = CreateServiceRequest {
         service_name: Some(NAME.to_owned()),
         task_definition: definition.task_definition_arn,
@@ -98,10 +99,11 @@ async fn create(client: &Client) -> anyhow::Result<u16> {
     Ok(port)
 }
 
-fn definition(port: u16) -> RegisterTaskDefinitionRequest {
+fn definition(port: u16, region: &str) -> RegisterTaskDefinitionRequest {
     let option = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let options = [
         option("awslogs-group", "/ecs/sample"),
+        option("awslogs-region", region),
         option("awslogs-stream-prefix", "web"),
         option("awslogs-create-group", "true"),
     ];

@@ -58,7 +58,11 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         joined = Member::join(&dir, membership) => joined?,
         () = leave.asked() => return Ok(()),
     };
-    let connected = tokio::time::timeout(CONNECT_WITHIN, member.connected()).await;
+    let connected = tokio::time::timeout(CONNECT_WITHIN, async {
+        member.connected().await;
+        control.plane.until(|snapshot| takes_tasks(snapshot, member.arn())).await;
+    });
+    let connected = connected.await;
     anyhow::ensure!(connected.is_ok(), "the agent could not connect to {url} within {} s", CONNECT_WITHIN.as_secs());
     let ready = began.elapsed();
     let demo = match args.demo {
@@ -80,6 +84,13 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         () = leave.asked() => { let _ = writeln!(out, "The tasks go on; the next `berth up` takes them up again."); }
     }
     Ok(())
+}
+
+/// The connection is on record, so a task that is asked for now is placed.
+fn takes_tasks(snapshot: &Snapshot, instance: &str) -> bool {
+    let name = instance.parse::<ContainerInstanceArn>().map(|arn| format!("{}/{}/{}", arn.scope, arn.cluster, arn.id));
+    let instance = name.ok().and_then(|name| snapshot.container_instances.get(&name));
+    instance.is_some_and(|instance| instance.agent_connected)
 }
 
 fn names(control: &Control, port: u16, region: &str) -> anyhow::Result<Arc<BuiltInRegistry>> {
