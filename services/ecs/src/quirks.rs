@@ -8,6 +8,10 @@
 //! - `RunTask` on a cluster without any instance is an error (`InvalidParameterException`); on a cluster whose
 //!   instances are all full it succeeds with `failures`. `aws ecs run-task` exits 0 in the second case.
 //! - `StopTask` on a stopped task succeeds and changes nothing.
+//! - A running task that was asked to stop is described as `STOPPING`, though no agent ever reports that state.
+//! - Reports of agents about unknown tasks and clusters are acknowledged: an error would make the official agent repeat them
+//!   without end, and hold up what else it has to say about that task.
+//! - An agent sends its custom attributes at its first registration only, and its capabilities every time.
 //! - Dynamic ports: a definition registered with `hostPort` absent is described with `hostPort: 0`.
 //! - `DescribeTaskDefinition` fills in empty lists (`environment`, `mountPoints`, `volumesFrom`, `systemControls`), which
 //!   Terraform compares with what it sent.
