@@ -67,7 +67,7 @@ mod tests {
     fn stores_have_names() {
         let folder = tempfile::tempdir().unwrap();
         let dir = DataDir::take(folder.path()).unwrap();
-        let path = |engine| store_path(engine, &dir).map_err(|error| error.to_string());
+        let path = |engine: Option<&str>| store_path(engine, &dir).map_err(|error| error.to_string());
         assert_eq!(path(None).unwrap(), dir.store());
         let other = folder.path().join("a/b.db");
         assert_eq!(path(Some(&format!("sqlite:{}", other.display()))).unwrap(), other);
