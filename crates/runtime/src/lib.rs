@@ -16,6 +16,7 @@
 //! Start reading at [`ContainerRuntime`] and [`Task`]; [`Runtime`] is the real one, [`fake`] the one for tests of others.
 //! [`spec_json`](spec_json()) is the pure middle.
 
+mod abi;
 mod board;
 mod capabilities;
 mod cgroup;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use crate::cgroup::Cgroups;
 use crate::spec_json::{Surroundings, spec_json};
-use crate::{ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, devices, users, volumes};
+use crate::{
+    ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, abi, devices, users, volumes,
+};
 
 /// The OCI runtime's state, in the task's directory.
 pub const OCI_ROOT: &str = "oci";
@@ -75,11 +77,13 @@ pub fn prepare(
         fs::create_dir_all(&path).map_err(RuntimeError::io("create", &path))?;
     }
     volumes::fill(spec, &dir.0.join("image"))?;
+    let program = spec.args.first().map_or("", String::as_str);
     let around = Surroundings {
         host,
         user,
         devices: devices::resolve(spec)?,
         cgroup_path: cgroup_path.clone(),
+        has_32_bit_programs: abi::has_32_bit_programs(&spec.lower_dirs, program, &spec.env),
         etc_files: write_etc(&spec.etc, &dir.0.join("etc"))?,
     };
     let config = spec_json(spec, &around)?;

@@ -17,6 +17,8 @@ pub struct Surroundings<'a> {
     pub devices: Vec<DeviceNode>,
     /// Absolute, from the root of the cgroup hierarchies.
     pub cgroup_path: String,
+    /// The image has programs for the 32-bit half of the processor.
+    pub has_32_bit_programs: bool,
     /// Files that are bind-mounted over the image's: target and source.
     pub etc_files: Vec<(&'static str, PathBuf)>,
 }
@@ -25,7 +27,7 @@ pub struct Surroundings<'a> {
 const OCI_VERSION: &str = "1.0.2";
 
 /// Docker's, for an image that sets none.
-const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What Docker hides from containers: it tells about, or reaches, the machine.
 const MASKED_PATHS: [&str; 12] = [
@@ -113,7 +115,7 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
 /// One entry for each name, the last one's value, in the order of first mention.
 fn environment(spec: &ContainerSpec, user: &User) -> Vec<String> {
     let name = |pair: &str| pair.split_once('=').map_or(pair, |(name, _)| name).to_owned();
-    let mut env = vec![PATH.to_owned()];
+    let mut env = vec![format!("PATH={PATH_DEFAULT}")];
     if !spec.hostname.is_empty() {
         env.push(format!("HOSTNAME={}", spec.hostname));
     }
@@ -211,7 +213,7 @@ fn linux(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Runti
         linux["readonlyPaths"] = json!(READONLY_PATHS);
         let (added, dropped) = (&spec.capabilities_added, &spec.capabilities_dropped);
         let held = capabilities::effective(added, dropped, false, around.host.capabilities)?;
-        linux["seccomp"] = seccomp::profile(&held);
+        linux["seccomp"] = seccomp::profile(&held, around.has_32_bit_programs);
     }
     Ok(linux)
 }
