@@ -139,7 +139,7 @@ async fn register(
                 };
             }
             Err(ApiError::Unavailable(why)) if Instant::now() < deadline => {
-                tracing::info!(why, "the control plane does not answer yet");
+                tracing::warn!(why, "the control plane does not answer yet; trying again");
                 tokio::time::sleep(backoff.next()).await;
             }
             Err(error) => return Err(AgentError::Register(error)),

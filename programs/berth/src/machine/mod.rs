@@ -34,8 +34,36 @@ pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "berth: {error:#}");
+            let _ = writeln!(std::io::stderr(), "berth: {}", sentence(&error));
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The error and its causes, each thing said once: many an error repeats its cause in its own words.
+fn sentence(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        let said = cause.split(" (os error").next().unwrap_or(&cause).to_lowercase();
+        if text.is_empty() {
+            text = cause;
+        } else if !text.to_lowercase().contains(&said) {
+            text.push_str(": ");
+            text.push_str(&cause);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let full = std::io::Error::from_raw_os_error(28);
+        let error = anyhow::Error::new(full).context("failed to write: no space left on device").context("cannot start");
+        assert_eq!(sentence(&error), "cannot start: failed to write: no space left on device");
+        assert_eq!(sentence(&anyhow::anyhow!("inner").context("outer")), "outer: inner");
     }
 }

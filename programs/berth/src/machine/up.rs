@@ -95,7 +95,7 @@ fn takes_tasks(snapshot: &Snapshot, instance: &str) -> bool {
 
 fn names(control: &Control, port: u16, region: &str) -> anyhow::Result<Arc<BuiltInRegistry>> {
     let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
-        .ok_or_else(|| anyhow::anyhow!("{region} is not a region's name"))?;
+        .ok_or_else(|| anyhow::anyhow!("'{region}' is not the name of a region"))?;
     Ok(Arc::new(BuiltInRegistry { registry: control.registry.clone(), default_scope, port }))
 }
 
