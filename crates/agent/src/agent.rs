@@ -112,7 +112,8 @@ impl Agent {
         let mut loops = vec![tokio::spawn(acs.run()), tokio::spawn(tcs.run())];
         if let Some(listener) = metadata {
             let zone = registration::availability_zone(&attributes);
-            let instance = Instance { cluster: config.cluster, availability_zone: zone };
+            let arn = container_instance_arn.clone();
+            let instance = Instance { arn, cluster: config.cluster, availability_zone: zone };
             loops.push(tokio::spawn(listener.serve(tasks.clone(), node, instance)));
         }
         Ok(AgentHandle { tasks, container_instance_arn, connected: connection, loops })

@@ -37,6 +37,7 @@ pub struct MetadataListener {
 type InfoSource = Arc<dyn Fn(&str, usize) -> ContainerInfo + Send + Sync>;
 
 pub(crate) struct Instance {
+    pub arn: String,
     pub cluster: String,
     pub availability_zone: Option<String>,
 }
@@ -210,6 +211,10 @@ impl Served {
             .or(self.instance.availability_zone.as_ref());
         if let Some(zone) = zone {
             put("AvailabilityZone", json!(zone));
+        }
+        if version == Version::V4 {
+            // The official agent tells it only in the metadata file; a container asks here for everything else.
+            put("ContainerInstanceARN", json!(self.instance.arn));
         }
         let mut limits = Map::new();
         limits.extend(payload.cpu.map(|cpu| ("CPU".to_owned(), json!(cpu))));
