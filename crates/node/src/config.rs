@@ -4,12 +4,14 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use images::{Auth, ImageStore, PullBehavior};
+use images::{Auth, ImageStore, Progress, PullBehavior};
 use logs::Drivers;
 use network::{NetworkConfig, NetworkError};
 use runtime::RuntimeError;
 
 use crate::failure::chain;
+
+pub type OnPull = Arc<dyn Fn(&str, Progress) + Send + Sync>;
 
 /// Programs, directories and names of one node. Two nodes on one machine share none of them.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct MachineConfig {
     pub cgroup_parent: String,
     /// Where the task metadata endpoint listens, on 127.0.0.1 or on all addresses: 169.254.170.2:80 leads there.
     pub metadata_port: Option<u16>,
+    /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
+    pub on_pull: Option<OnPull>,
     /// Bridge, table, subnet, ports. Its redirects are overwritten.
     pub network: NetworkConfig,
 }
@@ -58,6 +62,7 @@ impl MachineConfig {
             ecr_auth: Auth::Anonymous,
             cgroup_parent: "/ecs".to_owned(),
             metadata_port: None,
+            on_pull: None,
         }
     }
 }

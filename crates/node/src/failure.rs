@@ -42,6 +42,10 @@ pub fn runtime(error: &RuntimeError) -> Failure {
              container process: {message}: unknown"
         )),
         RuntimeError::InvalidUser { reason, .. } => start(reason),
+        RuntimeError::Io { action: "look at device", path, source } => {
+            let why = words(source);
+            start(format!("error gathering device information while adding custom device {path:?}: {why}"))
+        }
         RuntimeError::InvalidSpec(message) => create(message),
         RuntimeError::ShimGone { .. }
         | RuntimeError::Refused { .. }
@@ -68,6 +72,12 @@ pub fn network(error: &NetworkError, endpoint: (&str, &str)) -> Failure {
         }
         _ => resource(error),
     }
+}
+
+/// The operating system's, in Go's lower case and without Rust's "(os error 2)".
+pub fn words(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
 /// The whole chain of causes in one line.

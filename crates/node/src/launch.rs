@@ -41,12 +41,19 @@ impl Machine {
             if progress.layers_done < progress.layers {
                 was_missing.store(true, Ordering::Relaxed);
             }
+            if let Some(on_pull) = self.config.on_pull.as_ref().filter(|_| was_missing.load(Ordering::Relaxed)) {
+                on_pull(&plan.payload.image, progress);
+            }
         };
         let auth = self.auth(plan.payload.registry_authentication.as_ref())?;
         let name = image_name(plan).map_err(|error| failure::pull(&error))?;
         let pulled = self.config.images.pull(&name, &auth, self.config.pull_behavior, &on_progress).await;
         let image = pulled.map_err(|error| failure::pull(&error))?;
-        self.local(&run.task).containers[run.container].hold_image(&image);
+        let task = self.local(&run.task);
+        // A pull can take longer than its task lives.
+        if let Some(_open) = task.enter().await {
+            task.containers[run.container].hold_image(&image);
+        }
         let times = was_missing.load(Ordering::Relaxed).then(|| (began, now()));
         Ok(Pulled { digest: Some(image.digest().to_string()), times })
     }
@@ -57,7 +64,7 @@ impl Machine {
         let _open = task.enter().await.ok_or_else(released)?;
         let index = run.container;
         let plan = &run.task.containers[index];
-        let logs = log_configuration(&run.task, plan);
+        let logs = log_configuration(&run.task, plan, &task.containers[index].runtime_id);
         let driver = async {
             match &logs {
                 Some((name, options)) => self.logs().open(name, options).await.map(Some),
@@ -190,10 +197,14 @@ fn image_name(plan: &ContainerPlan) -> Result<Reference, ImageError> {
 
 type LogConfiguration = (String, std::collections::BTreeMap<String, String>);
 
-/// A log that the execution role writes is written with the role's keys, which the driver fetches as a container would.
-fn log_configuration(task: &TaskPlan, plan: &ContainerPlan) -> Option<LogConfiguration> {
+/// A log that the execution role writes is written with the role's keys, which the driver fetches as a container would. A
+/// stream without a name has the container's, as with Docker.
+fn log_configuration(task: &TaskPlan, plan: &ContainerPlan, runtime_id: &str) -> Option<LogConfiguration> {
     let logs = plan.logs.as_ref()?;
     let mut options = logs.options.clone();
+    if logs.log_driver == "awslogs" {
+        options.entry("awslogs-stream".to_owned()).or_insert_with(|| runtime_id.to_owned());
+    }
     let role = task.payload.execution_role_credentials.as_ref();
     if let (Some("ExecutionRole"), "awslogs", Some(role)) =
         (plan.payload.logs_auth_strategy.as_deref(), logs.log_driver.as_str(), role)
@@ -228,7 +239,8 @@ fn provide_one(folder: &Folder) -> Result<(), Failure> {
         return Ok(());
     }
     std::fs::create_dir_all(path).map_err(|error| {
-        failure::create(format!("error while creating mount source path '{0}': mkdir {0}: {error}", path.display()))
+        let why = failure::words(&error);
+        failure::create(format!("error while creating mount source path '{0}': mkdir {0}: {why}", path.display()))
     })
 }
 

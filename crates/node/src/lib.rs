@@ -36,6 +36,6 @@ mod signal;
 mod spec;
 mod watch;
 
-pub use config::{MachineConfig, OpenError};
+pub use config::{MachineConfig, OnPull, OpenError};
 pub use machine::Machine;
 pub use names::runtime_id;

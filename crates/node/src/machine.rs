@@ -24,6 +24,9 @@ use crate::{MachineConfig, OpenError, limits, names, probe, signal};
 /// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
 const METADATA: &str = "169.254.170.2:80";
 
+/// In the node's directory.
+const VOLUMES: &str = "volumes";
+
 /// This machine, as an agent uses it.
 pub struct Machine {
     pub(crate) config: MachineConfig,
@@ -72,8 +75,10 @@ impl Machine {
         &self.config.images
     }
 
-    /// Removes bridge and table, provided that no container is left. Without this they stay, which is what a restart wants.
+    /// Removes bridge, table and cgroup, provided that no container is left. Without this they stay, which is what a restart
+    /// wants.
     pub async fn close(&self) -> Result<(), network::NetworkError> {
+        self.cgroups.remove_if_empty(&self.config.cgroup_parent);
         self.network.clone().close().await
     }
 
@@ -101,7 +106,7 @@ impl Machine {
     }
 
     pub(crate) fn volumes_dir(&self) -> PathBuf {
-        self.config.node_dir.join("volumes")
+        self.config.node_dir.join(VOLUMES)
     }
 
     pub(crate) fn folders(&self, plan: &TaskPlan) -> Folders {
@@ -124,7 +129,9 @@ fn open_runtime(config: &MachineConfig) -> Result<(Runtime, Cgroups), OpenError>
         probe::check_program(program)?;
     }
     let tasks_dir = config.node_dir.join("tasks");
-    probe::make_dir(&tasks_dir)?;
+    for dir in [&tasks_dir, &config.node_dir.join(VOLUMES)] {
+        probe::make_private_dir(dir)?;
+    }
     probe::check_overlay(&config.node_dir)?;
     let cgroups = probe::cgroups(&config.cgroup_parent)?;
     let runtime = Runtime::new(RuntimeConfig {

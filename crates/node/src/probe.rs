@@ -37,8 +37,10 @@ pub fn check_program(program: &Path) -> Result<(), OpenError> {
     if found { Ok(()) } else { Err(OpenError::Program { path: program.to_owned() }) }
 }
 
-pub fn make_dir(path: &Path) -> Result<(), OpenError> {
-    fs::create_dir_all(path).map_err(|source| OpenError::Directory { path: path.to_owned(), source })
+/// For root alone: containers' settings lie below, and what they are told in confidence is in them.
+pub fn make_private_dir(path: &Path) -> Result<(), OpenError> {
+    let made = fs::create_dir_all(path).and_then(|()| fs::set_permissions(path, fs::Permissions::from_mode(0o700)));
+    made.map_err(|source| OpenError::Directory { path: path.to_owned(), source })
 }
 
 pub fn check_overlay(path: &Path) -> Result<(), OpenError> {

@@ -101,6 +101,24 @@ fn the_image_says_what_runs_when_the_definition_does_not() {
 }
 
 #[test]
+fn an_init_program_comes_first_where_there_is_one() {
+    on_own_host(async {
+        let init = std::path::PathBuf::from("/run/init");
+        std::fs::write(&init, probe()).unwrap();
+        sh("chmod 755 /run/init");
+        let world = World::with(|config| config.init = Some(init)).await;
+        let task =
+            task_with("t1", json!({}), vec![with(container("web", "say hi"), host_config(json!({ "Init": true })))]);
+        assert_eq!(world.run_to_end(&task).await, (0, vec!["init".to_owned(), "hi".to_owned()]));
+        world.finish(&task).await;
+        // Settings of containers are for nobody else's eyes.
+        let mode = std::fs::metadata(world.config.node_dir.join("tasks")).unwrap().permissions();
+        assert_eq!(std::os::unix::fs::PermissionsExt::mode(&mode) & 0o777, 0o700);
+        world.leave().await;
+    });
+}
+
+#[test]
 fn memory_beyond_the_limit_is_told_as_such() {
     on_own_host(async {
         let world = World::new().await;

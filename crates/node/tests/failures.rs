@@ -74,6 +74,16 @@ fn users_see_the_words_they_know() {
             "ResourceInitializationError: pidMode task is not available on this container instance",
         )
         .await;
+        check(
+            &world,
+            none(),
+            with(container("web", "wait"), host_config(json!({ "Devices": [{ "PathOnHost": "/dev/nothing" }] }))),
+            &format!(
+                "CannotStartContainerError: {DAEMON} error gathering device information while adding custom device \
+                 \"/dev/nothing\": no such file or directory"
+            ),
+        )
+        .await;
         let secret = json!({ "secrets": [{ "name": "S", "valueFrom": "arn", "provider": "ssm" }] });
         check(
             &world,

@@ -161,6 +161,14 @@ impl Cgroups {
         }
     }
 
+    /// Removes the cgroup if nothing is in it or below it; else it stays.
+    pub fn remove_if_empty(&self, path: &str) {
+        for dir in self.dirs(path) {
+            // The kernel says whether it is empty.
+            let _ = fs::remove_dir(dir);
+        }
+    }
+
     /// Removes the cgroup and those below it. A missing one is removed already.
     pub fn remove(&self, path: &str) -> io::Result<()> {
         let deadline = Instant::now() + EMPTY_WITHIN;

@@ -175,7 +175,8 @@ impl World {
         assert!(!sh("ip -o link").contains("berth0"), "the bridge is left");
         let name = self.dir.path().to_str().unwrap().to_owned();
         let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
-        assert!(!mounts.contains(&name) && !mounts.contains("/run/berth"), "a mount is left");
+        let ours = |line: &&str| line.contains(&name) || line.contains("/run/berth/");
+        assert_eq!(mounts.lines().filter(ours).collect::<Vec<_>>(), Vec::<&str>::new(), "mounts are left");
         until("no process is left", || processes(&name).is_empty().then_some(())).await;
         let parent = self.config.cgroup_parent.clone();
         until("no cgroup is left", || cgroups_below(&parent).is_empty().then_some(())).await;

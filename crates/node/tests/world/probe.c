@@ -70,6 +70,7 @@ int main(int count, char **args) {
     for (int i = 1; i < count; i++) {
         const char *word = args[i];
         if (!strcmp(word, "exit")) return atoi(args[++i]);
+        else if (!strcmp(word, "--")) { puts("init"); execv(args[i + 1], args + i + 1); }
         else if (!strcmp(word, "say")) puts(args[++i]);
         else if (!strcmp(word, "wait")) for (;;) pause();
         else if (!strcmp(word, "trap")) { trapped = atoi(args[++i]); signal(SIGTERM, on_term); puts("ready"); }

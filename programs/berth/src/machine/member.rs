@@ -16,6 +16,7 @@ use node::{Machine, MachineConfig};
 
 use super::dirs::DataDir;
 use super::parts;
+use super::pulls::Pulls;
 
 /// Which control plane, and as what.
 pub struct Membership {
@@ -56,6 +57,8 @@ impl Member {
         config.network.bridge = names.bridge;
         config.network.table = names.table;
         config.metadata_port = Some(endpoint.local_addr().context("cannot tell the metadata endpoint's port")?.port());
+        let pulls = Pulls::default();
+        config.on_pull = Some(Arc::new(move |image, progress| pulls.note(image, progress)));
         let machine = Machine::open(config).await?;
         let shown = machine.clone();
         let metadata = MetadataListener::serving(endpoint, move |task, index| shown.container_info(task, index));

@@ -12,6 +12,7 @@ mod leave;
 mod listen;
 mod member;
 mod parts;
+mod pulls;
 pub mod server;
 mod summary;
 pub mod up;
