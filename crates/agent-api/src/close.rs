@@ -43,7 +43,10 @@ pub enum UpgradeRefusal {
     InvalidCluster(String),
     AccessDenied(String),
     /// Any other exception; the agent backs off as for the three above.
-    Other { exception: String, message: String },
+    Other {
+        exception: String,
+        message: String,
+    },
 }
 
 impl UpgradeRefusal {

@@ -35,12 +35,18 @@ impl DockerConfig {
 
     /// Absent text is the default settings.
     pub fn container_config(&self) -> Result<ContainerConfig, serde_json::Error> {
-        self.config.as_deref().filter(|text| !text.is_empty()).map_or(Ok(ContainerConfig::default()), serde_json::from_str)
+        self.config
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .map_or(Ok(ContainerConfig::default()), serde_json::from_str)
     }
 
     /// Absent text is the default settings.
     pub fn host_config(&self) -> Result<HostConfig, serde_json::Error> {
-        self.host_config.as_deref().filter(|text| !text.is_empty()).map_or(Ok(HostConfig::default()), serde_json::from_str)
+        self.host_config
+            .as_deref()
+            .filter(|text| !text.is_empty())
+            .map_or(Ok(HostConfig::default()), serde_json::from_str)
     }
 }
 

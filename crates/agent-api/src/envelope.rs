@@ -9,7 +9,9 @@ use serde_json::value::RawValue;
 pub enum Decoded<M> {
     Known(M),
     /// A well-formed envelope of a type we do not know. Neither side may take it for an error: the peer may be newer.
-    Unknown { message_type: String },
+    Unknown {
+        message_type: String,
+    },
 }
 
 impl<M> Decoded<M> {
@@ -27,7 +29,11 @@ pub enum DecodeError {
     #[error("the frame is not an envelope of a type and a message")]
     Envelope(#[source] serde_json::Error),
     #[error("the body of {message_type} does not have its shape")]
-    Body { message_type: String, #[source] source: serde_json::Error },
+    Body {
+        message_type: String,
+        #[source]
+        source: serde_json::Error,
+    },
 }
 
 #[derive(Deserialize)]

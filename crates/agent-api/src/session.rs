@@ -31,22 +31,38 @@ pub const TASKS_MAX: usize = 10;
 #[derive(Clone, Debug)]
 pub enum Event {
     /// An upgrade succeeded. `connection` is a fresh id; message ids are made of it. The caller drops an older socket.
-    Connected { connection: String, send_credentials: bool },
+    Connected {
+        connection: String,
+        send_credentials: bool,
+    },
     /// The socket is gone.
     Disconnected,
     /// These tasks should be as they say. Idempotent: a task already on its way is not sent twice.
     Deliver(Vec<Task>),
     /// Fresh keys for a task that has already been delivered.
-    Credentials { task_arn: String, task_cluster_arn: String, role_type: RoleType, credentials: RoleCredentials },
+    Credentials {
+        task_arn: String,
+        task_cluster_arn: String,
+        role_type: RoleType,
+        credentials: RoleCredentials,
+    },
     /// Everything that should be on the instance; the agent answers with what it would stop.
     Manifest(Vec<ManifestTask>),
     /// The tasks of a [`Action::VerifyStops`] that really should stop.
-    ConfirmStops { message_id: String, tasks: Vec<ManifestTask> },
+    ConfirmStops {
+        message_id: String,
+        tasks: Vec<ManifestTask>,
+    },
     /// The agent's API reported this task. That ends a stop; a start must be acknowledged too, because an agent reports
     /// as soon as it can and acknowledges what it would remember after a crash.
-    Reported { task_arn: String, status: DesiredStatus },
+    Reported {
+        task_arn: String,
+        status: DesiredStatus,
+    },
     /// The control plane does not care for this task any more.
-    Forget { task_arn: String },
+    Forget {
+        task_arn: String,
+    },
     Received(FromAgent),
     /// A moment named by [`Action::LookAgain`] has come. An early or a late one does no harm.
     Tick,
@@ -57,13 +73,21 @@ pub enum Event {
 pub enum Action {
     Send(Box<ToAgent>),
     /// Close the socket. No `Disconnected` is needed after it.
-    Close { code: u16, reason: &'static str },
+    Close {
+        code: u16,
+        reason: &'static str,
+    },
     /// The agent restarted and wants the credentials of all its tasks.
     SendCredentials,
     /// The agent would stop these: answer with [`Event::ConfirmStops`].
-    VerifyStops { message_id: String, candidates: Vec<ManifestTask> },
+    VerifyStops {
+        message_id: String,
+        candidates: Vec<ManifestTask>,
+    },
     /// Call `step` with a [`Event::Tick`] then. Replaces the earlier wish.
-    LookAgain { at: Timestamp },
+    LookAgain {
+        at: Timestamp,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -123,7 +147,9 @@ impl Session {
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Connected { connection, send_credentials } => self.connected_now(connection, now, send_credentials, &mut actions),
+            Event::Connected { connection, send_credentials } => {
+                self.connected_now(connection, now, send_credentials, &mut actions)
+            }
             Event::Disconnected => self.connection = None,
             Event::Deliver(tasks) => tasks.into_iter().for_each(|task| self.want(task)),
             Event::Credentials { task_arn, task_cluster_arn, role_type, credentials } => {
@@ -226,7 +252,8 @@ impl Session {
         let due = |wanted: &Wanted| {
             wanted.message_id.is_none() || (!wanted.acked && now.since(wanted.sent_at) >= RESEND_AFTER)
         };
-        let mut arns: Vec<String> = self.wanted.iter().filter(|(_, wanted)| due(wanted)).map(|(arn, _)| arn.clone()).collect();
+        let mut arns: Vec<String> =
+            self.wanted.iter().filter(|(_, wanted)| due(wanted)).map(|(arn, _)| arn.clone()).collect();
         // Stops first: they free what the starts may need.
         arns.sort_by_key(|arn| self.wanted[arn].task.desired_status != DesiredStatus::Stopped);
         for chunk in arns.chunks(TASKS_MAX) {

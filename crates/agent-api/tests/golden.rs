@@ -38,7 +38,10 @@ fn the_full_payload_reads() {
     let payload = payload(FULL);
     assert_eq!((payload.seq_num, payload.generated_at), (Some(2), 1_795_384_329_148));
     let task = &payload.tasks[0];
-    assert_eq!((task.family.as_str(), task.version.as_str(), task.desired_status), ("fam", "1", DesiredStatus::Running));
+    assert_eq!(
+        (task.family.as_str(), task.version.as_str(), task.desired_status),
+        ("fam", "1", DesiredStatus::Running)
+    );
     let container = &task.containers[0];
     assert!(container.essential);
     assert_eq!(container.environment["A"], "b");
@@ -124,7 +127,14 @@ fn what_the_agent_says_reads_as_it_was_seen() {
 fn unknown_types_are_kept_apart_and_broken_text_is_an_error() {
     let text = r#"{"type":"TeleportMessage","message":{"to":"mars"}}"#;
     assert_eq!(ToAgent::decode(text).unwrap(), Decoded::Unknown { message_type: "TeleportMessage".into() });
-    for text in ["", "{}", "[]", r#"{"type":1,"message":{}}"#, r#"{"type":"AckRequest","message":{}}"#, r#"{"type":"AckRequest","message":[]}"#] {
+    for text in [
+        "",
+        "{}",
+        "[]",
+        r#"{"type":1,"message":{}}"#,
+        r#"{"type":"AckRequest","message":{}}"#,
+        r#"{"type":"AckRequest","message":[]}"#,
+    ] {
         assert!(FromAgent::decode(text).is_err(), "{text}");
     }
 }
@@ -143,7 +153,10 @@ fn metrics_read_as_they_were_seen() {
     assert_eq!(message.encode(), text);
     let idle = r#"{"type":"PublishMetricsRequest","message":{"metadata":{"cluster":"c","containerInstance":"i","messageId":"m","idle":true,"fin":true},"timestamp":1.25}}"#;
     assert_eq!(tcs::FromAgent::decode(idle).unwrap().known().unwrap().encode(), idle);
-    for text in [r#"{"type":"AckPublishHealth","message":{"message":"x"}}"#, r#"{"type":"HeartbeatMessage","message":{"healthy":true}}"#] {
+    for text in [
+        r#"{"type":"AckPublishHealth","message":{"message":"x"}}"#,
+        r#"{"type":"HeartbeatMessage","message":{"healthy":true}}"#,
+    ] {
         assert_eq!(tcs::ToAgent::decode(text).unwrap().known().unwrap().encode(), text);
     }
 }

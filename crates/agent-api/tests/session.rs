@@ -145,9 +145,13 @@ fn a_manifest_is_verified_before_anything_stops() {
     let Action::Send(message) = &actions[0] else { panic!("{actions:?}") };
     let ToAgent::TaskManifest(manifest) = &**message else { panic!("{actions:?}") };
     assert_eq!(manifest.timeline, 101);
-    let verification = TaskStopVerification { message_id: manifest.message_id.clone(), stop_candidates: vec![extra.clone()] };
+    let verification =
+        TaskStopVerification { message_id: manifest.message_id.clone(), stop_candidates: vec![extra.clone()] };
     let actions = session.step(Event::Received(FromAgent::TaskStopVerification(verification)), at(2));
-    assert_eq!(actions[0], Action::VerifyStops { message_id: manifest.message_id.clone(), candidates: vec![extra.clone()] });
+    assert_eq!(
+        actions[0],
+        Action::VerifyStops { message_id: manifest.message_id.clone(), candidates: vec![extra.clone()] }
+    );
     let confirm = Event::ConfirmStops { message_id: manifest.message_id.clone(), tasks: vec![extra] };
     let actions = session.step(confirm, at(3));
     let Action::Send(message) = &actions[0] else { panic!("{actions:?}") };

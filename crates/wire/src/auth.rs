@@ -46,13 +46,7 @@ impl AuthMode {
     /// The caller behind a request.
     ///
     /// Errors: those of AWS for a signature that is missing, incomplete, old, unknown or wrong.
-    pub fn caller(
-        &self,
-        parts: &Parts,
-        body: &Bytes,
-        now: Timestamp,
-        request_id: String,
-    ) -> Result<Caller, WireError> {
+    pub fn caller(&self, parts: &Parts, body: &Bytes, now: Timestamp, request_id: String) -> Result<Caller, WireError> {
         let claim = Claim::of(&parts.headers, parts.uri.query().unwrap_or_default());
         let (account, principal, claim) = match self {
             AuthMode::Open => {
