@@ -70,7 +70,8 @@ async fn a_reconnected_agent_is_told_again_what_it_has_not_done() {
     let payload = again.payload().await;
     let mut arns: Vec<&str> = payload.tasks.iter().map(|task| task.arn.as_str()).collect();
     let mut expected = [acked.as_str(), lost.as_str()];
-    (arns.sort(), expected.sort());
+    arns.sort();
+    expected.sort();
     assert_eq!(arns, expected);
     let manifest = again.manifest().await;
     assert_eq!(manifest.tasks.len(), 3);

@@ -59,7 +59,8 @@ impl Control {
             .await
             .with_context(|| format!("cannot read the records in {}", store.display()))?;
         let blobs = Blobs::open(dir.blobs()).context("cannot open the image blobs")?;
-        let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region).with_context(|| format!("'{region}' is not the name of a region"))?;
+        let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
+            .with_context(|| format!("'{region}' is not the name of a region"))?;
         let config = registry::Config { default_scope, ..registry::Config::default() };
         let registry =
             Arc::new(Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?);

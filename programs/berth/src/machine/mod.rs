@@ -63,7 +63,8 @@ mod tests {
     #[test]
     fn a_cause_is_said_once() {
         let full = std::io::Error::from_raw_os_error(28);
-        let error = anyhow::Error::new(full).context("failed to write: no space left on device").context("cannot start");
+        let error =
+            anyhow::Error::new(full).context("failed to write: no space left on device").context("cannot start");
         assert_eq!(sentence(&error), "cannot start: failed to write: no space left on device");
         assert_eq!(sentence(&anyhow::anyhow!("inner").context("outer")), "outer: inner");
     }
