@@ -23,6 +23,7 @@ pub(crate) fn ensure(config: &NetworkConfig) -> Result<(Node, File), NetworkErro
     std::fs::create_dir_all(&config.run_dir).map_err(NetworkError::io("create the folder", &config.run_dir))?;
     let lock = lock(&config.run_dir)?;
     probe::run()?;
+    netns::ensure_folder(&config.run_dir)?;
 
     let mut netlink = Netlink::open()?;
     let routes = netlink.routes()?;
@@ -62,7 +63,8 @@ pub(crate) fn ensure(config: &NetworkConfig) -> Result<(Node, File), NetworkErro
 
 /// Removes the bridge. The folders stay, they are empty. Blocking.
 pub(crate) fn release(node: &Node) -> Result<(), NetworkError> {
-    Netlink::open()?.delete_links([node.bridge.as_str()])
+    let folder = netns::release_folder(&node.run_dir);
+    Netlink::open()?.delete_links([node.bridge.as_str()]).and(folder)
 }
 
 fn lock(run_dir: &Path) -> Result<File, NetworkError> {

@@ -11,6 +11,56 @@ use crate::error::NetworkError;
 const NSFS_MAGIC: i64 = 0x6e73_6673;
 const THIS_NAMESPACE: &str = "/proc/thread-self/ns/net";
 
+/// Makes the folder of namespaces a mount, so that whoever is not interested in them can be rid of all at once, and so
+/// that new ones do not appear in other mount namespaces. Fine when it is one already.
+pub(crate) fn ensure_folder(folder: &Path) -> Result<(), NetworkError> {
+    let what = "make a mount of the folder";
+    let failed = |source| NetworkError::Io { what, path: folder.to_owned(), source };
+    // Namespaces that were mounted here before would be hidden, and are kept instead.
+    if is_mount(folder).map_err(failed)? || has_namespaces(folder).map_err(failed)? {
+        return Ok(());
+    }
+    bind_mount(folder, folder).map_err(failed)?;
+    let target = c_path(folder)?;
+    let null = std::ptr::null::<libc::c_char>();
+    // SAFETY: the pointers are to a string with a final NUL that lives across the call, or null where it allows that.
+    match unsafe { libc::mount(null, target.as_ptr(), null, libc::MS_PRIVATE, null.cast()) } {
+        0 => Ok(()),
+        _ => Err(failed(io::Error::last_os_error())),
+    }
+}
+
+/// Undoes [`ensure_folder`]. Fine when it never ran.
+pub(crate) fn release_folder(folder: &Path) -> Result<(), NetworkError> {
+    match is_mount(folder) {
+        Ok(true) => unmount(folder),
+        Ok(false) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(source) => Err(NetworkError::Io { what: "look at the folder", path: folder.to_owned(), source }),
+    }
+}
+
+fn is_mount(path: &Path) -> io::Result<bool> {
+    let path = CString::new(path.as_os_str().as_bytes())?;
+    // SAFETY: statx is plain data for which all zeroes is a value.
+    let mut found: libc::statx = unsafe { std::mem::zeroed() };
+    let flags = libc::AT_SYMLINK_NOFOLLOW | libc::AT_NO_AUTOMOUNT;
+    // SAFETY: both pointers are valid for the call; the kernel fills `found`.
+    match unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, 0, &mut found) } {
+        0 => Ok(found.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn has_namespaces(folder: &Path) -> io::Result<bool> {
+    for entry in std::fs::read_dir(folder)? {
+        if exists(&entry?.path()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Moves the calling thread into a new network namespace and mounts that on `path`.
 ///
 /// There is no way back: call it on a thread that ends soon after. What it returns is the namespace itself.
@@ -41,16 +91,21 @@ pub(crate) fn enter_unnamed() -> Result<File, NetworkError> {
 
 /// Unmounts and removes a namespace file. The namespace goes with its last process. Fine when there is none.
 pub(crate) fn remove(path: &Path) -> Result<(), NetworkError> {
-    let target = c_path(path)?;
-    // More than once: an agent killed between two steps may have mounted twice.
-    // SAFETY: the pointer is to a string with a final NUL that lives across the call.
-    while unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) } == 0 {}
+    unmount(path)?;
     match std::fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(NetworkError::io("remove the namespace file", path)(error))
         }
         _ => Ok(()),
     }
+}
+
+/// More than once: an agent killed between two steps may have mounted twice.
+fn unmount(path: &Path) -> Result<(), NetworkError> {
+    let target = c_path(path)?;
+    // SAFETY: the pointer is to a string with a final NUL that lives across the call.
+    while unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) } == 0 {}
+    Ok(())
 }
 
 /// Whether a namespace is mounted on this file, rather than an empty file left by a reboot.

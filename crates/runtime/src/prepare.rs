@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::cgroup::Cgroups;
 use crate::spec_json::{Surroundings, spec_json};
 use crate::{
-    ContainerId, ContainerSpec, EtcFiles, Host, MountSource, RuntimeError, TaskId, abi, devices, users, volumes,
+    ContainerId, ContainerSpec, EtcFiles, Host, MountSource, Namespace, RuntimeError, TaskId, abi, devices, users,
+    volumes,
 };
 
 /// The OCI runtime's state, in the task's directory.
@@ -86,7 +87,14 @@ pub fn prepare(
         has_32_bit_programs: abi::has_32_bit_programs(&spec.lower_dirs, program, &spec.env),
         etc_files: write_etc(&spec.etc, &dir.0.join("etc"))?,
     };
-    let config = spec_json(spec, &around)?;
+    let netns = named_netns(&spec.network);
+    let config = match netns {
+        Some(_) => {
+            let network = Namespace::Path(dir.0.join(shim_api::NETNS_NAME));
+            spec_json(&ContainerSpec { network, ..spec.clone() }, &around)?
+        }
+        None => spec_json(spec, &around)?,
+    };
     let path = dir.bundle().join("config.json");
     fs::write(&path, config.to_string()).map_err(RuntimeError::io("write", &path))?;
 
@@ -99,8 +107,17 @@ pub fn prepare(
         oci_root: text(&task_dir.join(OCI_ROOT))?,
         bundle: text(&dir.bundle())?,
         overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
+        netns: netns.map(text).transpose()?,
         oom_file,
     })
+}
+
+/// A network namespace that is mounted somewhere; those in `/proc` are not.
+fn named_netns(network: &Namespace) -> Option<&Path> {
+    match network {
+        Namespace::Path(path) if !path.starts_with("/proc") => Some(path),
+        Namespace::Path(_) | Namespace::Private | Namespace::Host => None,
+    }
 }
 
 /// Moves what a container has written to the one that continues it; done already when there is nothing to move.

@@ -198,6 +198,43 @@ async fn containers_of_a_task_share_what_they_are_told_to() {
     world.leave().await;
 }
 
+/// A network namespace with a name, as long as the value lives.
+struct NamedNetns(String);
+
+impl NamedNetns {
+    fn new(name: String) -> NamedNetns {
+        assert!(std::process::Command::new("ip").args(["netns", "add", &name]).status().unwrap().success());
+        NamedNetns(name)
+    }
+}
+
+impl Drop for NamedNetns {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("ip").args(["netns", "del", &self.0]).status();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_joins_a_namespace_by_its_name_and_sees_no_other() {
+    let world = World::new();
+    let netns = NamedNetns::new(format!("berth-test-{}", std::process::id()));
+    let path = std::path::Path::new("/run/netns").join(&netns.0);
+    let inode = |path: &std::path::Path| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(path).unwrap());
+    let task = world.task("t1").await;
+    let mut spec = world.spec("web", "wait");
+    spec.network = runtime::Namespace::Path(path.clone());
+    let started = task.start(&spec).await.unwrap();
+    let proc = std::path::PathBuf::from(format!("/proc/{}", started.pid));
+    assert_eq!(inode(&proc.join("ns/net")), inode(&path));
+    // Nothing of the namespaces' folder is among the container's mounts, and on this side all is as it was.
+    let mounts = std::fs::read_to_string(proc.join("mountinfo")).unwrap();
+    assert!(!mounts.contains("nsfs"), "{mounts}");
+    assert!(std::fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&netns.0));
+    task.kill(&id("web"), libc::SIGKILL).await.unwrap();
+    exit(&*task, "web").await;
+    world.leave().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_at_once() {
     let world = World::new();

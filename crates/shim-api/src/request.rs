@@ -50,6 +50,9 @@ pub struct RunRequest {
     pub bundle: String,
     /// Without one, `<bundle>/rootfs` is used as it is.
     pub overlay: Option<Overlay>,
+    /// A network namespace's file, to be bound to `netns` in the container's directory: in its mount namespace, the folder
+    /// with everybody's namespaces is hidden.
+    pub netns: Option<String>,
     /// A file with an `oom_kill N` line: `memory.oom_control` (v1) or `memory.events` (v2). Read when the container has exited.
     pub oom_file: Option<String>,
 }
@@ -99,10 +102,12 @@ impl RunRequest {
             }
             line = line.text("upper", &overlay.upper).text("work", &overlay.work);
         }
-        match &self.oom_file {
-            Some(path) => line.text("oom_file", path),
-            None => line,
+        for (name, path) in [("netns", &self.netns), ("oom_file", &self.oom_file)] {
+            if let Some(path) = path {
+                line = line.text(name, path);
+            }
         }
+        line
     }
 
     fn decode(line: &LineReader<'_>) -> Result<RunRequest, ParseError> {
@@ -118,6 +123,7 @@ impl RunRequest {
             oci_root: line.text("oci_root")?,
             bundle: line.text("bundle")?,
             overlay,
+            netns: line.optional("netns").map(str::to_owned),
             oom_file: line.optional("oom_file").map(str::to_owned),
         })
     }
@@ -150,6 +156,7 @@ mod tests {
             oci_root: "/run/berth/oci".into(),
             bundle: "/d/my tasks/t1/containers/web/bundle".into(),
             overlay: Some(Overlay { lower: vec!["/l/2".into(), "/l/1".into()], upper: "/u".into(), work: "/w".into() }),
+            netns: Some("/run/netns/web".into()),
             oom_file: Some("/sys/fs/cgroup/memory/ecs/t1/web/memory.oom_control".into()),
         }
     }
@@ -166,9 +173,9 @@ mod tests {
             RequestBody::Run(Box::new(run())),
             "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \
              bundle=/d/my%20tasks/t1/containers/web/bundle lower=/l/2 lower=/l/1 upper=/u work=/w \
-             oom_file=/sys/fs/cgroup/memory/ecs/t1/web/memory.oom_control\n",
+             netns=/run/netns/web oom_file=/sys/fs/cgroup/memory/ecs/t1/web/memory.oom_control\n",
         );
-        let bare = RunRequest { overlay: None, oom_file: None, ..run() };
+        let bare = RunRequest { overlay: None, netns: None, oom_file: None, ..run() };
         check(
             RequestBody::Run(Box::new(bare)),
             "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \

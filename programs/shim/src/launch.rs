@@ -1,6 +1,7 @@
 //! Calling the OCI runtime.
 
-use std::fs::OpenOptions;
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -63,6 +64,40 @@ impl Files {
     }
 }
 
+/// The network namespace of one container, and the folder that has those of all.
+///
+/// Each is a mount, and an OCI runtime reads the list of mounts a dozen times for each container. With a thousand of them
+/// that takes longer than everything else.
+struct Netns {
+    file: CString,
+    target: CString,
+    /// Only one that is called `netns`, as it is the custom: nothing else is in there.
+    folder: Option<CString>,
+}
+
+impl Netns {
+    fn new(path: &str, dir: &Path) -> io::Result<Netns> {
+        let target = std::path::absolute(dir.join(shim_api::NETNS_NAME))?;
+        let folder = Path::new(path).parent().filter(|folder| folder.ends_with("netns"));
+        let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes());
+        Ok(Netns { file: CString::new(path)?, target: text(&target)?, folder: folder.map(text).transpose()? })
+    }
+
+    /// In a mount namespace of our own.
+    fn bring(&self) -> io::Result<()> {
+        sys::bind(&self.file, &self.target)?;
+        self.hide();
+        Ok(())
+    }
+
+    /// A folder that is no mount itself cannot be hidden, and then the list is long.
+    fn hide(&self) {
+        if let Some(folder) = &self.folder {
+            let _ = sys::detach_mount(folder);
+        }
+    }
+}
+
 /// Starts `<runtime> run --detach` with the container's pipes as its output, in a mount namespace where the root file
 /// system is mounted. That namespace lives on as the container's, and the mount ends with it.
 pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Result<Launch> {
@@ -75,6 +110,10 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
 
     let rootfs = format!("{}/rootfs", run.bundle);
     let mount = run.overlay.as_ref().map(|overlay| Mount::new(overlay, &rootfs)).transpose()?;
+    let netns = run.netns.as_ref().map(|path| Netns::new(path, dir)).transpose()?;
+    if netns.is_some() {
+        File::create(dir.join(shim_api::NETNS_NAME))?;
+    }
     let mut log = OpenOptions::new().create(true).append(true).open(files.log())?;
     let oom_score = oom_score.map(str::to_owned);
 
@@ -88,9 +127,14 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
         if let Some(score) = &oom_score {
             let _ = std::fs::write("/proc/self/oom_score_adj", score);
         }
-        let result = sys::unshare_mounts().map_err(|err| (err, "make a mount namespace")).and_then(|()| {
-            mount.as_ref().map_or(Ok(()), Mount::mount).map_err(|err| (err, "mount the root file system"))
-        });
+        let result = sys::unshare_mounts()
+            .map_err(|err| (err, "make a mount namespace"))
+            .and_then(|()| {
+                netns.as_ref().map_or(Ok(()), Netns::bring).map_err(|err| (err, "find the network namespace"))
+            })
+            .and_then(|()| {
+                mount.as_ref().map_or(Ok(()), Mount::mount).map_err(|err| (err, "mount the root file system"))
+            });
         result.map_err(|(err, what)| {
             // Only the number crosses over to the parent; the words go where the runtime's would.
             let _ = log.write_all(failure::error_line(&format!("failed to {what}: {err}")).as_bytes());
@@ -110,11 +154,20 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
 
 /// Starts `<runtime> delete --force`, which also removes the cgroup and whatever is still in it.
 pub fn delete(run: &RunRequest) -> io::Result<i32> {
+    let netns = run.netns.as_ref().map(|path| Netns::new(path, Path::new(""))).transpose()?;
     let mut command = Command::new(&run.oci_runtime);
     command.args(["--root", &run.oci_root, "delete", "--force", &run.oci_id]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
-    // SAFETY: this process has one thread, and the closure makes one system call.
-    unsafe { command.pre_exec(sys::unblock_signals) };
+    let prepare = move || {
+        sys::unblock_signals()?;
+        if let Some(netns) = &netns {
+            sys::unshare_mounts()?;
+            netns.hide();
+        }
+        Ok(())
+    };
+    // SAFETY: this process has one thread, and the closure makes system calls.
+    unsafe { command.pre_exec(prepare) };
     let child = command.spawn()?;
     Ok(pid(&child))
 }

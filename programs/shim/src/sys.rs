@@ -145,6 +145,18 @@ pub fn unshare_mounts() -> io::Result<()> {
     Ok(())
 }
 
+pub fn bind(from: &CStr, to: &CStr) -> io::Result<()> {
+    let null = std::ptr::null();
+    // SAFETY: both strings are terminated and live until the call returns.
+    check(unsafe { libc::mount(from.as_ptr(), to.as_ptr(), null, libc::MS_BIND, null.cast()) }).map(drop)
+}
+
+/// Takes a mount with everything below it out of the present mount namespace.
+pub fn detach_mount(target: &CStr) -> io::Result<()> {
+    // SAFETY: the string is terminated and lives until the call returns.
+    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) }).map(drop)
+}
+
 pub fn mount(kind: &CStr, target: &CStr, data: &CStr) -> io::Result<()> {
     // SAFETY: all three strings are terminated and live until the call returns.
     check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, data.as_ptr().cast()) }).map(drop)
