@@ -19,7 +19,8 @@ const V2_ROOT: &str = "/sys/fs/cgroup";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cgroups {
-    /// A tree for each controller, or for some together. The v2 tree of a hybrid machine has no controllers and is left alone.
+    /// A tree for each controller, or for some together. The v2 tree of a hybrid machine has no controllers; some OCI
+    /// runtimes make a cgroup there as well.
     V1 {
         trees: Vec<Tree>,
     },
@@ -274,10 +275,12 @@ fn parse_mountinfo(text: &str) -> Vec<Tree> {
     for line in text.lines() {
         let Some((mount, filesystem)) = line.split_once(" - ") else { continue };
         let filesystem = filesystem.split_whitespace().collect::<Vec<_>>();
-        let (Some(root), ["cgroup", _, options, ..]) = (mount.split_whitespace().nth(4), filesystem.as_slice()) else {
-            continue;
+        let Some(root) = mount.split_whitespace().nth(4) else { continue };
+        let controllers = match filesystem.as_slice() {
+            ["cgroup", _, options, ..] => options.split(',').map(str::to_owned).collect(),
+            ["cgroup2", ..] => Vec::new(),
+            _ => continue,
         };
-        let controllers = options.split(',').map(str::to_owned).collect();
         let tree = Tree { controllers, root: root.into() };
         if trees.iter().all(|known| known.root != tree.root) {
             trees.push(tree);
@@ -302,7 +305,7 @@ mod tests {
             Path::new("/sys/fs/cgroup/memory/ecs/t/web/memory.oom_control")
         );
         assert_eq!(cgroups.controller("cpuacct", "/x").unwrap(), Path::new("/sys/fs/cgroup/cpu,cpuacct/x"));
-        assert_eq!(cgroups.dirs("/x").len(), 2);
+        assert_eq!(cgroups.dirs("/x").len(), 3);
     }
 
     #[test]

@@ -304,7 +304,7 @@ pub fn processes(name: &str) -> Vec<String> {
 }
 
 fn cgroups_below(parent: &str) -> Vec<PathBuf> {
-    let roots = ["", "cpu", "memory", "pids", "devices", "freezer", "blkio", "cpuset", "cpuacct"];
+    let roots = ["", "cpu", "memory", "pids", "devices", "freezer", "blkio", "cpuset", "cpuacct", "unified"];
     roots
         .iter()
         .map(|root| Path::new("/sys/fs/cgroup").join(root).join(parent.trim_start_matches('/')))

@@ -108,7 +108,7 @@ impl World {
     }
 
     fn task_cgroups(&self) -> Vec<PathBuf> {
-        let roots = ["", "cpu", "memory", "pids", "devices", "freezer", "blkio", "cpuset", "cpuacct"];
+        let roots = ["", "cpu", "memory", "pids", "devices", "freezer", "blkio", "cpuset", "cpuacct", "unified"];
         roots
             .iter()
             .map(|root| Path::new("/sys/fs/cgroup").join(root).join(self.config.cgroup_parent.trim_start_matches('/')))
