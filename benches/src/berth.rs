@@ -3,10 +3,11 @@
 //! A launch is measured from the call of RunTask to the first DescribeTasks that says RUNNING: the process runs by then, its
 //! agent has reported it, and the report is durable.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use api_ecs::operations::*;
 use api_ecs::*;
@@ -14,6 +15,7 @@ use client::{Client, Credentials};
 use kit::Machine;
 
 use crate::figures::{Launches, Times};
+use crate::first_line;
 
 const DEFINITION: &str = r#"
 register("bench", [hello(cpu=1, memory=16, logConfiguration={"logDriver": "json-file"})])
@@ -34,7 +36,9 @@ impl<'a> Bench<'a> {
         let said = self.run(&["launches", &count.to_string(), &together.to_string()]);
         let mut numbers = said.split_whitespace().map(|number| number.parse::<f64>().expect("a number"));
         let per_second = numbers.next().expect("the first number is the rate");
-        Launches { times: Times::new(numbers.map(Duration::from_secs_f64).collect()), per_second }
+        let numbers: Vec<Duration> = numbers.map(Duration::from_secs_f64).collect();
+        let column = |column: usize| Times::new(numbers.chunks(2).map(|launch| launch[column]).collect());
+        Launches { times: column(0), first_lines: column(1), per_second }
     }
 
     fn run(&self, arguments: &[&str]) -> String {
@@ -88,13 +92,14 @@ ecs.delete_service(service="kept", force=True)
     }
 }
 
-/// `bench inside launches COUNT TOGETHER`: the launches a second, then the seconds of each.
+/// `bench inside launches COUNT TOGETHER`: the launches a second, then for each the seconds until it was `RUNNING` and
+/// until its program's first line.
 pub async fn inside(count: usize, together: usize) {
     let credentials = Credentials { access_key: "test".into(), secret: "test".into(), session_token: None };
     let client = Client::new("http://127.0.0.1:4566", credentials, "us-east-1").expect("an endpoint");
     // A connection and every cache are warm before anything is measured.
     for _ in 0..together {
-        stop(&client, launch(&client).await.0).await;
+        stop(&client, launch(&client).await.task).await;
     }
     let left = Arc::new(AtomicUsize::new(count));
     let mut workers = Vec::new();
@@ -116,20 +121,43 @@ pub async fn inside(count: usize, together: usize) {
         busy = began.elapsed();
     }
     println!("{}", times.len() as f64 / busy.as_secs_f64());
-    for (task, time) in times {
-        println!("{}", time.as_secs_f64());
-        stop(&client, task).await;
+    for launched in times {
+        println!("{} {}", launched.running.as_secs_f64(), said_first(&launched).await.as_secs_f64());
+        stop(&client, launched.task).await;
     }
 }
 
-async fn launch(client: &Client) -> (String, Duration) {
-    let began = Instant::now();
+struct Launched {
+    task: String,
+    called: SystemTime,
+    running: Duration,
+}
+
+/// From the call to the first line in the task's json-file log, which has the time at which the shim got it.
+async fn said_first(launched: &Launched) -> Duration {
+    let data_dir = std::env::var_os("BERTH_DATA_DIR").expect("the machine says where its data is");
+    let id = launched.task.rsplit('/').next().unwrap_or_default();
+    let containers = PathBuf::from(data_dir).join("node/tasks").join(id).join("containers");
+    loop {
+        let container = std::fs::read_dir(&containers).expect("the task has a folder").next();
+        let log = container.and_then(|entry| std::fs::read_to_string(entry.ok()?.path().join("json.log")).ok());
+        let line = log.as_deref().and_then(|log| log.split_once('\n')).map(|(line, _)| line);
+        let time = line.and_then(|line| line.split("\"time\":\"").nth(1)?.split('"').next());
+        match time {
+            Some(time) => return first_line::since(launched.called, time),
+            None => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    }
+}
+
+async fn launch(client: &Client) -> Launched {
+    let (called, began) = (SystemTime::now(), Instant::now());
     let request = RunTaskRequest { task_definition: Some("bench".into()), ..Default::default() };
     let answer = client.call::<RunTask>(request).await.expect("RunTask answers");
     let task = answer.tasks.and_then(|tasks| tasks.into_iter().next()).and_then(|task| task.task_arn);
     let task = task.unwrap_or_else(|| panic!("a task was not placed: {:?}", answer.failures));
     until(client, &task, "RUNNING").await;
-    (task, began.elapsed())
+    Launched { task, called, running: began.elapsed() }
 }
 
 async fn stop(client: &Client, task: String) {

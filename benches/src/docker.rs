@@ -1,11 +1,12 @@
 //! The peer: `docker run -d -p`, whose return means that the container runs.
 
 use std::sync::Mutex;
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use kit::{Docker, Machine, workspace};
 
 use crate::figures::{Launches, Times};
+use crate::first_line;
 
 pub struct Bench<'a> {
     machine: &'a Machine,
@@ -36,19 +37,28 @@ impl<'a> Bench<'a> {
             for _ in 0..together {
                 scope.spawn(|| {
                     while next(&left) {
-                        let one = Instant::now();
-                        self.launch();
-                        times.lock().expect("no launch panics").push(one.elapsed());
+                        let (called, one) = (SystemTime::now(), Instant::now());
+                        let container = self.launch();
+                        times.lock().expect("no launch panics").push((container, called, one.elapsed()));
                     }
                 });
             }
         });
         let per_second = count as f64 / began.elapsed().as_secs_f64();
-        Launches { times: Times::new(times.into_inner().expect("no launch panics")), per_second }
+        let times = times.into_inner().expect("no launch panics");
+        let first_lines = times.iter().map(|(container, called, _)| self.first_line(container, *called)).collect();
+        let times = times.into_iter().map(|(_, _, time)| time).collect();
+        Launches { times: Times::new(times), first_lines: Times::new(first_lines), per_second }
     }
 
-    fn launch(&self) {
-        self.docker.run(self.machine, &["run", "-d", "-p", "80", "--memory", "16m", "hello-world:1"]);
+    /// The container's id.
+    fn launch(&self) -> String {
+        self.docker.run(self.machine, &["run", "-d", "-p", "80", "--memory", "16m", "hello-world:1"])
+    }
+
+    fn first_line(&self, container: &str, called: SystemTime) -> Duration {
+        let log = self.docker.run(self.machine, &["logs", "--timestamps", container]);
+        first_line::since(called, log.split_whitespace().next().unwrap_or_default())
     }
 
     /// Removes every container.

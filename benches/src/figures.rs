@@ -7,6 +7,8 @@ pub struct Times(Vec<Duration>);
 /// Many launches, and how long all of them took together.
 pub struct Launches {
     pub times: Times,
+    /// From the call to the first line that the program wrote.
+    pub first_lines: Times,
     pub per_second: f64,
 }
 

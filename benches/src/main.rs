@@ -8,6 +8,7 @@
 mod berth;
 mod docker;
 mod figures;
+mod first_line;
 mod footprint;
 
 use kit::{Docker, Machine};
@@ -70,6 +71,17 @@ fn all() {
         let (p50, p99, rate) = (ours.times.median(), ours.times.percentile(99), ours.per_second);
         let (peer_p50, peer_p99, peer_rate) = (theirs.times.median(), theirs.times.percentile(99), theirs.per_second);
         println!("| {what} | {p50} | {p99} | {rate:.0} | {peer_p50} | {peer_p99} | {peer_rate:.1} | {ratio:.1} |");
+    }
+    println!(
+        "\n| call → first line of the program's output | p50 ms | p99 ms | `docker run -d -p` p50 ms | p99 ms | ratio of p50 |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for (what, ours, theirs) in [("one after another", &one, &peer_one), ("8 at once", &many, &peer_many)] {
+        let (ours, theirs) = (&ours.first_lines, &theirs.first_lines);
+        let ratio = theirs.median_seconds() / ours.median_seconds();
+        let (p50, p99, peer_p50, peer_p99) =
+            (ours.median(), ours.percentile(99), theirs.median(), theirs.percentile(99));
+        println!("| {what} | {p50} | {p99} | {peer_p50} | {peer_p99} | {ratio:.1} |");
     }
     println!("\n| Berth alone | p50 ms | worst ms | of |\n|---|---|---|---|");
     println!(

@@ -14,7 +14,7 @@ pub fn build(workspace: &Path, packages: &[&str]) -> anyhow::Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(workspace)
-        .args(["build", "--quiet", "--profile", "small", "--target", &target])
+        .args(["build", "--profile", "small", "--target", &target])
         .args(packages.iter().flat_map(|package| ["--package", package]))
         .arg("--target-dir")
         .arg(&folder)
