@@ -1,6 +1,5 @@
 //! What `berth up` says when it is ready.
 
-use std::fmt::Write;
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,20 +38,60 @@ pub fn text(summary: &Summary<'_>) -> String {
     let running = snapshot.tasks.iter().filter(|task| task.last_status == TaskStatus::Running).count();
     let services = snapshot.services.iter().filter(|service| service.status == model::ServiceStatus::Active).count();
     line("Running", &format!("{}, {}", count(running, "task"), count(services, "service")));
-    let _ = write!(
-        text,
-        "\nIn another terminal:\n\
-         \n  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={region}\
-         \n  aws ecs list-clusters\
-         \n  berth ps                       what runs, and where it answers\
-         \n  berth logs -f {}           what it writes\
-         \n  berth top                      what it uses\n\
-         \nCtrl-C stops Berth and its tasks; started again with the same data directory it finds everything.",
-        demo.map_or("SERVICE", |demo| demo.service.as_str()),
+    text.push_str("\nIn another terminal:\n\n");
+    text.push_str(&format!(
+        "  export AWS_ENDPOINT_URL={url} AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_DEFAULT_REGION={region}\n"
+    ));
+    let service = demo.map_or("SERVICE", |demo| demo.service.as_str());
+    // By its path: most people have not put it anywhere else yet.
+    let program = std::env::current_exe().map_or("berth".to_owned(), |path| path.display().to_string());
+    for (command, what) in [
+        ("aws ecs list-clusters".to_owned(), "the API, as everywhere"),
+        (format!("{program} ps"), "what runs, and where it answers"),
+        (format!("{program} logs -f {service}"), "what it writes"),
+        (format!("{program} top"), "what it uses"),
+    ] {
+        text.push_str(&format!("  {command:<50} {what}\n"));
+    }
+    text.push_str(
+        "\nCtrl-C stops Berth and its tasks; started again with the same data directory it finds everything.",
     );
     text
 }
 
 fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_what_a_person_needs() {
+        let demo = Demo { service: "sample".into(), url: "http://127.0.0.1:8080".into(), trouble: None };
+        let snapshot = Snapshot::default();
+        let summary = Summary {
+            url: "http://127.0.0.1:4566",
+            data_dir: Path::new("/var/lib/berth"),
+            region: "eu-west-1",
+            ready: Duration::from_millis(61),
+            demo: Some(&demo),
+            snapshot: &snapshot,
+        };
+        let text = super::text(&summary);
+        for words in [
+            "is up, in 0.06 s",
+            "Sample     http://127.0.0.1:8080  (service sample)",
+            "docker push 127.0.0.1:4566/NAME:TAG",
+            "AWS_DEFAULT_REGION=eu-west-1",
+            "logs -f sample",
+            "0 tasks, 0 services",
+        ] {
+            assert!(text.contains(words), "{words} is missing:\n{text}");
+        }
+        let late = Demo { trouble: Some("no room".into()), ..demo };
+        let text = super::text(&Summary { demo: Some(&late), ..summary });
+        assert!(text.contains("does not answer yet: no room"), "{text}");
+    }
 }
