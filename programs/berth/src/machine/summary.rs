@@ -69,14 +69,19 @@ mod tests {
 
     #[test]
     fn a_summary_names_what_a_person_needs() {
-        let demo = Demo { service: "sample".into(), url: "http://127.0.0.1:8080".into(), trouble: None };
+        let demo = |trouble: Option<&str>| Demo {
+            service: "sample".into(),
+            url: "http://127.0.0.1:8080".into(),
+            trouble: trouble.map(str::to_owned),
+        };
+        let (well, late) = (demo(None), demo(Some("no room")));
         let snapshot = Snapshot::default();
         let summary = Summary {
             url: "http://127.0.0.1:4566",
             data_dir: Path::new("/var/lib/berth"),
             region: "eu-west-1",
             ready: Duration::from_millis(61),
-            demo: Some(&demo),
+            demo: Some(&well),
             snapshot: &snapshot,
         };
         let text = super::text(&summary);
@@ -90,7 +95,6 @@ mod tests {
         ] {
             assert!(text.contains(words), "{words} is missing:\n{text}");
         }
-        let late = Demo { trouble: Some("no room".into()), ..demo };
         let text = super::text(&Summary { demo: Some(&late), ..summary });
         assert!(text.contains("does not answer yet: no room"), "{text}");
     }
