@@ -45,13 +45,15 @@ pub fn text(summary: &Summary<'_>) -> String {
     let service = demo.map_or("SERVICE", |demo| demo.service.as_str());
     // By its path: most people have not put it anywhere else yet.
     let program = std::env::current_exe().map_or("berth".to_owned(), |path| path.display().to_string());
-    for (command, what) in [
+    let suggestions = [
         ("aws ecs list-clusters".to_owned(), "the API, as everywhere"),
         (format!("{program} ps"), "what runs, and where it answers"),
         (format!("{program} logs -f {service}"), "what it writes"),
         (format!("{program} top"), "what it uses"),
-    ] {
-        text.push_str(&format!("  {command:<50} {what}\n"));
+    ];
+    let width = suggestions.iter().map(|(command, _)| command.len()).max().unwrap_or(0);
+    for (command, what) in suggestions {
+        text.push_str(&format!("  {command:<width$}   {what}\n"));
     }
     text.push_str(
         "\nCtrl-C stops Berth and its tasks; started again with the same data directory it finds everything.",

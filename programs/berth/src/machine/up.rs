@@ -78,10 +78,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         Summary { url: &url, data_dir: dir.path(), region: &region, ready, demo: demo.as_ref(), snapshot: &snapshot };
     let _ = writeln!(out, "{}", summary::text(&summary));
     leave.asked().await;
-    let _ = writeln!(out, "\nStopping the tasks; Ctrl-C again leaves at once and lets them run.");
+    let _ = writeln!(out, "\nStopping the tasks; Ctrl-C again leaves at once.");
     tokio::select! {
         () = stop(control, member) => { let _ = writeln!(out, "Everything is stopped. The same data directory brings it back."); }
-        () = leave.asked() => { let _ = writeln!(out, "The tasks go on; the next `berth up` takes them up again."); }
+        () = leave.asked() => { let _ = writeln!(out, "Left at once. What still runs is stopped when Berth comes back."); }
     }
     Ok(())
 }

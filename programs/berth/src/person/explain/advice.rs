@@ -9,7 +9,7 @@ use crate::person::words::short;
 /// Source: the convention of shells and container runtimes: 125 to 127 are the runtime's, 128 and more are signals.
 pub fn exit_code(code: i32) -> &'static str {
     match code {
-        0 => "it ended by itself",
+        0 => "it ended without an error",
         125 => "the runtime could not start it",
         126 => "its command cannot be executed",
         127 => "its command was not found",
