@@ -35,6 +35,8 @@ pub struct MachineConfig {
     pub cgroup_parent: String,
     /// Where the task metadata endpoint listens, on 127.0.0.1 or on all addresses: 169.254.170.2:80 leads there.
     pub metadata_port: Option<u16>,
+    /// Where the OCI runtime's state is kept in memory. None keeps it in the tasks' directories.
+    pub state_dir: Option<PathBuf>,
     /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
     pub on_pull: Option<OnPull>,
     /// Bridge, table, subnet, ports. Its redirects are overwritten.
@@ -62,6 +64,7 @@ impl MachineConfig {
             ecr_auth: Auth::Anonymous,
             cgroup_parent: "/ecs".to_owned(),
             metadata_port: None,
+            state_dir: Some(run_dir.join("oci")),
             on_pull: None,
         }
     }

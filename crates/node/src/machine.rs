@@ -78,8 +78,11 @@ impl Machine {
     /// Removes bridge, table and cgroup, provided that no container is left. Without this they stay, which is what a restart
     /// wants.
     pub async fn close(&self) -> Result<(), network::NetworkError> {
+        self.network.clone().close().await?;
+        // The network stays while a container is left; so does what containers need.
         self.cgroups.remove_if_empty(&self.config.cgroup_parent);
-        self.network.clone().close().await
+        self.runtime.close();
+        Ok(())
     }
 
     pub(crate) fn logs(&self) -> &Drivers {
@@ -139,6 +142,7 @@ fn open_runtime(config: &MachineConfig) -> Result<(Runtime, Cgroups), OpenError>
         oci: config.oci_runtime.clone(),
         tasks_dir,
         cgroup_parent: config.cgroup_parent.clone(),
+        state_dir: config.state_dir.clone(),
     });
     Ok((runtime.map_err(OpenError::Runtime)?, cgroups))
 }

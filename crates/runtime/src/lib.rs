@@ -29,6 +29,7 @@ pub mod fake;
 mod host;
 mod link;
 mod log_reader;
+mod memory_dir;
 mod names;
 mod overlay;
 mod prepare;

@@ -58,7 +58,7 @@ pub fn task_cgroup_path(parent: &str, task: &TaskId) -> String {
 /// Waits for files: not for a thread that serves others.
 pub fn prepare(
     spec: &ContainerSpec,
-    task_dir: &Path,
+    (task_dir, oci_root): (&Path, &Path),
     cgroup_path: String,
     oci_runtime: &Path,
     host: &Host,
@@ -104,7 +104,7 @@ pub fn prepare(
         id: spec.id.to_string(),
         oci_id: spec.id.to_string(),
         oci_runtime: text(oci_runtime)?,
-        oci_root: text(&task_dir.join(OCI_ROOT))?,
+        oci_root: text(oci_root)?,
         bundle: text(&dir.bundle())?,
         overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
         netns: netns.map(text).transpose()?,

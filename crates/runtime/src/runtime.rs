@@ -8,7 +8,8 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::prepare::task_cgroup_path;
+use crate::memory_dir;
+use crate::prepare::{OCI_ROOT, task_cgroup_path};
 use crate::task::ShimTask;
 use crate::{Cgroups, ContainerRuntime, Host, Limits, RuntimeError, Task, TaskId};
 
@@ -22,6 +23,8 @@ pub struct RuntimeConfig {
     pub tasks_dir: PathBuf,
     /// The cgroup below which every task has its own: `/ecs`.
     pub cgroup_parent: String,
+    /// Where the OCI runtime's state is kept in memory. None keeps it beside each task, on the disk.
+    pub state_dir: Option<PathBuf>,
 }
 
 /// Starts containers for real. Needs root.
@@ -38,6 +41,16 @@ pub struct Environment {
     pub cgroups: Cgroups,
 }
 
+impl Environment {
+    /// The OCI runtime's `--root` for a task in `task_dir`.
+    pub fn oci_root(&self, id: &TaskId, task_dir: &std::path::Path) -> PathBuf {
+        match &self.config.state_dir {
+            Some(dir) => dir.join(id.as_str()),
+            None => task_dir.join(OCI_ROOT),
+        }
+    }
+}
+
 impl Runtime {
     /// Looks at the machine and makes the directory of the tasks.
     pub fn new(config: RuntimeConfig) -> Result<Runtime, RuntimeError> {
@@ -46,9 +59,19 @@ impl Runtime {
             return Err(RuntimeError::InvalidSpec(message));
         }
         fs::create_dir_all(&config.tasks_dir).map_err(RuntimeError::io("create", &config.tasks_dir))?;
+        if let Some(dir) = &config.state_dir {
+            memory_dir::ensure(dir).map_err(RuntimeError::io("mount a tmpfs at", dir))?;
+        }
         let cgroups = Cgroups::detect().map_err(RuntimeError::io("look at", "/sys/fs/cgroup"))?;
         let environment = Arc::new(Environment { config, host: Host::probe(), cgroups });
         Ok(Runtime { environment, tasks: tokio::sync::Mutex::default() })
+    }
+
+    /// Gives back what all tasks shared, once there are none.
+    pub fn close(&self) {
+        if let Some(dir) = &self.environment.config.state_dir {
+            memory_dir::release(dir);
+        }
     }
 
     async fn task(&self, id: &TaskId) -> Arc<ShimTask> {

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use crate::board::Board;
 use crate::exec::exec;
 use crate::link::{self, Link, Listener, NotDone};
-use crate::prepare::{ContainerDir, OCI_ROOT, cgroup_path, prepare, task_cgroup_path};
+use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
@@ -209,9 +209,10 @@ impl ShimTask {
         let cgroup = cgroup_path(&environment.config.cgroup_parent, &self.id, &spec.id);
         // The shim, when it is a new one, starts while the container's directory is made.
         let link = self.link().await?;
+        let oci_root = self.environment.oci_root(&self.id, &self.dir);
         let prepared = tokio::task::spawn_blocking(move || {
             let Environment { config, host, cgroups } = &*environment;
-            prepare(&spec_copy, &dir, cgroup, &config.oci, host, cgroups)
+            prepare(&spec_copy, (&dir, &oci_root), cgroup, &config.oci, host, cgroups)
         });
         let request = prepared.await.map_err(|err| self.refused(err.to_string()))??;
         match link.request(RequestBody::Run(Box::new(request))).await {
@@ -269,7 +270,7 @@ impl Task for ShimTask {
         args: &[String],
         timeout: Duration,
     ) -> Result<Executed, RuntimeError> {
-        let oci_root = self.dir.join(OCI_ROOT);
+        let oci_root = self.environment.oci_root(&self.id, &self.dir);
         let dir = ContainerDir::new(&self.dir, container);
         exec(&self.environment.config.oci, &oci_root, container.as_str(), &dir, args, timeout).await
     }
@@ -306,14 +307,20 @@ impl Task for ShimTask {
     async fn end(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
         let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
-        blocking(&self.id, self.environment.clone(), move |environment| erase_cgroup(environment, &cgroup)).await
+        let state = self.environment.oci_root(&self.id, &self.dir);
+        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &state)).await
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
         let dir = self.dir.clone();
+        let state = self.environment.oci_root(&self.id, &self.dir);
         let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
-        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &dir)).await?;
+        let erased = move |environment: &Environment| {
+            erase(environment, &cgroup, &state)?;
+            erase(environment, &cgroup, &dir)
+        };
+        blocking(&self.id, self.environment.clone(), erased).await?;
         for status in self.board.list() {
             self.board.remove(&status.id);
         }

@@ -55,6 +55,7 @@ async fn an_agent_that_will_be_killed() {
         oci: world::program("berth-oci", "BERTH_OCI"),
         tasks_dir: tasks_dir.clone(),
         cgroup_parent: variable("BERTH_TEST_CGROUP"),
+        state_dir: None,
     };
     let layer = std::path::PathBuf::from(variable("BERTH_TEST_LAYER"));
     let runtime = Runtime::new(config).unwrap();

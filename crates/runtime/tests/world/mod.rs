@@ -39,6 +39,7 @@ impl World {
             oci,
             tasks_dir: dir.path().join("tasks"),
             cgroup_parent: format!("/{name}"),
+            state_dir: None,
         };
         let runtime = Runtime::new(config.clone()).unwrap();
         World { dir, config, runtime }
