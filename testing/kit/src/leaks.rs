@@ -38,6 +38,21 @@ pub fn end(data_dir: &Path) {
         }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
+    // What a node leaves in place for the next one, which will not come.
+    let run_dir = run_dir(data_dir);
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let below =
+        mounts.lines().filter_map(|line| line.split(' ').nth(4)).filter(|path| Path::new(path).starts_with(&run_dir));
+    for path in below.collect::<Vec<_>>().into_iter().rev() {
+        let _ = Command::new("umount").args(["--lazy", path]).stderr(Stdio::null()).status();
+    }
+    let _ = fs::remove_dir_all(run_dir);
+    for cgroup in cgroups(data_dir).into_iter().rev() {
+        let _ = fs::remove_dir(cgroup);
+    }
+    for root in roots() {
+        let _ = fs::remove_dir(root.join(cgroup_name(data_dir)));
+    }
 }
 
 fn processes(mark: &str) -> Vec<(u32, String)> {
@@ -54,12 +69,21 @@ fn processes(mark: &str) -> Vec<(u32, String)> {
         .collect()
 }
 
-fn cgroups(data_dir: &Path) -> Vec<PathBuf> {
-    let name = format!("ecs-{}", mark_of(data_dir));
+/// The cgroup that all tasks of a node are in.
+fn cgroup_name(data_dir: &Path) -> String {
+    format!("ecs-{}", mark_of(data_dir))
+}
+
+/// The trees of cgroups: one for each controller, or one for all.
+fn roots() -> Vec<PathBuf> {
     let hierarchies = fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten().map(|entry| entry.path());
-    let roots = hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).filter(|root| root.is_dir());
+    hierarchies.chain([PathBuf::from("/sys/fs/cgroup")]).filter(|root| root.is_dir()).collect()
+}
+
+fn cgroups(data_dir: &Path) -> Vec<PathBuf> {
+    let name = cgroup_name(data_dir);
     let mut found = Vec::new();
-    for root in roots {
+    for root in roots() {
         for task in fs::read_dir(root.join(&name)).into_iter().flatten().flatten() {
             if task.path().is_dir() {
                 found.push(task.path());
