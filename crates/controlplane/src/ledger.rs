@@ -35,6 +35,8 @@ pub struct StoreLedger {
     engine: Arc<dyn Engine>,
     current: Arc<ArcSwap<Snapshot>>,
     seen: watch::Receiver<Revision>,
+    /// First come, first served.
+    turns: Arc<tokio::sync::Mutex<()>>,
     follower: AbortHandle,
 }
 
@@ -48,7 +50,7 @@ impl StoreLedger {
         wakes.everything();
         let follower = Follower { engine: engine.clone(), snapshot, current: current.clone(), announce, wakes };
         let follower = tokio::spawn(follower.run(watch)).abort_handle();
-        Ok(Arc::new(StoreLedger { engine, current, seen, follower }))
+        Ok(Arc::new(StoreLedger { engine, current, seen, turns: Arc::default(), follower }))
     }
 
     /// Waits until the newest snapshot is so; for ever, when the store is closed before.
@@ -84,6 +86,10 @@ impl Ledger for StoreLedger {
         let followed = seen.wait_for(|seen| *seen >= revision).await;
         followed.map_err(|error| CommitError::Unavailable(Box::new(error)))?;
         Ok(revision)
+    }
+
+    async fn turn(&self) -> Box<dyn Send + Sync> {
+        Box::new(self.turns.clone().lock_owned().await)
     }
 }
 

@@ -259,6 +259,30 @@ async fn a_restarted_control_plane_goes_on_where_it_was() {
     assert_eq!(agent.payload().await.tasks[0].arn, task);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_who_want_the_same_instance_all_get_their_task() {
+    // On a disk, where a commit takes long enough for others to be faster.
+    let folder = tempfile::tempdir_in("/var/tmp").unwrap();
+    let engine = store_embedded::EmbeddedEngine::open(folder.path().join("store.db"), Default::default()).unwrap();
+    let plane = Arc::new(plane(Arc::new(engine)).await);
+    let instance = plane.instance().await;
+    plane.definition(ContainerDefinition { memory: Some(6), ..Default::default() }).await;
+    let _agent = plane.connect(&instance).await;
+    plane.until_connected(&instance, true).await;
+    let clients = (0..16).map(|_| {
+        let plane = plane.clone();
+        tokio::spawn(async move {
+            for _ in 0..10 {
+                plane.run_task().await;
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        client.await.unwrap();
+    }
+    assert_eq!(plane.described_instance(&instance).await.pending_tasks_count, Some(160));
+}
+
 /// Another ARN of the same form.
 fn other(arn: &str) -> String {
     let (rest, last) = arn.split_at(arn.len() - 1);

@@ -10,6 +10,8 @@ use crate::{Changes, Revision, Snapshot};
 /// How often a decision is made again before its author is told that the world moves too fast. Every conflict means that
 /// somebody else has made progress.
 const ATTEMPTS_MAX: u32 = 64;
+/// After so many conflicts a decision waits for its turn: many that want the same instance would else starve one of them.
+const ATTEMPTS_OUT_OF_TURN: u32 = 3;
 
 #[derive(Debug, Error)]
 pub enum CommitError {
@@ -30,6 +32,12 @@ pub enum CommitError {
 pub trait Ledger: Send + Sync {
     fn snapshot(&self) -> Arc<Snapshot>;
     async fn commit(&self, changes: Changes) -> Result<Revision, CommitError>;
+
+    /// Waits for a turn among those who keep being overtaken; it ends when the answer is dropped. A ledger without a queue
+    /// has turns for everybody.
+    async fn turn(&self) -> Box<dyn Send + Sync> {
+        Box::new(())
+    }
 }
 
 /// Decides on the newest snapshot and commits, again if something came in between. Deciding must have no effects of its own.
@@ -38,6 +46,7 @@ pub async fn transact<T, E: From<CommitError>>(
     mut decide: impl FnMut(&Snapshot) -> Result<(Changes, T), E>,
 ) -> Result<T, E> {
     let mut attempt = 0;
+    let mut _turn = None;
     loop {
         let (changes, output) = decide(&ledger.snapshot())?;
         if changes.is_empty() {
@@ -45,7 +54,12 @@ pub async fn transact<T, E: From<CommitError>>(
         }
         match ledger.commit(changes).await {
             Ok(_) => return Ok(output),
-            Err(CommitError::Conflict) if attempt < ATTEMPTS_MAX => attempt += 1,
+            Err(CommitError::Conflict) if attempt < ATTEMPTS_MAX => {
+                attempt += 1;
+                if attempt == ATTEMPTS_OUT_OF_TURN {
+                    _turn = Some(ledger.turn().await);
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }

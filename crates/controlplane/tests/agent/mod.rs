@@ -81,7 +81,7 @@ impl Plane {
         let container = ContainerDefinition {
             name: Some("web".into()),
             image: Some("i".into()),
-            memory: Some(100),
+            memory: container.memory.or(Some(100)),
             essential: Some(true),
             ..container
         };
