@@ -15,10 +15,6 @@ pub struct AgentConfig {
     pub credentials: Credentials,
     /// The node's directory; everything the agent keeps is below it. `ECS_DATADIR`.
     pub node_dir: PathBuf,
-    /// Where network namespaces are mounted; must not survive a reboot.
-    pub run_dir: PathBuf,
-    pub shim: PathBuf,
-    pub oci_runtime: PathBuf,
     /// Not an EC2 instance. `ECS_EXTERNAL`.
     pub external: bool,
     /// Sent at the first registration. `ECS_INSTANCE_ATTRIBUTES`.
@@ -58,9 +54,6 @@ impl AgentConfig {
                 session_token: None,
             },
             node_dir: node_dir.into(),
-            run_dir: PathBuf::from("/run/berth"),
-            shim: PathBuf::from("berth-shim"),
-            oci_runtime: PathBuf::from("berth-oci"),
             external: false,
             instance_attributes: BTreeMap::new(),
             reserved_memory_mib: 0,

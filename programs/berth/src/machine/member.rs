@@ -51,8 +51,8 @@ impl Member {
         let endpoint = tokio::net::TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let endpoint = endpoint.await.context("cannot listen for the task metadata endpoint")?;
         let mut config = MachineConfig::new(dir.node(), &names.run_dir, images.clone(), logs);
-        config.shim = programs.shim.clone();
-        config.oci_runtime = programs.oci_runtime.clone();
+        config.shim = programs.shim;
+        config.oci_runtime = programs.oci_runtime;
         config.cgroup_parent = names.cgroup;
         config.network.bridge = names.bridge;
         config.network.table = names.table;
@@ -68,9 +68,6 @@ impl Member {
             region: membership.region,
             external: membership.external,
             instance_attributes: membership.attributes,
-            shim: programs.shim,
-            oci_runtime: programs.oci_runtime,
-            run_dir: names.run_dir,
             ..AgentConfig::new(membership.server, dir.node())
         };
         let agent = Agent::start(config, machine.clone(), Some(metadata)).await?;
