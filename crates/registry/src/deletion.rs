@@ -66,6 +66,21 @@ impl Registry {
         if is_last { self.remove_image(key, &tagged) } else { self.remove_tag(key, tag, tagged) }
     }
 
+    /// Deletes an image if it still has these tags: who decided that it may go knew no others.
+    ///
+    /// False when it has others by now, is gone, or is listed by an index.
+    pub fn delete_image_as(&self, key: &RepositoryKey, digest: &Digest, tags: &[Tag]) -> Result<bool, RegistryError> {
+        let _turn = self.turn();
+        if self.tags_by_digest(key)?.remove(digest).unwrap_or_default() != tags {
+            return Ok(false);
+        }
+        match self.remove_image(key, digest) {
+            Ok(_) => Ok(true),
+            Err(RegistryError::ManifestUnknown | RegistryError::Referenced { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn remove_tag(&self, key: &RepositoryKey, tag: &Tag, digest: Digest) -> Result<Deleted, RegistryError> {
         layout::remove(&self.dir(key).tag(tag))?;
         Ok(Deleted { digest, tags: vec![tag.clone()] })
@@ -87,11 +102,12 @@ impl Registry {
             layout::remove(&dir.referrer(subject, &digest))?;
         }
         layout::remove_dir(&dir.indexes(&digest))?;
+        layout::remove_if_any(&dir.replicas(&digest))?;
         Ok(Deleted { digest, tags })
     }
 
     /// The indexes that list a manifest. A mark that outlived its index says nothing.
-    fn indexes_with(&self, key: &RepositoryKey, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
+    pub fn indexes_with(&self, key: &RepositoryKey, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
         let dir = self.dir(key);
         let mut indexes = layout::digests(&dir.indexes(digest))?;
         indexes.retain(|index| dir.manifest(index).exists());

@@ -8,6 +8,9 @@
 //!     _blobs/<hex>                              empty: the repository may hand out this blob
 //!     _referrers/<subject hex>/<hex>            empty: this manifest is about that subject
 //!     _indexes/<hex>/<index hex>                empty: that index, if it is still there, lists this manifest
+//!     _replicas/<hex>                           where copies of this image went
+//!     _records/<name>.json                      what the owner wants kept beside the repository
+//! repositories/<account>/<region>/_registry/<name>.json      the same, of the whole registry
 //! ```
 //!
 //! A component of a name never begins with `_`, so names and these entries cannot meet. Every file is written aside,
@@ -33,6 +36,11 @@ const TAGS: &str = "_tags";
 const BLOBS: &str = "_blobs";
 const REFERRERS: &str = "_referrers";
 const INDEXES: &str = "_indexes";
+const REPLICAS: &str = "_replicas";
+const RECORDS: &str = "_records";
+/// All that a repository has beside its settings.
+const PARTS: [&str; 7] = [TAGS, MANIFESTS, BLOBS, REFERRERS, INDEXES, REPLICAS, RECORDS];
+const REGISTRY: &str = "_registry";
 
 impl RepositoryDir {
     pub(crate) fn of(root: &Path, key: &RepositoryKey) -> RepositoryDir {
@@ -79,8 +87,20 @@ impl RepositoryDir {
         self.0.join(INDEXES).join(digest.hex())
     }
 
-    /// Makes the directories that a new repository needs.
+    pub(crate) fn replicas(&self, digest: &Digest) -> PathBuf {
+        self.0.join(REPLICAS).join(digest.hex())
+    }
+
+    pub(crate) fn record(&self, name: &str) -> PathBuf {
+        self.0.join(RECORDS).join(format!("{name}.json"))
+    }
+
+    /// Makes the directories that a new repository needs. A removal that a crash cut short may have left something of an
+    /// older one, which must not come back.
     pub(crate) fn create(&self) -> Result<(), RegistryError> {
+        for name in PARTS {
+            remove_dir(&self.0.join(name))?;
+        }
         for dir in [self.manifests(), self.tags(), self.blobs()] {
             durable::create_dir_all(&dir).map_err(RegistryError::io("create directory", &dir))?;
         }
@@ -91,7 +111,7 @@ impl RepositoryDir {
     pub(crate) fn remove(&self) -> Result<(), RegistryError> {
         // The settings go first: from then on it does not exist, whatever a crash leaves of the rest.
         remove(&self.settings())?;
-        for name in [TAGS, MANIFESTS, BLOBS, REFERRERS, INDEXES] {
+        for name in PARTS {
             remove_dir(&self.0.join(name))?;
         }
         // It stays when another repository lies below it.
@@ -102,6 +122,10 @@ impl RepositoryDir {
 
 pub(crate) fn scope_dir(root: &Path, scope: &Scope) -> PathBuf {
     root.join("repositories").join(scope.account()).join(scope.region())
+}
+
+pub(crate) fn registry_record(root: &Path, scope: &Scope, name: &str) -> PathBuf {
+    scope_dir(root, scope).join(REGISTRY).join(format!("{name}.json"))
 }
 
 /// The scopes that have, or had, a repository.
@@ -170,6 +194,14 @@ pub(crate) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), Registr
     durable::write(path, &bytes).map_err(RegistryError::io("write", path))
 }
 
+/// Writes a record into a directory that may not be there yet.
+pub(crate) fn write_in_new_dir<T: Serialize>(path: &Path, record: &T) -> Result<(), RegistryError> {
+    if let Some(dir) = path.parent() {
+        durable::create_dir_all(dir).map_err(RegistryError::io("create directory", dir))?;
+    }
+    write(path, record)
+}
+
 /// Puts an empty file, the mark that something belongs here.
 pub(crate) fn mark(path: &Path) -> Result<(), RegistryError> {
     if path.exists() {
@@ -190,6 +222,11 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<(), RegistryError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RegistryError::io("remove", dir)(error)),
         _ => Ok(()),
     }
+}
+
+/// Removes a file, in a directory that may not be there either.
+pub(crate) fn remove_if_any(path: &Path) -> Result<(), RegistryError> {
+    if path.exists() { remove(path) } else { Ok(()) }
 }
 
 pub(crate) fn remove(path: &Path) -> Result<(), RegistryError> {

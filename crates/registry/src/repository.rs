@@ -1,7 +1,7 @@
 //! Repositories, their manifests and their tags.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,8 +11,10 @@ use stdx::Timestamp;
 
 use crate::layout::{self, RepositoryDir};
 use crate::limits::MANIFEST_BYTES_MAX;
+use crate::signing::Signer;
 use crate::{
-    Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag, Target,
+    AppliedFor, Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag,
+    Target,
 };
 
 /// How the registry behaves.
@@ -39,6 +41,7 @@ impl Default for Config {
 pub struct Registry {
     pub(crate) config: Config,
     pub(crate) blobs: Blobs,
+    pub(crate) signer: Signer,
     dir: PathBuf,
     // Writers take turns, so that a tag never names a manifest that is being deleted.
     turn: Mutex<()>,
@@ -93,11 +96,16 @@ impl Registry {
         let dir = dir.into();
         let repositories = dir.join("repositories");
         durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
-        Ok(Registry { config, blobs, dir, turn: Mutex::default() })
+        let signer = Signer::open(&dir)?;
+        Ok(Registry { config, blobs, signer, dir, turn: Mutex::default() })
     }
 
     pub(crate) fn dir(&self, key: &RepositoryKey) -> RepositoryDir {
         RepositoryDir::of(&self.dir, key)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.dir
     }
 
     pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
@@ -120,13 +128,20 @@ impl Registry {
                 account: key.scope.account().to_owned(),
             });
         }
-        self.create_in_turn(key, settings)
+        self.create_in_turn(key, settings, |_| Ok(()))
     }
 
-    fn create_in_turn(&self, key: &RepositoryKey, settings: RepositorySettings) -> Result<Repository, RegistryError> {
+    /// Creates a repository with whatever `furnish` puts beside it.
+    pub(crate) fn create_in_turn(
+        &self,
+        key: &RepositoryKey,
+        settings: RepositorySettings,
+        furnish: impl FnOnce(&RepositoryDir) -> Result<(), RegistryError>,
+    ) -> Result<Repository, RegistryError> {
         let repository = Repository { version: VERSION, created_at: now(), settings };
         let dir = self.dir(key);
         dir.create()?;
+        furnish(&dir)?;
         layout::write(&dir.settings(), &repository)?;
         Ok(repository)
     }
@@ -139,11 +154,7 @@ impl Registry {
         if !self.config.create_on_push {
             return Err(unknown(key));
         }
-        let _turn = self.turn();
-        match self.find_repository(key)? {
-            Some(repository) => Ok(repository),
-            None => self.create_in_turn(key, RepositorySettings::default()),
-        }
+        self.repository_or_new(key, AppliedFor::CreateOnPush)
     }
 
     pub fn find_repository(&self, key: &RepositoryKey) -> Result<Option<Repository>, RegistryError> {
@@ -154,16 +165,19 @@ impl Registry {
         self.find_repository(key)?.ok_or_else(|| unknown(key))
     }
 
-    /// Changes what the owner chose.
-    pub fn update_repository(
+    /// Changes what the owner chose. A change that is refused changes nothing.
+    pub fn change_repository<E>(
         &self,
         key: &RepositoryKey,
-        settings: RepositorySettings,
-    ) -> Result<Repository, RegistryError> {
+        change: impl FnOnce(&mut RepositorySettings) -> Result<(), E>,
+    ) -> Result<Result<Repository, E>, RegistryError> {
         let _turn = self.turn();
-        let repository = Repository { settings, ..self.repository(key)? };
+        let mut repository = self.repository(key)?;
+        if let Err(refusal) = change(&mut repository.settings) {
+            return Ok(Err(refusal));
+        }
         layout::write(&self.dir(key).settings(), &repository)?;
-        Ok(repository)
+        Ok(Ok(repository))
     }
 
     /// The names of all repositories of an account in a region, sorted.
@@ -226,8 +240,24 @@ impl Registry {
 
     // Manifests.
 
-    /// Stores a manifest, under a tag or under its digest, after everything it references has been stored.
+    /// Stores a manifest, under a tag or under its digest, after everything it references has been stored; and copies it
+    /// to where the registry's rules say.
     pub fn put_manifest(
+        &self,
+        key: &RepositoryKey,
+        target: &Target,
+        content_type: Option<&str>,
+        bytes: &[u8],
+    ) -> Result<(Digest, Manifest), RegistryError> {
+        let (digest, manifest) = self.store_manifest(key, target, content_type, bytes)?;
+        match target {
+            Target::Tag(tag) => self.replicate(key, &digest, std::slice::from_ref(tag))?,
+            Target::Digest(_) => self.replicate(key, &digest, &[])?,
+        }
+        Ok((digest, manifest))
+    }
+
+    pub(crate) fn store_manifest(
         &self,
         key: &RepositoryKey,
         target: &Target,
@@ -364,7 +394,7 @@ fn unknown(key: &RepositoryKey) -> RegistryError {
     RegistryError::NameUnknown { name: key.name.to_string(), account: key.scope.account().to_owned() }
 }
 
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -35,7 +35,7 @@ pub struct RepositorySettings {
 impl RepositorySettings {
     /// Whether a tag that names an image may be made to name another one.
     pub fn may_move(&self, tag: &Tag) -> bool {
-        let excluded = || self.tag_mutability_exclusions.iter().any(|pattern| matches(pattern, tag.as_str()));
+        let excluded = || self.tag_mutability_exclusions.iter().any(|pattern| fits(pattern, tag.as_str()));
         match self.tag_mutability {
             TagMutability::Mutable => true,
             TagMutability::Immutable => false,
@@ -45,8 +45,9 @@ impl RepositorySettings {
     }
 }
 
-/// Whether a pattern fits the whole text. Each part between two stars is best found as early as possible.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Whether a pattern, in which `*` stands for any characters or none, fits the whole text.
+pub fn fits(pattern: &str, text: &str) -> bool {
+    // Each part between two stars is best found as early as possible.
     let Some((head, rest)) = pattern.split_once('*') else {
         return pattern == text;
     };
@@ -85,7 +86,7 @@ mod tests {
             ("*1*2*", "x1y2z", true),
             ("*1*2*", "x2y1z", false),
         ] {
-            assert_eq!(matches(pattern, text), fits, "{pattern} {text}");
+            assert_eq!(super::fits(pattern, text), fits, "{pattern} {text}");
         }
     }
 

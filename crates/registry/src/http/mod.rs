@@ -5,6 +5,7 @@
 
 mod answer;
 mod blobs;
+mod layers;
 mod lists;
 mod manifests;
 mod path;
@@ -21,12 +22,13 @@ use http::{HeaderValue, Method, StatusCode, header};
 use self::path::Place;
 use crate::{Registry, RegistryError, RepositoryKey, RepositoryName, Scope};
 
-/// The routes below `/v2/`, to be merged into a server's own.
+/// The routes below `/v2/`, and the signed addresses below `/_berth/layers/`, to be merged into a server's own.
 pub fn router(registry: Arc<Registry>) -> Router {
     Router::new()
         .route("/v2", any(handle))
         .route("/v2/", any(handle))
         .route("/v2/{*rest}", any(handle))
+        .route("/_berth/layers/{*rest}", any(layers::handle))
         .with_state(registry)
 }
 
