@@ -17,10 +17,11 @@ mod query;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use app::{After, App, Question};
 
@@ -51,12 +52,10 @@ fn main() -> ExitCode {
 
 fn serve(port: u16) -> ExitCode {
     // As the first process of a container it has no default handlers: without these a stop would do nothing.
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [SIGTERM, SIGINT] {
-        if let Err(error) = signal_hook::flag::register(signal, stop.clone()) {
-            return fail(format_args!("cannot handle signal {signal}: {error}"));
-        }
-    }
+    let mut stop = match Signals::new([SIGTERM, SIGINT]) {
+        Ok(signals) => signals,
+        Err(error) => return fail(format_args!("cannot handle signals: {error}")),
+    };
     let server = match tiny_http::Server::http(("0.0.0.0", port)) {
         Ok(server) => Arc::new(server),
         Err(error) => return fail(format_args!("cannot listen on port {port}: {error}")),
@@ -65,20 +64,9 @@ fn serve(port: u16) -> ExitCode {
     let port = server.server_addr().to_ip().map_or(port, |address| address.port());
     println!("sample version {} listens on port {port}", app.who.version);
 
-    let at_work = Arc::new(AtomicUsize::new(0));
-    for _ in 0..WORKERS {
-        let (server, app, at_work) = (server.clone(), app.clone(), at_work.clone());
-        std::thread::spawn(move || {
-            while let Ok(request) = server.recv() {
-                at_work.fetch_add(1, Ordering::SeqCst);
-                answer(&app, request);
-                at_work.fetch_sub(1, Ordering::SeqCst);
-            }
-        });
-    }
-    while !stop.load(Ordering::SeqCst) {
-        std::thread::sleep(POLL);
-    }
+    let crew = Arc::new(Crew { server, app, hired: AtomicUsize::new(0), at_work: AtomicUsize::new(0) });
+    crew.clone().hire();
+    stop.forever().next();
     println!("stopping");
     // Whoever connected before the signal gets an answer: the workers go on until nothing was under way for a
     // moment, in which requests that were only just read come to a worker.
@@ -86,11 +74,37 @@ fn serve(port: u16) -> ExitCode {
     let mut quiet = Instant::now();
     while quiet.elapsed() < QUIET && Instant::now() < deadline {
         std::thread::sleep(POLL);
-        if at_work.load(Ordering::SeqCst) > 0 {
+        if crew.at_work.load(Ordering::SeqCst) > 0 {
             quiet = Instant::now();
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Whoever answers requests, each in a thread of its own. A sample that nobody asks has one of them, so it starts at once.
+struct Crew {
+    server: Arc<tiny_http::Server>,
+    app: Arc<App>,
+    hired: AtomicUsize,
+    at_work: AtomicUsize,
+}
+
+impl Crew {
+    fn hire(self: Arc<Self>) {
+        self.hired.fetch_add(1, Ordering::SeqCst);
+        std::thread::spawn(move || {
+            while let Ok(request) = self.server.recv() {
+                let at_work = self.at_work.fetch_add(1, Ordering::SeqCst) + 1;
+                // Somebody must be free for the next request. Two may hire at the same time; one more does no harm.
+                let hired = self.hired.load(Ordering::SeqCst);
+                if at_work == hired && hired < WORKERS {
+                    self.clone().hire();
+                }
+                answer(&self.app, request);
+                self.at_work.fetch_sub(1, Ordering::SeqCst);
+            }
+        });
+    }
 }
 
 /// Answers one request and logs it in one line.
