@@ -33,20 +33,37 @@ fn main() {
             let number = |text: &str| text.parse().expect("a number");
             runtime.block_on(berth::inside(number(count), number(together)));
         }
+        ["launches"] => launches(),
         _ => {
-            eprintln!("usage: bench");
+            eprintln!("usage: bench [launches]");
             std::process::exit(2);
         }
+    }
+}
+
+/// Berth with the sample's image, and nothing running.
+fn start(machine: &mut Machine) {
+    machine.start(&["--demo"]);
+    machine.python("ecs.delete_service(service='sample', force=True)\nuntil('it is gone', lambda: not ecs.list_tasks()['taskArns'])");
+    footprint::settle();
+}
+
+/// Berth's launches alone, for whoever makes them faster.
+fn launches() {
+    let mut machine = Machine::new();
+    start(&mut machine);
+    let bench = berth::Bench::new(&machine);
+    for together in [1, TOGETHER] {
+        let launches = bench.launches(LAUNCHES, together);
+        let (p50, p99) = (launches.times.median(), launches.times.percentile(99));
+        println!("{together} at once: p50 {p50} ms, p99 {p99} ms, {:.0} a second", launches.per_second);
     }
 }
 
 fn all() {
     let mut machine = Machine::new();
     let starts = footprint::starts(&mut machine, STARTS);
-    machine.start(&["--demo"]);
-    // The sample's own task is no part of an idle Berth.
-    machine.python("ecs.delete_service(service='sample', force=True)\nuntil('it is gone', lambda: not ecs.list_tasks()['taskArns'])");
-    footprint::settle();
+    start(&mut machine);
     let idle = footprint::memory(&machine);
 
     let bench = berth::Bench::new(&machine);
