@@ -182,8 +182,9 @@ impl NodeNetwork {
         remove_links(&overdue)?;
         let mut nftables = NfTables::open()?;
         let now = nftables.generation()?;
-        // The older iptables keeps its rules elsewhere, where no number tells of a change.
-        if seen == Some(now) && !std::path::Path::new("/proc/thread-self/net/ip_tables_names").exists() {
+        // The older iptables keeps its tables elsewhere, where no number tells of a change.
+        let older = std::fs::read("/proc/thread-self/net/ip_tables_names").unwrap_or_default();
+        if seen == Some(now) && older.is_empty() {
             return Ok(now);
         }
         self.rules.apply(Edit::Check)?;
