@@ -35,8 +35,8 @@ pub struct MachineConfig {
     pub cgroup_parent: String,
     /// Where the task metadata endpoint listens, on 127.0.0.1 or on all addresses: 169.254.170.2:80 leads there.
     pub metadata_port: Option<u16>,
-    /// Where the OCI runtime's state is kept in memory. None keeps it in the tasks' directories.
-    pub state_dir: Option<PathBuf>,
+    /// Kept in memory: what containers need while they run, and is worth nothing after a reboot.
+    pub state_dir: PathBuf,
     /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
     pub on_pull: Option<OnPull>,
     /// Bridge, table, subnet, ports. Its redirects are overwritten.
@@ -52,8 +52,9 @@ impl MachineConfig {
         logs: Arc<Drivers>,
     ) -> MachineConfig {
         let (node_dir, run_dir) = (node_dir.into(), run_dir.into());
+        let state_dir = run_dir.join("state");
         MachineConfig {
-            network: NetworkConfig::new(node_dir.join("network"), run_dir.join("netns")),
+            network: NetworkConfig::new(state_dir.join("network"), run_dir.join("netns")),
             node_dir,
             shim: PathBuf::from("berth-shim"),
             oci_runtime: PathBuf::from("berth-oci"),
@@ -64,7 +65,7 @@ impl MachineConfig {
             ecr_auth: Auth::Anonymous,
             cgroup_parent: "/ecs".to_owned(),
             metadata_port: None,
-            state_dir: Some(run_dir.join("oci")),
+            state_dir,
             on_pull: None,
         }
     }

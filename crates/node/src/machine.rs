@@ -13,7 +13,7 @@ use blobs::Digest;
 use images::ImageStore;
 use logs::Drivers;
 use network::{Network, Redirect};
-use runtime::{Cgroups, Executed, Runtime, RuntimeConfig};
+use runtime::{Cgroups, Executed, Runtime, RuntimeConfig, memory_dir};
 use task_engine::Failure;
 
 use crate::keepsake::Keepsake;
@@ -81,7 +81,7 @@ impl Machine {
         self.network.clone().close().await?;
         // The network stays while a container is left; so does what containers need.
         self.cgroups.remove_if_empty(&self.config.cgroup_parent);
-        self.runtime.close();
+        memory_dir::release(&self.config.state_dir);
         Ok(())
     }
 
@@ -137,12 +137,14 @@ fn open_runtime(config: &MachineConfig) -> Result<(Runtime, Cgroups), OpenError>
     }
     probe::check_overlay(&config.node_dir)?;
     let cgroups = probe::cgroups(&config.cgroup_parent)?;
+    let unusable = |source| OpenError::Directory { path: config.state_dir.clone(), source };
+    memory_dir::ensure(&config.state_dir).map_err(unusable)?;
     let runtime = Runtime::new(RuntimeConfig {
         shim: config.shim.clone(),
         oci: config.oci_runtime.clone(),
         tasks_dir,
         cgroup_parent: config.cgroup_parent.clone(),
-        state_dir: config.state_dir.clone(),
+        state_dir: Some(config.state_dir.join("tasks")),
     });
     Ok((runtime.map_err(OpenError::Runtime)?, cgroups))
 }

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::RuntimeError;
-use crate::prepare::ContainerDir;
 
 /// How such a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,14 +31,14 @@ pub async fn exec(
     oci: &Path,
     oci_root: &Path,
     container: &str,
-    dir: &ContainerDir,
+    bundle: &Path,
     args: &[String],
     timeout: Duration,
 ) -> Result<Executed, RuntimeError> {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = |suffix: &str| dir.0.join(format!("exec-{}-{number}.{suffix}", std::process::id()));
+    let name = |suffix: &str| bundle.join(format!("exec-{}-{number}.{suffix}", std::process::id()));
     let files = Files { process: name("json"), pid: name("pid") };
-    let process = process(&dir.bundle().join("config.json"), args).await?;
+    let process = process(&bundle.join("config.json"), args).await?;
     tokio::fs::write(&files.process, process).await.map_err(RuntimeError::io("write", &files.process))?;
     let child = tokio::process::Command::new(oci)
         .arg("--root")

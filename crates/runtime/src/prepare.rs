@@ -4,43 +4,47 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cgroup::Cgroups;
+use crate::runtime::Environment;
 use crate::spec_json::{Surroundings, spec_json};
 use crate::{
-    ContainerId, ContainerSpec, EtcFiles, Host, MountSource, Namespace, RuntimeError, TaskId, abi, devices, users,
-    volumes,
+    ContainerId, ContainerSpec, EtcFiles, MountSource, Namespace, RuntimeError, TaskId, abi, devices, users, volumes,
 };
 
 /// The OCI runtime's state, in the task's directory.
 pub const OCI_ROOT: &str = "oci";
 
-/// The names in a container's directory.
-pub struct ContainerDir(pub PathBuf);
+/// The two directories of a container, and the names in them.
+pub struct ContainerDir {
+    /// What has to be there after a reboot: what the container wrote, and how it ended.
+    pub disk: PathBuf,
+    /// What only a start needs. The same one where nothing is kept in memory.
+    pub state: PathBuf,
+}
 
 impl ContainerDir {
-    pub fn new(task_dir: &Path, id: &ContainerId) -> ContainerDir {
-        ContainerDir(task_dir.join(shim_api::CONTAINERS_NAME).join(id.as_str()))
+    pub fn bundle(&self) -> PathBuf {
+        self.state.join("bundle")
     }
 
-    pub fn bundle(&self) -> PathBuf {
-        self.0.join("bundle")
+    fn etc(&self) -> PathBuf {
+        self.state.join("etc")
     }
 
     pub fn upper(&self) -> PathBuf {
-        self.0.join("upper")
+        self.disk.join("upper")
     }
 
     pub fn work(&self) -> PathBuf {
-        self.0.join("work")
+        self.disk.join("work")
     }
 
     /// Written by the OCI runtime when the container's first process exists.
     pub fn pid(&self) -> PathBuf {
-        self.0.join("pid")
+        self.disk.join("pid")
     }
 
     pub fn exit(&self) -> PathBuf {
-        self.0.join(shim_api::EXIT_NAME)
+        self.disk.join(shim_api::EXIT_NAME)
     }
 }
 
@@ -57,27 +61,26 @@ pub fn task_cgroup_path(parent: &str, task: &TaskId) -> String {
 ///
 /// Waits for files: not for a thread that serves others.
 pub fn prepare(
+    environment: &Environment,
+    task: &TaskId,
     spec: &ContainerSpec,
-    (task_dir, oci_root): (&Path, &Path),
-    cgroup_path: String,
-    oci_runtime: &Path,
-    host: &Host,
-    cgroups: &Cgroups,
 ) -> Result<shim_api::RunRequest, RuntimeError> {
+    let Environment { config, host, cgroups, mount_points } = environment;
+    let cgroup_path = cgroup_path(&config.cgroup_parent, task, &spec.id);
     if spec.lower_dirs.is_empty() {
         return Err(RuntimeError::InvalidSpec("the image has no layers".to_owned()));
     }
     check_sources(spec)?;
     let user = users::resolve(&spec.user, &spec.lower_dirs)?;
-    let dir = ContainerDir::new(task_dir, &spec.id);
-    fs::create_dir_all(dir.bundle()).map_err(RuntimeError::io("create", dir.bundle()))?;
+    let dir = environment.container_dir(task, &spec.id);
+    fs::create_dir_all(&dir.disk).map_err(RuntimeError::io("create", &dir.disk))?;
     if let Some(before) = &spec.continues {
-        take_over(&ContainerDir::new(task_dir, before), &dir)?;
+        take_over(&environment.container_dir(task, before), &dir)?;
     }
     for path in [dir.bundle().join("rootfs"), dir.upper(), dir.work()] {
         fs::create_dir_all(&path).map_err(RuntimeError::io("create", &path))?;
     }
-    volumes::fill(spec, &dir.0.join("image"))?;
+    volumes::fill(spec, &dir.disk.join("image"))?;
     let program = spec.args.first().map_or("", String::as_str);
     let around = Surroundings {
         host,
@@ -85,12 +88,12 @@ pub fn prepare(
         devices: devices::resolve(spec)?,
         cgroup_path: cgroup_path.clone(),
         has_32_bit_programs: abi::has_32_bit_programs(&spec.lower_dirs, program, &spec.env),
-        etc_files: write_etc(&spec.etc, &dir.0.join("etc"))?,
+        etc_files: write_etc(&spec.etc, &dir.etc())?,
     };
     let netns = named_netns(&spec.network);
     let config = match netns {
         Some(_) => {
-            let network = Namespace::Path(dir.0.join(shim_api::NETNS_NAME));
+            let network = Namespace::Path(dir.bundle().join(shim_api::NETNS_NAME));
             spec_json(&ContainerSpec { network, ..spec.clone() }, &around)?
         }
         None => spec_json(spec, &around)?,
@@ -98,13 +101,13 @@ pub fn prepare(
     let path = dir.bundle().join("config.json");
     fs::write(&path, config.to_string()).map_err(RuntimeError::io("write", &path))?;
 
-    let lower = spec.lower_dirs.iter().map(|path| text(path)).collect::<Result<_, _>>()?;
+    let lower = spec.lower_dirs.iter().chain([mount_points]).map(|path| text(path)).collect::<Result<_, _>>()?;
     let oom_file = cgroups.oom_file(&cgroup_path).map(|path| text(&path)).transpose()?;
     Ok(shim_api::RunRequest {
         id: spec.id.to_string(),
         oci_id: spec.id.to_string(),
-        oci_runtime: text(oci_runtime)?,
-        oci_root: text(oci_root)?,
+        oci_runtime: text(&environment.config.oci)?,
+        oci_root: text(&environment.oci_root(task))?,
         bundle: text(&dir.bundle())?,
         overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
         netns: netns.map(text).transpose()?,

@@ -8,10 +8,9 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::memory_dir;
-use crate::prepare::{OCI_ROOT, task_cgroup_path};
+use crate::prepare::{ContainerDir, OCI_ROOT, task_cgroup_path};
 use crate::task::ShimTask;
-use crate::{Cgroups, ContainerRuntime, Host, Limits, RuntimeError, Task, TaskId};
+use crate::{Cgroups, ContainerId, ContainerRuntime, Host, Limits, RuntimeError, Task, TaskId, mount_points, spread};
 
 #[derive(Debug, Clone)]
 pub struct RuntimeConfig {
@@ -23,7 +22,7 @@ pub struct RuntimeConfig {
     pub tasks_dir: PathBuf,
     /// The cgroup below which every task has its own: `/ecs`.
     pub cgroup_parent: String,
-    /// Where the OCI runtime's state is kept in memory. None keeps it beside each task, on the disk.
+    /// Where the OCI runtime's state and bundles are kept, best in memory. None keeps them beside each task.
     pub state_dir: Option<PathBuf>,
 }
 
@@ -39,15 +38,24 @@ pub struct Environment {
     pub config: RuntimeConfig,
     pub host: Host,
     pub cgroups: Cgroups,
+    /// See [`mount_points`].
+    pub mount_points: PathBuf,
 }
 
 impl Environment {
-    /// The OCI runtime's `--root` for a task in `task_dir`.
-    pub fn oci_root(&self, id: &TaskId, task_dir: &std::path::Path) -> PathBuf {
-        match &self.config.state_dir {
-            Some(dir) => dir.join(id.as_str()),
-            None => task_dir.join(OCI_ROOT),
-        }
+    /// What of a task is worth nothing after a reboot, and so need not be on the disk.
+    pub fn state_dir(&self, task: &TaskId) -> PathBuf {
+        self.config.state_dir.as_ref().unwrap_or(&self.config.tasks_dir).join(task.as_str())
+    }
+
+    /// The OCI runtime's `--root` for a task.
+    pub fn oci_root(&self, task: &TaskId) -> PathBuf {
+        self.state_dir(task).join(OCI_ROOT)
+    }
+
+    pub fn container_dir(&self, task: &TaskId, container: &ContainerId) -> ContainerDir {
+        let within = |task_dir: PathBuf| task_dir.join(shim_api::CONTAINERS_NAME).join(container.as_str());
+        ContainerDir { disk: within(self.config.tasks_dir.join(task.as_str())), state: within(self.state_dir(task)) }
     }
 }
 
@@ -59,19 +67,17 @@ impl Runtime {
             return Err(RuntimeError::InvalidSpec(message));
         }
         fs::create_dir_all(&config.tasks_dir).map_err(RuntimeError::io("create", &config.tasks_dir))?;
+        if let Err(err) = spread::over_the_disk(&config.tasks_dir) {
+            tracing::debug!(%err, "the file system does not spread directories");
+        }
         if let Some(dir) = &config.state_dir {
-            memory_dir::ensure(dir).map_err(RuntimeError::io("mount a tmpfs at", dir))?;
+            fs::create_dir_all(dir).map_err(RuntimeError::io("create", dir))?;
         }
         let cgroups = Cgroups::detect().map_err(RuntimeError::io("look at", "/sys/fs/cgroup"))?;
-        let environment = Arc::new(Environment { config, host: Host::probe(), cgroups });
+        let mount_points = config.tasks_dir.with_file_name(mount_points::NAME);
+        mount_points::ensure(&mount_points).map_err(RuntimeError::io("create", &mount_points))?;
+        let environment = Arc::new(Environment { config, host: Host::probe(), cgroups, mount_points });
         Ok(Runtime { environment, tasks: tokio::sync::Mutex::default() })
-    }
-
-    /// Gives back what all tasks shared, once there are none.
-    pub fn close(&self) {
-        if let Some(dir) = &self.environment.config.state_dir {
-            memory_dir::release(dir);
-        }
     }
 
     async fn task(&self, id: &TaskId) -> Arc<ShimTask> {

@@ -257,31 +257,21 @@ fn device(node: &DeviceNode) -> Value {
     })
 }
 
-/// Everything is forbidden but making nodes and using the harmless ones; then the container's own devices.
+/// Everything is forbidden but the container's own devices. Every OCI runtime adds what each container may have: making
+/// nodes, and null, zero, full, random, urandom, tty, console, ptmx and the pseudo-terminals.
 fn device_rules(spec: &ContainerSpec, nodes: &[DeviceNode]) -> Value {
     if spec.privileged {
         return json!([{ "allow": true, "access": "rwm" }]);
     }
-    let rule = |kind: &str, major: Option<u32>, minor: Option<u32>, access: &str| {
-        let mut rule = json!({ "allow": true, "type": kind, "access": access });
-        if let Some(major) = major {
-            rule["major"] = json!(major);
-        }
-        if let Some(minor) = minor {
-            rule["minor"] = json!(minor);
-        }
-        rule
-    };
     let mut rules = vec![json!({ "allow": false, "access": "rwm" })];
-    rules.push(rule("c", None, None, "m"));
-    rules.push(rule("b", None, None, "m"));
-    // null, zero, full, random, urandom, tty, console, ptmx; and the pseudo-terminals.
-    for (major, minor) in [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)] {
-        rules.push(rule("c", Some(major), Some(minor), "rwm"));
-    }
-    rules.push(rule("c", Some(136), None, "rwm"));
     for node in nodes {
-        rules.push(rule(if node.block { "b" } else { "c" }, Some(node.major), Some(node.minor), &node.access));
+        rules.push(json!({
+            "allow": true,
+            "type": if node.block { "b" } else { "c" },
+            "major": node.major,
+            "minor": node.minor,
+            "access": node.access,
+        }));
     }
     Value::Array(rules)
 }

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use crate::board::Board;
 use crate::exec::exec;
 use crate::link::{self, Link, Listener, NotDone};
-use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
+use crate::prepare::{cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
@@ -205,15 +205,10 @@ impl ShimTask {
     }
 
     async fn run(&self, spec: &ContainerSpec) -> Result<Started, RuntimeError> {
-        let (spec_copy, dir, environment) = (spec.clone(), self.dir.clone(), self.environment.clone());
-        let cgroup = cgroup_path(&environment.config.cgroup_parent, &self.id, &spec.id);
+        let (spec_copy, id, environment) = (spec.clone(), self.id.clone(), self.environment.clone());
         // The shim, when it is a new one, starts while the container's directory is made.
         let link = self.link().await?;
-        let oci_root = self.environment.oci_root(&self.id, &self.dir);
-        let prepared = tokio::task::spawn_blocking(move || {
-            let Environment { config, host, cgroups } = &*environment;
-            prepare(&spec_copy, (&dir, &oci_root), cgroup, &config.oci, host, cgroups)
-        });
+        let prepared = tokio::task::spawn_blocking(move || prepare(&environment, &id, &spec_copy));
         let request = prepared.await.map_err(|err| self.refused(err.to_string()))??;
         match link.request(RequestBody::Run(Box::new(request))).await {
             // The shim says in what state the container is before it says that it is done.
@@ -270,9 +265,9 @@ impl Task for ShimTask {
         args: &[String],
         timeout: Duration,
     ) -> Result<Executed, RuntimeError> {
-        let oci_root = self.environment.oci_root(&self.id, &self.dir);
-        let dir = ContainerDir::new(&self.dir, container);
-        exec(&self.environment.config.oci, &oci_root, container.as_str(), &dir, args, timeout).await
+        let oci_root = self.environment.oci_root(&self.id);
+        let bundle = self.environment.container_dir(&self.id, container).bundle();
+        exec(&self.environment.config.oci, &oci_root, container.as_str(), &bundle, args, timeout).await
     }
 
     fn status(&self) -> Vec<ContainerStatus> {
@@ -297,9 +292,10 @@ impl Task for ShimTask {
                 Err(NotDone::Refused { message, .. }) => return Err(self.refused(message)),
             }
         }
-        let dir = self.container_dir(container);
+        let dir = self.environment.container_dir(&self.id, container);
         let cgroup = cgroup_path(&self.environment.config.cgroup_parent, &self.id, container);
-        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &dir)).await?;
+        let erased = move |environment: &Environment| erase(environment, &cgroup, &[&dir.state, &dir.disk]);
+        blocking(&self.id, self.environment.clone(), erased).await?;
         self.board.remove(container);
         Ok(())
     }
@@ -307,19 +303,19 @@ impl Task for ShimTask {
     async fn end(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
         let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
-        let state = self.environment.oci_root(&self.id, &self.dir);
-        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &state)).await
+        // Its bundles are no use without a shim; where nothing is kept in memory they go with the rest.
+        let state = match &self.environment.config.state_dir {
+            Some(_) => self.environment.state_dir(&self.id),
+            None => self.environment.oci_root(&self.id),
+        };
+        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &[&state])).await
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
-        let dir = self.dir.clone();
-        let state = self.environment.oci_root(&self.id, &self.dir);
+        let (dir, state) = (self.dir.clone(), self.environment.state_dir(&self.id));
         let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
-        let erased = move |environment: &Environment| {
-            erase(environment, &cgroup, &state)?;
-            erase(environment, &cgroup, &dir)
-        };
+        let erased = move |environment: &Environment| erase(environment, &cgroup, &[&state, &dir]);
         blocking(&self.id, self.environment.clone(), erased).await?;
         for status in self.board.list() {
             self.board.remove(&status.id);
@@ -328,7 +324,7 @@ impl Task for ShimTask {
     }
 
     fn container_dir(&self, container: &ContainerId) -> PathBuf {
-        ContainerDir::new(&self.dir, container).0
+        self.environment.container_dir(&self.id, container).disk
     }
 }
 
@@ -400,7 +396,7 @@ fn settle(
     };
     let mut settled = Vec::new();
     for container in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<ContainerId>().ok()) {
-        let dir = ContainerDir::new(dir, &container);
+        let dir = environment.container_dir(id, &container);
         let cgroup = cgroup_path(&environment.config.cgroup_parent, id, &container);
         erase_cgroup(environment, &cgroup)?;
         let known = known.iter().find(|status| status.id == container).map(|status| &status.state);
@@ -445,13 +441,13 @@ fn erase_cgroup(environment: &Environment, cgroup: &str) -> Result<(), RuntimeEr
     environment.cgroups.remove(cgroup).map_err(RuntimeError::io("remove cgroup", cgroup))
 }
 
-/// Removes a cgroup with whatever is in it, and a directory.
-fn erase(environment: &Environment, cgroup: &str, dir: &Path) -> Result<(), RuntimeError> {
+/// Removes a cgroup with whatever is in it, and directories.
+fn erase(environment: &Environment, cgroup: &str, dirs: &[&Path]) -> Result<(), RuntimeError> {
     erase_cgroup(environment, cgroup)?;
-    match fs::remove_dir_all(dir) {
+    dirs.iter().try_for_each(|dir| match fs::remove_dir_all(dir) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("remove", dir)(err)),
         _ => Ok(()),
-    }
+    })
 }
 
 async fn blocking<T: Send + 'static>(

@@ -40,7 +40,7 @@ pub const EXIT_NAME: &str = "exit.json";
 /// The directory of the containers, in the task's directory.
 pub const CONTAINERS_NAME: &str = "containers";
 
-/// The file in the container's directory that its network namespace is bound to while its mount namespace is made.
+/// The file in the bundle that the container's network namespace is bound to while its mount namespace is made.
 pub const NETNS_NAME: &str = "netns";
 
 /// The directory of a container's log segments, in the container's directory.

@@ -47,11 +47,12 @@ pub struct RunRequest {
     pub oci_runtime: String,
     /// The OCI runtime's state directory, its `--root`.
     pub oci_root: String,
+    /// Its directory also takes what only the start needs: the runtime's log, and `netns`.
     pub bundle: String,
     /// Without one, `<bundle>/rootfs` is used as it is.
     pub overlay: Option<Overlay>,
-    /// A network namespace's file, to be bound to `netns` in the container's directory: in its mount namespace, the folder
-    /// with everybody's namespaces is hidden.
+    /// A network namespace's file, to be bound to `netns` in the bundle: in the container's mount namespace, the folder with
+    /// everybody's namespaces is hidden.
     pub netns: Option<String>,
     /// A file with an `oom_kill N` line: `memory.oom_control` (v1) or `memory.events` (v2). Read when the container has exited.
     pub oom_file: Option<String>,

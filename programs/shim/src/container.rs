@@ -127,7 +127,7 @@ impl Container {
     }
 
     fn started(&mut self, status: i32, asker: Asker, buffer: &mut [u8]) -> Ended {
-        let files = Files::new(&self.dir);
+        let files = Files::new(&self.dir, &self.run);
         match files.read_pid() {
             Some(pid) if status == 0 => {
                 self.phase = Phase::Running { pid, started_at: sys::now() };

@@ -20,18 +20,19 @@ pub struct Launch {
     pub output: Output,
 }
 
-/// The files around a start, all in the container's directory.
+/// The files around a start: in the container's directory, and in its bundle.
 pub struct Files {
     dir: PathBuf,
+    bundle: PathBuf,
 }
 
 impl Files {
-    pub fn new(dir: &Path) -> Files {
-        Files { dir: dir.to_owned() }
+    pub fn new(dir: &Path, run: &RunRequest) -> Files {
+        Files { dir: dir.to_owned(), bundle: PathBuf::from(&run.bundle) }
     }
 
     fn log(&self) -> PathBuf {
-        self.dir.join("oci.log")
+        self.bundle.join("oci.log")
     }
 
     fn pid(&self) -> PathBuf {
@@ -76,8 +77,8 @@ struct Netns {
 }
 
 impl Netns {
-    fn new(path: &str, dir: &Path) -> io::Result<Netns> {
-        let target = std::path::absolute(dir.join(shim_api::NETNS_NAME))?;
+    fn new(path: &str, bundle: &str) -> io::Result<Netns> {
+        let target = Path::new(bundle).join(shim_api::NETNS_NAME);
         let folder = Path::new(path).parent().filter(|folder| folder.ends_with("netns"));
         let text = |path: &Path| CString::new(path.as_os_str().as_encoded_bytes());
         Ok(Netns { file: CString::new(path)?, target: text(&target)?, folder: folder.map(text).transpose()? })
@@ -101,7 +102,7 @@ impl Netns {
 /// Starts `<runtime> run --detach` with the container's pipes as its output, in a mount namespace where the root file
 /// system is mounted. That namespace lives on as the container's, and the mount ends with it.
 pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Result<Launch> {
-    let files = Files::new(dir);
+    let files = Files::new(dir, run);
     std::fs::create_dir_all(dir)?;
     files.clear()?;
     let (stdout, stdout_writer) = io::pipe()?;
@@ -110,15 +111,15 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
 
     let rootfs = format!("{}/rootfs", run.bundle);
     let mount = run.overlay.as_ref().map(|overlay| Mount::new(overlay, &rootfs)).transpose()?;
-    let netns = run.netns.as_ref().map(|path| Netns::new(path, dir)).transpose()?;
+    let netns = run.netns.as_ref().map(|path| Netns::new(path, &run.bundle)).transpose()?;
     if netns.is_some() {
-        File::create(dir.join(shim_api::NETNS_NAME))?;
+        File::create(Path::new(&run.bundle).join(shim_api::NETNS_NAME))?;
     }
     let mut log = OpenOptions::new().create(true).append(true).open(files.log())?;
     let oom_score = oom_score.map(str::to_owned);
 
     let mut command = Command::new(&run.oci_runtime);
-    command.arg("--root").arg(&run.oci_root).arg("--log").arg(std::path::absolute(files.log())?);
+    command.arg("--root").arg(&run.oci_root).arg("--log").arg(files.log());
     command.args(["--log-format", "json", "run", "--detach", "--pid-file"]).arg(std::path::absolute(files.pid())?);
     command.arg("--bundle").arg(&run.bundle).arg(&run.oci_id);
     command.stdin(Stdio::null()).stdout(stdout_writer).stderr(stderr_writer);
@@ -154,7 +155,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
 
 /// Starts `<runtime> delete --force`, which also removes the cgroup and whatever is still in it.
 pub fn delete(run: &RunRequest) -> io::Result<i32> {
-    let netns = run.netns.as_ref().map(|path| Netns::new(path, Path::new(""))).transpose()?;
+    let netns = run.netns.as_ref().map(|path| Netns::new(path, &run.bundle)).transpose()?;
     let mut command = Command::new(&run.oci_runtime);
     command.args(["--root", &run.oci_root, "delete", "--force", &run.oci_id]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());

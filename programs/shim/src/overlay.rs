@@ -12,42 +12,64 @@ use crate::sys;
 const OPTIONS_BYTES_MAX: usize = 4095;
 
 /// An overlay with everything that its mount needs already in memory.
+///
+/// It is mounted volatile where the kernel can (Linux 5.10): otherwise the end of every container waits until everything
+/// that anybody has written to the same file system is on the disk. What a container wrote into its own layer is of no use
+/// after a power cut, as the container itself.
 pub struct Mount {
     target: CString,
     options: CString,
+    volatile_options: CString,
     lower: Vec<CString>,
     upper: CString,
     work: CString,
+    /// What a volatile mount leaves, so that nobody mounts the same again: an earlier start of the same container.
+    marks: [CString; 2],
 }
 
 impl Mount {
     pub fn new(overlay: &Overlay, target: &str) -> io::Result<Mount> {
         let lower = overlay.lower.iter().map(|dir| escape(dir)).collect::<Vec<_>>().join(":");
         let options = format!("lowerdir={lower},upperdir={},workdir={}", escape(&overlay.upper), escape(&overlay.work));
+        let mark = |name| CString::new(format!("{}/work/{name}", overlay.work));
         Ok(Mount {
             target: CString::new(target)?,
+            volatile_options: CString::new(format!("{options},volatile"))?,
             options: CString::new(options)?,
             lower: overlay.lower.iter().map(|dir| CString::new(dir.as_str())).collect::<Result<_, _>>()?,
             upper: CString::new(overlay.upper.as_str())?,
             work: CString::new(overlay.work.as_str())?,
+            marks: [mark("incompat/volatile")?, mark("incompat")?],
         })
     }
 
-    /// Many layers do not fit into the options of `mount(2)`; then the newer calls take them one by one (Linux 6.5).
     pub fn mount(&self) -> io::Result<()> {
-        match self.options.count_bytes() <= OPTIONS_BYTES_MAX {
-            true => sys::mount(c"overlay", &self.target, &self.options),
-            false => self.mount_piecewise(),
+        self.marks.iter().for_each(|mark| sys::remove_dir(mark));
+        match self.mount_so(true) {
+            Err(err) if err.raw_os_error() == Some(libc::EINVAL) => self.mount_so(false),
+            done => done,
         }
     }
 
-    fn mount_piecewise(&self) -> io::Result<()> {
+    /// Many layers do not fit into the options of `mount(2)`; then the newer calls take them one by one (Linux 6.5).
+    fn mount_so(&self, volatile: bool) -> io::Result<()> {
+        let options = if volatile { &self.volatile_options } else { &self.options };
+        match options.count_bytes() <= OPTIONS_BYTES_MAX {
+            true => sys::mount(c"overlay", &self.target, options),
+            false => self.mount_piecewise(volatile),
+        }
+    }
+
+    fn mount_piecewise(&self, volatile: bool) -> io::Result<()> {
         let context = open_context(c"overlay")?;
         for lower in &self.lower {
             configure(&context, c"lowerdir+", lower)?;
         }
         configure(&context, c"upperdir", &self.upper)?;
         configure(&context, c"workdir", &self.work)?;
+        if volatile {
+            configure_flag(&context, c"volatile")?;
+        }
         attach(&context, &self.target)
     }
 }
@@ -66,6 +88,7 @@ fn escape(path: &str) -> String {
 
 // From linux/mount.h; the libc crate has the numbers of the calls only.
 const FSOPEN_CLOEXEC: libc::c_uint = 1;
+const FSCONFIG_SET_FLAG: libc::c_uint = 0;
 const FSCONFIG_SET_STRING: libc::c_uint = 1;
 const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
 const FSMOUNT_CLOEXEC: libc::c_uint = 1;
@@ -87,6 +110,13 @@ fn configure(context: &OwnedFd, key: &CStr, value: &CStr) -> io::Result<()> {
     let (fd, command) = (context.as_raw_fd(), FSCONFIG_SET_STRING);
     // SAFETY: key and value are terminated and live until the call returns.
     check(unsafe { libc::syscall(libc::SYS_fsconfig, fd, command, key.as_ptr(), value.as_ptr(), 0) }).map(drop)
+}
+
+fn configure_flag(context: &OwnedFd, key: &CStr) -> io::Result<()> {
+    let (fd, command) = (context.as_raw_fd(), FSCONFIG_SET_FLAG);
+    let null = std::ptr::null::<libc::c_char>();
+    // SAFETY: the key is terminated and lives until the call returns; a flag has no value.
+    check(unsafe { libc::syscall(libc::SYS_fsconfig, fd, command, key.as_ptr(), null, 0) }).map(drop)
 }
 
 fn attach(context: &OwnedFd, target: &CStr) -> io::Result<()> {

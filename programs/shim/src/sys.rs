@@ -161,3 +161,9 @@ pub fn mount(kind: &CStr, target: &CStr, data: &CStr) -> io::Result<()> {
     // SAFETY: all three strings are terminated and live until the call returns.
     check(unsafe { libc::mount(kind.as_ptr(), target.as_ptr(), kind.as_ptr(), 0, data.as_ptr().cast()) }).map(drop)
 }
+
+/// Removes a directory that is empty, if it is there.
+pub fn remove_dir(path: &CStr) {
+    // SAFETY: the string is terminated and lives until the call returns.
+    unsafe { libc::rmdir(path.as_ptr()) };
+}

@@ -168,7 +168,7 @@ impl World {
         let node_dir = self.config.node_dir.clone();
         until("no task's directory is left", || is_empty(&node_dir.join("tasks")).then_some(())).await;
         until("no volume of a task is left", || is_empty(&node_dir.join("volumes/tasks")).then_some(())).await;
-        assert!(is_empty(&node_dir.join("network")), "network records are left");
+        assert!(is_empty(&self.config.state_dir.join("network")), "network records are left");
         until("no interface is left", || (!sh("ip -o link").contains("bv")).then_some(())).await;
         self.machine.close().await.unwrap();
         assert_eq!(sh("nft list tables"), "", "rules are left");
