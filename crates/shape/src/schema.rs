@@ -15,6 +15,10 @@ pub struct Schema {
     /// What an enum may be; empty when the shape is no enum.
     pub values: &'static [&'static str],
     pub sensitive: bool,
+    /// The events of an answer that goes on: a structure of which one member is sent at a time.
+    pub event_stream: bool,
+    /// An event that is an error and the last.
+    pub exception: bool,
     /// Lists and maps of the XML and query protocols without a wrapping element.
     pub flattened: bool,
     /// What XML and query call an element of a list; `member` by default.
@@ -96,6 +100,8 @@ impl Schema {
             pattern: None,
             values: &[],
             sensitive: false,
+            event_stream: false,
+            exception: false,
             flattened: false,
             element: None,
             entry: None,
@@ -136,6 +142,16 @@ impl Schema {
 
     pub const fn sensitive(mut self) -> Schema {
         self.sensitive = true;
+        self
+    }
+
+    pub const fn event_stream(mut self) -> Schema {
+        self.event_stream = true;
+        self
+    }
+
+    pub const fn exception(mut self) -> Schema {
+        self.exception = true;
         self
     }
 

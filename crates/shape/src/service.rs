@@ -1,12 +1,15 @@
 //! A service as the front door sees it: a model and one function.
 
+use std::pin::Pin;
+
 use async_trait::async_trait;
+use futures::{Stream, StreamExt};
 
 use crate::caller::Caller;
 use crate::document::Document;
-use crate::error::{ErrorCode, OperationError, WireError};
-use crate::schema::Schema;
-use crate::value::Shape;
+use crate::error::{CommonError, ErrorCode, OperationError, WireError};
+use crate::schema::{Member, Schema};
+use crate::value::{Shape, Value};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Protocol {
@@ -59,6 +62,20 @@ pub struct Operation {
     pub errors: &'static [&'static str],
 }
 
+impl Operation {
+    /// The member of the output that stands for the events of an answer that goes on.
+    pub fn events(&self) -> Option<&'static Member> {
+        self.output.members().iter().find(|member| member.schema.event_stream)
+    }
+}
+
+/// An answer that goes on: what is known at once, and events until the session ends.
+pub struct Streamed<O, E> {
+    pub initial: O,
+    /// Each has one member: the event. An event that is an exception is the last. Dropping the stream ends the session.
+    pub events: Pin<Box<dyn Stream<Item = E> + Send>>,
+}
+
 /// A type that names one operation, for typed clients.
 pub trait Call {
     type Input: Shape;
@@ -76,9 +93,28 @@ pub trait Service: Send + Sync {
 
     async fn call(&self, operation: &'static Operation, caller: Caller, input: Document)
     -> Result<Document, WireError>;
+
+    /// The same for an operation that has [`Operation::events`].
+    async fn stream(
+        &self,
+        _operation: &'static Operation,
+        _caller: Caller,
+        _input: Document,
+    ) -> Result<Streamed<Document, Document>, WireError> {
+        Err(WireError::silent(*CommonError::UnknownOperationException.facts()))
+    }
 }
 
 /// Turns what a handler returned into what the front door sends.
 pub fn answer<O: Shape, C: ErrorCode>(result: Result<O, OperationError<C>>) -> Result<Document, WireError> {
     result.map(O::into_document).map_err(WireError::from)
+}
+
+/// The same for an answer that goes on.
+pub fn answer_stream<O: Shape, E: Value + 'static, C: ErrorCode>(
+    result: Result<Streamed<O, E>, OperationError<C>>,
+) -> Result<Streamed<Document, Document>, WireError> {
+    let streamed = result.map_err(WireError::from)?;
+    let events = streamed.events.map(E::into_document).boxed();
+    Ok(Streamed { initial: streamed.initial.into_document(), events })
 }

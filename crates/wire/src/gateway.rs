@@ -7,13 +7,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::body::Body;
 use bytes::Bytes;
-use futures::FutureExt;
+use futures::{FutureExt, StreamExt};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use shape::{CommonError, ErrorCode, Operation, Protocol, Service, Timestamp, WireError, check};
 
 use crate::auth::AuthMode;
+use crate::event_stream;
 use crate::limits::BODY_BYTES_MAX;
 use crate::protocol::form::Form;
 use crate::protocol::{Answer, Codec, Incoming, codec};
@@ -41,23 +42,22 @@ impl Gateway {
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let (parts, body) = request.into_parts();
-        let answer = match read(body).await {
+        match read(body).await {
             Ok(body) => self.answer(parts, body, &request_id).await,
             Err(Unread::TooLarge) => {
                 let error = WireError::silent(*CommonError::RequestEntityTooLarge.facts());
-                refused(Protocol::AwsJson, None, &error, &request_id)
+                respond(refused(Protocol::AwsJson, None, &error, &request_id), &request_id)
             }
             Err(Unread::Broken(error)) => {
                 tracing::debug!(%request_id, error, "the client went away while it sent its request");
-                nothing(StatusCode::BAD_REQUEST)
+                respond(nothing(StatusCode::BAD_REQUEST), &request_id)
             }
-        };
-        respond(answer, &request_id)
+        }
     }
 
-    async fn answer(&self, parts: Parts, body: Bytes, request_id: &str) -> Answer {
+    async fn answer(&self, parts: Parts, body: Bytes, request_id: &str) -> Response<Body> {
         let incoming = Incoming { form: form_of(&parts, &body), body };
-        match route(&self.services, &parts, &incoming.form) {
+        let answer = match route(&self.services, &parts, &incoming.form) {
             Route::Nothing => nothing(StatusCode::NOT_FOUND),
             Route::Refused(protocol, service, error) => {
                 tracing::debug!(request_id, uri = %parts.uri, %error, "no such operation");
@@ -66,14 +66,15 @@ impl Gateway {
             Route::Operation(service, operation) => {
                 let model = service.model();
                 match self.run(service.as_ref(), operation, &parts, &incoming, request_id).await {
-                    Ok(answer) => answer,
+                    Ok(response) => return response,
                     Err(error) => {
                         log(model.name, operation, &error, request_id);
                         refused(model.protocol, Some(service), &error, request_id)
                     }
                 }
             }
-        }
+        };
+        respond(answer, request_id)
     }
 
     async fn run(
@@ -83,19 +84,27 @@ impl Gateway {
         parts: &Parts,
         incoming: &Incoming,
         request_id: &str,
-    ) -> Result<Answer, WireError> {
+    ) -> Result<Response<Body>, WireError> {
         let model = service.model();
         let caller = self.auth.caller(parts, &incoming.body, now(), request_id.to_owned())?;
         let codec = codec_of(model.protocol);
         let input = codec.input(operation, incoming)?;
         check(model, operation, &input)?;
         // A bug in one operation must not take the connection, and the other requests on it, with it.
+        if let Some(events) = operation.events() {
+            let called = AssertUnwindSafe(service.stream(operation, caller, input)).catch_unwind().await;
+            let streamed = called.unwrap_or_else(|_| panicked())?;
+            let messages = event_stream::messages(operation, events, streamed).map(Ok::<_, std::convert::Infallible>);
+            return Ok(response(StatusCode::OK, event_stream::CONTENT_TYPE, Body::from_stream(messages), request_id));
+        }
         let called = AssertUnwindSafe(service.call(operation, caller, input)).catch_unwind().await;
-        let output = called.unwrap_or_else(|_| {
-            Err(WireError::silent(*CommonError::InternalFailure.facts()).with_source("the operation panicked"))
-        })?;
-        Ok(codec.output(model, operation, &output, request_id))
+        let output = called.unwrap_or_else(|_| panicked())?;
+        Ok(respond(codec.output(model, operation, &output, request_id), request_id))
     }
+}
+
+fn panicked<T>() -> Result<T, WireError> {
+    Err(WireError::silent(*CommonError::InternalFailure.facts()).with_source("the operation panicked"))
 }
 
 enum Unread {
@@ -132,13 +141,17 @@ fn nothing(status: StatusCode) -> Answer {
 }
 
 fn respond(answer: Answer, request_id: &str) -> Response<Body> {
-    let mut response = Response::new(Body::from(answer.body));
-    *response.status_mut() = answer.status;
+    response(answer.status, &answer.content_type, Body::from(answer.body), request_id)
+}
+
+fn response(status: StatusCode, content_type: &str, body: Body, request_id: &str) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", value);
     }
-    if let Ok(value) = HeaderValue::from_str(&answer.content_type) {
+    if let Ok(value) = HeaderValue::from_str(content_type) {
         headers.insert(header::CONTENT_TYPE, value);
     }
     response

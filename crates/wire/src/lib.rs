@@ -11,6 +11,7 @@
 
 mod auth;
 mod dates;
+mod event_stream;
 mod gateway;
 pub mod json;
 pub mod limits;

@@ -79,6 +79,8 @@ fn named<'a>(services: &'a [Arc<dyn Service>], parts: &Parts, version: &str) -> 
     let is_meant = |service: &&Arc<dyn Service>| match &claim {
         Some(claim) => service.model().signing_name == claim.scope.service,
         None => {
+            // Operations whose answers go on are asked of a host of their own: `stream-logs.us-east-1.amazonaws.com`.
+            let host = ["stream-", "streaming-"].iter().find_map(|prefix| host.strip_prefix(prefix)).unwrap_or(host);
             let rest = host.strip_prefix(service.model().endpoint_prefix);
             rest.is_some_and(|rest| rest.starts_with('.'))
         }

@@ -300,6 +300,21 @@ async fn queries() {
     )
     .await;
     check(
+        "GET /?Action=GetRich&Version=2011-06-15\nhost: stream-sts.amazonaws.com",
+        expect![[r#"
+        400 text/xml
+        <ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+          <Error>
+            <Type>Sender</Type>
+            <Code>InvalidAction</Code>
+            <Message>Could not find operation GetRich for version 2011-06-15</Message>
+          </Error>
+          <RequestId><request id></RequestId>
+        </ErrorResponse>
+    "#]],
+    )
+    .await;
+    check(
         "GET /\nhost: sts.amazonaws.com",
         expect![[r#"
         400 text/xml

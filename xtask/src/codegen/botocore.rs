@@ -148,6 +148,8 @@ pub struct Shape {
     #[serde(default)]
     pub eventstream: bool,
     #[serde(default)]
+    pub exception: bool,
+    #[serde(default)]
     pub fault: bool,
     #[serde(default)]
     pub flattened: bool,

@@ -194,6 +194,7 @@ fn handler(plan: &Plan) -> Result<String> {
     let handler = names::structure(&plan.service);
     let mut methods = String::new();
     let mut arms = String::new();
+    let mut streams = String::new();
     let mut shapes = Vec::new();
     for name in &plan.operations {
         let operation = plan.operation(name);
@@ -206,16 +207,35 @@ fn handler(plan: &Plan) -> Result<String> {
             None => (String::new(), ""),
             Some(input) => (format!(", input: {}", names::structure(&input.shape)), ", Value::from_document(input)"),
         };
+        let events = plan.events(operation)?.map(names::structure);
+        let output = match &events {
+            None => output,
+            Some(events) => format!("Streamed<{output}, {events}>"),
+        };
         writeln!(methods, "async fn {method}(&self, caller: &Caller{parameter}) -> Result<{output}, Error>;")?;
-        writeln!(arms, "{name:?} => answer(self.0.{method}(&caller{argument}).await),")?;
+        match &events {
+            None => writeln!(arms, "{name:?} => answer(self.0.{method}(&caller{argument}).await),")?,
+            Some(_) => writeln!(streams, "{name:?} => answer_stream(self.0.{method}(&caller{argument}).await),")?,
+        }
+        shapes.extend(events);
         shapes.extend(operation.input.iter().chain(&operation.output).map(|side| names::structure(&side.shape)));
     }
     shapes.sort();
     shapes.dedup();
+    let unknown = "_ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),";
+    let (mut stream, mut used) = (String::new(), "answer");
+    if !streams.is_empty() {
+        used = "Streamed, answer, answer_stream";
+        write!(
+            stream,
+            "\nasync fn stream(&self, operation: &'static Operation, caller: Caller, input: Document) \
+             -> Result<Streamed<Document, Document>, WireError> {{\nmatch operation.name {{\n{streams}{unknown}\n}}\n}}\n"
+        )?;
+    }
     Ok(format!(
         "//! The trait that an implementation fills in, and what puts it behind the front door.\n\n\
          use std::sync::Arc;\n\nuse async_trait::async_trait;\n\
-         use shape::{{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer}};\n\n\
+         use shape::{{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, {used}}};\n\n\
          use crate::{{Error, MODEL}};\nuse crate::shapes::{{{}}};\n\n\
          /// The operations. Calls may be concurrent; inputs satisfy the constraints of the model.\n\
          #[async_trait]\npub trait {handler}: Send + Sync + 'static {{\n{methods}}}\n\n\
@@ -224,7 +244,7 @@ fn handler(plan: &Plan) -> Result<String> {
          fn model(&self) -> &'static ServiceModel {{\n&MODEL\n}}\n\n\
          async fn call(&self, operation: &'static Operation, caller: Caller, input: Document) \
          -> Result<Document, WireError> {{\nmatch operation.name {{\n{arms}\
-         _ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),\n}}\n}}\n}}\n",
+         {unknown}\n}}\n}}\n{stream}}}\n",
         shapes.join(", ")
     ))
 }

@@ -56,6 +56,26 @@ impl Plan {
         &self.model.shapes[name]
     }
 
+    /// The events of an operation whose answer goes on and on: the shape of the stream.
+    ///
+    /// Errors: a stream in a protocol that cannot carry it here, or one that a client would send.
+    pub fn events(&self, operation: &Operation) -> Result<Option<&str>> {
+        let stream = |side: &Option<super::botocore::Reference>| {
+            let members = side.as_ref().map(|side| &self.shape(&side.shape).members.0);
+            members.into_iter().flatten().map(|(_, member)| &member.shape).find(|name| self.shape(name).eventstream)
+        };
+        if let Some(name) = stream(&operation.input) {
+            bail!("{name} is an event stream of the client, which no protocol here can carry yet");
+        }
+        let events = stream(&operation.output);
+        match events {
+            Some(name) if self.model.metadata.protocol != "json" => {
+                bail!("{name} is an event stream, which only the JSON protocol can carry here")
+            }
+            events => Ok(events.map(String::as_str)),
+        }
+    }
+
     pub fn structures(&self) -> impl Iterator<Item = (&str, &Shape)> {
         self.shapes
             .iter()
@@ -78,9 +98,6 @@ impl Plan {
                 continue;
             }
             let shape = self.model.shapes.get(&name).with_context(|| format!("no shape {name}"))?;
-            if shape.eventstream {
-                bail!("{name} is an event stream, which no protocol here can carry yet");
-            }
             ahead.extend(shape.members.0.iter().map(|(_, member)| member.shape.clone()));
             let inner = shape.member.iter().chain(&shape.key).chain(&shape.value);
             ahead.extend(inner.map(|reference| reference.shape.clone()));

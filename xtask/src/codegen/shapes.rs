@@ -197,6 +197,12 @@ fn schema(plan: &Plan, name: &str, shape: &Shape) -> Result<String> {
     if shape.sensitive {
         out.push_str(".sensitive()");
     }
+    if shape.eventstream {
+        out.push_str(".event_stream()");
+    }
+    if shape.exception {
+        out.push_str(".exception()");
+    }
     if shape.flattened {
         out.push_str(".flattened()");
     }
