@@ -8,7 +8,7 @@ const ROWS: &[&[&str]] = &[
     &["stdx"],
     &["shape", "shim-api", "agent-api", "model"],
     &["state"],
-    &["scheduler", "reconcilers", "task-engine", "routing", "policy"],
+    &["scheduler", "reconcilers", "task-engine", "routing", "policy", "log-insights"],
     &["store", "wire", "blobs", "log-store", API],
     &["store-embedded", "store-etcd", "client"],
     &["runtime", "images", "network", "volumes", "logs", "metadata", "registry", "dns", "alb", "xds"],
@@ -31,8 +31,19 @@ const PROGRAM: &str = "programs/";
 const NEIGHBOURS: &[(&str, &str)] = &[("logs", "runtime"), ("reconcilers", "scheduler")];
 
 /// They decide, or say what things are: no runtime, no sockets, no disk.
-const PURE: &[&str] =
-    &["stdx", "shape", "model", "state", "scheduler", "reconcilers", "task-engine", "routing", "policy", "shim-api"];
+const PURE: &[&str] = &[
+    "stdx",
+    "shape",
+    "model",
+    "state",
+    "scheduler",
+    "reconcilers",
+    "task-engine",
+    "routing",
+    "policy",
+    "log-insights",
+    "shim-api",
+];
 const IMPURE: &[&str] = &[
     "axum",
     "http",
