@@ -11,6 +11,7 @@ pub mod arn;
 pub mod cluster;
 pub mod container_definition;
 pub mod container_instance;
+pub mod logs;
 pub mod resources;
 pub mod scope;
 pub mod service;
@@ -24,6 +25,7 @@ pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, T
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_definition::ContainerDefinition;
 pub use container_instance::{Attribute, ContainerInstance, ContainerInstanceStatus};
+pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;
 pub use service::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, ServiceStatus};

@@ -1,8 +1,8 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, Scope, Service, Task, TaskDefinition, TaskDefinitionStatus,
-    Versioned,
+    ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service,
+    SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -96,6 +96,35 @@ impl Record for ClientToken {
 
     fn index(&self, _index: usize) -> Option<String> {
         Some(at(self.used_at))
+    }
+}
+
+impl Record for MetricFilter {
+    const KIND: &'static str = "metric-filter";
+
+    fn name(&self) -> String {
+        of_group(&self.group, &self.name)
+    }
+}
+
+impl Record for SubscriptionFilter {
+    const KIND: &'static str = "subscription-filter";
+
+    fn name(&self) -> String {
+        of_group(&self.group, &self.name)
+    }
+}
+
+/// A colon stands in no name of a group or of a filter, and slashes do.
+fn of_group(group: &LogGroupRef, name: &str) -> String {
+    format!("{}/{}:{name}", group.scope, group.name)
+}
+
+impl Record for QueryDefinition {
+    const KIND: &'static str = "query-definition";
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.scope, self.id)
     }
 }
 

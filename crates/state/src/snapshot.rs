@@ -3,7 +3,10 @@
 use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
-use model::{ClientToken, Cluster, ContainerInstance, Family, Service, Task, TaskDefinition};
+use model::{
+    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, SubscriptionFilter, Task,
+    TaskDefinition,
+};
 
 use crate::{Changes, DecodeError, Key, Load, Op, PlacementFence, Record, Revision, Table, decode};
 
@@ -19,6 +22,9 @@ pub struct Snapshot {
     pub services: Table<Service>,
     pub client_tokens: Table<ClientToken>,
     pub placement_fences: Table<PlacementFence>,
+    pub metric_filters: Table<MetricFilter>,
+    pub subscription_filters: Table<SubscriptionFilter>,
+    pub query_definitions: Table<QueryDefinition>,
     loads: OrdMap<Key, Arc<Load>>,
 }
 
@@ -65,6 +71,9 @@ impl Snapshot {
             Service::KIND => self.services.row(key).map(|row| row.revision),
             ClientToken::KIND => self.client_tokens.row(key).map(|row| row.revision),
             PlacementFence::KIND => self.placement_fences.row(key).map(|row| row.revision),
+            MetricFilter::KIND => self.metric_filters.row(key).map(|row| row.revision),
+            SubscriptionFilter::KIND => self.subscription_filters.row(key).map(|row| row.revision),
+            QueryDefinition::KIND => self.query_definitions.row(key).map(|row| row.revision),
             _ => None,
         }
     }
@@ -107,6 +116,18 @@ impl Snapshot {
             }
             PlacementFence::KIND => {
                 let _: (_, Option<Arc<PlacementFence>>) = change!(self.placement_fences, key, value, revision);
+                Touched::Bookkeeping
+            }
+            MetricFilter::KIND => {
+                let _: (_, Option<Arc<MetricFilter>>) = change!(self.metric_filters, key, value, revision);
+                Touched::Bookkeeping
+            }
+            SubscriptionFilter::KIND => {
+                let _: (_, Option<Arc<SubscriptionFilter>>) = change!(self.subscription_filters, key, value, revision);
+                Touched::Bookkeeping
+            }
+            QueryDefinition::KIND => {
+                let _: (_, Option<Arc<QueryDefinition>>) = change!(self.query_definitions, key, value, revision);
                 Touched::Bookkeeping
             }
             _ => Touched::Bookkeeping,

@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::PathBuf;
 
-use model::{ClientToken, Cluster, ContainerInstance, Family, Service, Task, TaskDefinition};
+use model::{
+    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, SubscriptionFilter, Task,
+    TaskDefinition,
+};
 use state::{DecodeError, Record, decode, encode};
 
 fn check<R: Record>(file: &str) {
@@ -25,6 +28,9 @@ fn records_of_version_1() {
     check::<Task>("task.v1.json");
     check::<Service>("service.v1.json");
     check::<ClientToken>("client-token.v1.json");
+    check::<MetricFilter>("metric-filter.v1.json");
+    check::<SubscriptionFilter>("subscription-filter.v1.json");
+    check::<QueryDefinition>("query-definition.v1.json");
 }
 
 #[test]
