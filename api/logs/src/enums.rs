@@ -10,6 +10,13 @@ pub mod data_protection_status {
     pub const VALUES: &[&str] = &[ACTIVATED, DELETED, ARCHIVED, DISABLED];
 }
 
+pub mod distribution {
+    pub const RANDOM: &str = "Random";
+    pub const BY_LOG_STREAM: &str = "ByLogStream";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[RANDOM, BY_LOG_STREAM];
+}
+
 pub mod entity_rejection_error_type {
     pub const INVALID_ENTITY: &str = "InvalidEntity";
     pub const INVALID_TYPE_VALUE: &str = "InvalidTypeValue";
@@ -49,4 +56,84 @@ pub mod order_by {
     pub const LAST_EVENT_TIME: &str = "LastEventTime";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[LOG_STREAM_NAME, LAST_EVENT_TIME];
+}
+
+pub mod query_language {
+    pub const CWLI: &str = "CWLI";
+    pub const SQL: &str = "SQL";
+    pub const PPL: &str = "PPL";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[CWLI, SQL, PPL];
+}
+
+pub mod query_status {
+    pub const SCHEDULED: &str = "Scheduled";
+    pub const RUNNING: &str = "Running";
+    pub const COMPLETE: &str = "Complete";
+    pub const FAILED: &str = "Failed";
+    pub const CANCELLED: &str = "Cancelled";
+    pub const TIMEOUT: &str = "Timeout";
+    pub const UNKNOWN: &str = "Unknown";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[SCHEDULED, RUNNING, COMPLETE, FAILED, CANCELLED, TIMEOUT, UNKNOWN];
+}
+
+pub mod standard_unit {
+    pub const SECONDS: &str = "Seconds";
+    pub const MICROSECONDS: &str = "Microseconds";
+    pub const MILLISECONDS: &str = "Milliseconds";
+    pub const BYTES: &str = "Bytes";
+    pub const KILOBYTES: &str = "Kilobytes";
+    pub const MEGABYTES: &str = "Megabytes";
+    pub const GIGABYTES: &str = "Gigabytes";
+    pub const TERABYTES: &str = "Terabytes";
+    pub const BITS: &str = "Bits";
+    pub const KILOBITS: &str = "Kilobits";
+    pub const MEGABITS: &str = "Megabits";
+    pub const GIGABITS: &str = "Gigabits";
+    pub const TERABITS: &str = "Terabits";
+    pub const PERCENT: &str = "Percent";
+    pub const COUNT: &str = "Count";
+    pub const BYTES_SECOND: &str = "Bytes/Second";
+    pub const KILOBYTES_SECOND: &str = "Kilobytes/Second";
+    pub const MEGABYTES_SECOND: &str = "Megabytes/Second";
+    pub const GIGABYTES_SECOND: &str = "Gigabytes/Second";
+    pub const TERABYTES_SECOND: &str = "Terabytes/Second";
+    pub const BITS_SECOND: &str = "Bits/Second";
+    pub const KILOBITS_SECOND: &str = "Kilobits/Second";
+    pub const MEGABITS_SECOND: &str = "Megabits/Second";
+    pub const GIGABITS_SECOND: &str = "Gigabits/Second";
+    pub const TERABITS_SECOND: &str = "Terabits/Second";
+    pub const COUNT_SECOND: &str = "Count/Second";
+    pub const NONE: &str = "None";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[
+        SECONDS,
+        MICROSECONDS,
+        MILLISECONDS,
+        BYTES,
+        KILOBYTES,
+        MEGABYTES,
+        GIGABYTES,
+        TERABYTES,
+        BITS,
+        KILOBITS,
+        MEGABITS,
+        GIGABITS,
+        TERABITS,
+        PERCENT,
+        COUNT,
+        BYTES_SECOND,
+        KILOBYTES_SECOND,
+        MEGABYTES_SECOND,
+        GIGABYTES_SECOND,
+        TERABYTES_SECOND,
+        BITS_SECOND,
+        KILOBITS_SECOND,
+        MEGABITS_SECOND,
+        GIGABITS_SECOND,
+        TERABITS_SECOND,
+        COUNT_SECOND,
+        NONE,
+    ];
 }

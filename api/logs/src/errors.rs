@@ -11,9 +11,11 @@ pub enum ErrorCode {
     AccessDeniedException,
     DataAlreadyAcceptedException,
     InternalFailure,
+    InvalidOperationException,
     InvalidParameterException,
     InvalidSequenceTokenException,
     LimitExceededException,
+    MalformedQueryException,
     OperationAbortedException,
     ResourceAlreadyExistsException,
     ResourceNotFoundException,
@@ -26,13 +28,15 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 15] = [
+static FACTS: [ErrorFacts; 17] = [
     ErrorFacts::client("AccessDeniedException", 400),
     ErrorFacts::client("DataAlreadyAcceptedException", 400),
     ErrorFacts::server("InternalFailure", 500),
+    ErrorFacts::client("InvalidOperationException", 400),
     ErrorFacts::client("InvalidParameterException", 400),
     ErrorFacts::client("InvalidSequenceTokenException", 400),
     ErrorFacts::client("LimitExceededException", 400),
+    ErrorFacts::client("MalformedQueryException", 400),
     ErrorFacts::client("OperationAbortedException", 400),
     ErrorFacts::client("ResourceAlreadyExistsException", 400),
     ErrorFacts::client("ResourceNotFoundException", 400),

@@ -20,15 +20,36 @@ pub static MODEL: ServiceModel = ServiceModel {
         &CREATE_LOG_STREAM,
         &DELETE_LOG_GROUP,
         &DELETE_LOG_STREAM,
+        &DELETE_METRIC_FILTER,
+        &DELETE_QUERY_DEFINITION,
         &DELETE_RETENTION_POLICY,
+        &DELETE_SUBSCRIPTION_FILTER,
         &DESCRIBE_LOG_GROUPS,
         &DESCRIBE_LOG_STREAMS,
+        &DESCRIBE_METRIC_FILTERS,
+        &DESCRIBE_QUERIES,
+        &DESCRIBE_QUERY_DEFINITIONS,
+        &DESCRIBE_SUBSCRIPTION_FILTERS,
         &FILTER_LOG_EVENTS,
         &GET_LOG_EVENTS,
+        &GET_LOG_GROUP_FIELDS,
+        &GET_LOG_RECORD,
+        &GET_QUERY_RESULTS,
+        &LIST_LOG_GROUPS_FOR_QUERY,
         &LIST_TAGS_FOR_RESOURCE,
+        &LIST_TAGS_LOG_GROUP,
         &PUT_LOG_EVENTS,
+        &PUT_METRIC_FILTER,
+        &PUT_QUERY_DEFINITION,
         &PUT_RETENTION_POLICY,
+        &PUT_SUBSCRIPTION_FILTER,
+        &START_LIVE_TAIL,
+        &START_QUERY,
+        &STOP_QUERY,
+        &TAG_LOG_GROUP,
         &TAG_RESOURCE,
+        &TEST_METRIC_FILTER,
+        &UNTAG_LOG_GROUP,
         &UNTAG_RESOURCE,
     ],
 };
@@ -96,11 +117,51 @@ pub static DELETE_LOG_STREAM: Operation = Operation {
     ],
 };
 
+pub static DELETE_METRIC_FILTER: Operation = Operation {
+    name: "DeleteMetricFilter",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_METRIC_FILTER_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+        "OperationAbortedException",
+        "ServiceUnavailableException",
+    ],
+};
+
+pub static DELETE_QUERY_DEFINITION: Operation = Operation {
+    name: "DeleteQueryDefinition",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_QUERY_DEFINITION_REQUEST,
+    output: &schemas::DELETE_QUERY_DEFINITION_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
 pub static DELETE_RETENTION_POLICY: Operation = Operation {
     name: "DeleteRetentionPolicy",
     http_method: "POST",
     http_uri: "/",
     input: &schemas::DELETE_RETENTION_POLICY_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+        "OperationAbortedException",
+        "ServiceUnavailableException",
+    ],
+};
+
+pub static DELETE_SUBSCRIPTION_FILTER: Operation = Operation {
+    name: "DeleteSubscriptionFilter",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_SUBSCRIPTION_FILTER_REQUEST,
     output: &shape::UNIT,
     result_wrapper: None,
     errors: &[
@@ -131,6 +192,46 @@ pub static DESCRIBE_LOG_STREAMS: Operation = Operation {
     errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
 };
 
+pub static DESCRIBE_METRIC_FILTERS: Operation = Operation {
+    name: "DescribeMetricFilters",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_METRIC_FILTERS_REQUEST,
+    output: &schemas::DESCRIBE_METRIC_FILTERS_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
+pub static DESCRIBE_QUERIES: Operation = Operation {
+    name: "DescribeQueries",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_QUERIES_REQUEST,
+    output: &schemas::DESCRIBE_QUERIES_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
+pub static DESCRIBE_QUERY_DEFINITIONS: Operation = Operation {
+    name: "DescribeQueryDefinitions",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_QUERY_DEFINITIONS_REQUEST,
+    output: &schemas::DESCRIBE_QUERY_DEFINITIONS_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ServiceUnavailableException"],
+};
+
+pub static DESCRIBE_SUBSCRIPTION_FILTERS: Operation = Operation {
+    name: "DescribeSubscriptionFilters",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST,
+    output: &schemas::DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
 pub static FILTER_LOG_EVENTS: Operation = Operation {
     name: "FilterLogEvents",
     http_method: "POST",
@@ -151,6 +252,61 @@ pub static GET_LOG_EVENTS: Operation = Operation {
     errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
 };
 
+pub static GET_LOG_GROUP_FIELDS: Operation = Operation {
+    name: "GetLogGroupFields",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_LOG_GROUP_FIELDS_REQUEST,
+    output: &schemas::GET_LOG_GROUP_FIELDS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "LimitExceededException",
+        "ResourceNotFoundException",
+        "ServiceUnavailableException",
+    ],
+};
+
+pub static GET_LOG_RECORD: Operation = Operation {
+    name: "GetLogRecord",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_LOG_RECORD_REQUEST,
+    output: &schemas::GET_LOG_RECORD_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "LimitExceededException",
+        "ResourceNotFoundException",
+        "ServiceUnavailableException",
+    ],
+};
+
+pub static GET_QUERY_RESULTS: Operation = Operation {
+    name: "GetQueryResults",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_QUERY_RESULTS_REQUEST,
+    output: &schemas::GET_QUERY_RESULTS_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
+pub static LIST_LOG_GROUPS_FOR_QUERY: Operation = Operation {
+    name: "ListLogGroupsForQuery",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_LOG_GROUPS_FOR_QUERY_REQUEST,
+    output: &schemas::LIST_LOG_GROUPS_FOR_QUERY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "ServiceUnavailableException",
+    ],
+};
+
 pub static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
     name: "ListTagsForResource",
     http_method: "POST",
@@ -159,6 +315,16 @@ pub static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
     output: &schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE,
     result_wrapper: None,
     errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
+pub static LIST_TAGS_LOG_GROUP: Operation = Operation {
+    name: "ListTagsLogGroup",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_TAGS_LOG_GROUP_REQUEST,
+    output: &schemas::LIST_TAGS_LOG_GROUP_RESPONSE,
+    result_wrapper: None,
+    errors: &["ResourceNotFoundException", "ServiceUnavailableException"],
 };
 
 pub static PUT_LOG_EVENTS: Operation = Operation {
@@ -178,6 +344,38 @@ pub static PUT_LOG_EVENTS: Operation = Operation {
     ],
 };
 
+pub static PUT_METRIC_FILTER: Operation = Operation {
+    name: "PutMetricFilter",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_METRIC_FILTER_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+        "OperationAbortedException",
+        "LimitExceededException",
+        "ServiceUnavailableException",
+        "InvalidOperationException",
+    ],
+};
+
+pub static PUT_QUERY_DEFINITION: Operation = Operation {
+    name: "PutQueryDefinition",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_QUERY_DEFINITION_REQUEST,
+    output: &schemas::PUT_QUERY_DEFINITION_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "LimitExceededException",
+        "ResourceNotFoundException",
+        "ServiceUnavailableException",
+    ],
+};
+
 pub static PUT_RETENTION_POLICY: Operation = Operation {
     name: "PutRetentionPolicy",
     http_method: "POST",
@@ -193,6 +391,75 @@ pub static PUT_RETENTION_POLICY: Operation = Operation {
     ],
 };
 
+pub static PUT_SUBSCRIPTION_FILTER: Operation = Operation {
+    name: "PutSubscriptionFilter",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_SUBSCRIPTION_FILTER_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+        "OperationAbortedException",
+        "LimitExceededException",
+        "ServiceUnavailableException",
+        "InvalidOperationException",
+    ],
+};
+
+pub static START_LIVE_TAIL: Operation = Operation {
+    name: "StartLiveTail",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::START_LIVE_TAIL_REQUEST,
+    output: &schemas::START_LIVE_TAIL_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "InvalidParameterException",
+        "ResourceNotFoundException",
+        "LimitExceededException",
+        "InvalidOperationException",
+    ],
+};
+
+pub static START_QUERY: Operation = Operation {
+    name: "StartQuery",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::START_QUERY_REQUEST,
+    output: &schemas::START_QUERY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "MalformedQueryException",
+        "InvalidParameterException",
+        "LimitExceededException",
+        "ResourceNotFoundException",
+        "ServiceUnavailableException",
+    ],
+};
+
+pub static STOP_QUERY: Operation = Operation {
+    name: "StopQuery",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::STOP_QUERY_REQUEST,
+    output: &schemas::STOP_QUERY_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ResourceNotFoundException", "ServiceUnavailableException"],
+};
+
+pub static TAG_LOG_GROUP: Operation = Operation {
+    name: "TagLogGroup",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::TAG_LOG_GROUP_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &["ResourceNotFoundException", "InvalidParameterException"],
+};
+
 pub static TAG_RESOURCE: Operation = Operation {
     name: "TagResource",
     http_method: "POST",
@@ -206,6 +473,26 @@ pub static TAG_RESOURCE: Operation = Operation {
         "ServiceUnavailableException",
         "TooManyTagsException",
     ],
+};
+
+pub static TEST_METRIC_FILTER: Operation = Operation {
+    name: "TestMetricFilter",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::TEST_METRIC_FILTER_REQUEST,
+    output: &schemas::TEST_METRIC_FILTER_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "ServiceUnavailableException"],
+};
+
+pub static UNTAG_LOG_GROUP: Operation = Operation {
+    name: "UntagLogGroup",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UNTAG_LOG_GROUP_REQUEST,
+    output: &shape::UNIT,
+    result_wrapper: None,
+    errors: &["ResourceNotFoundException"],
 };
 
 pub static UNTAG_RESOURCE: Operation = Operation {
@@ -254,12 +541,39 @@ impl Call for DeleteLogStream {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DeleteMetricFilter;
+
+impl Call for DeleteMetricFilter {
+    type Input = shapes::DeleteMetricFilterRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &DELETE_METRIC_FILTER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteQueryDefinition;
+
+impl Call for DeleteQueryDefinition {
+    type Input = shapes::DeleteQueryDefinitionRequest;
+    type Output = shapes::DeleteQueryDefinitionResponse;
+    const OPERATION: &'static Operation = &DELETE_QUERY_DEFINITION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DeleteRetentionPolicy;
 
 impl Call for DeleteRetentionPolicy {
     type Input = shapes::DeleteRetentionPolicyRequest;
     type Output = ();
     const OPERATION: &'static Operation = &DELETE_RETENTION_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteSubscriptionFilter;
+
+impl Call for DeleteSubscriptionFilter {
+    type Input = shapes::DeleteSubscriptionFilterRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &DELETE_SUBSCRIPTION_FILTER;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -281,6 +595,42 @@ impl Call for DescribeLogStreams {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DescribeMetricFilters;
+
+impl Call for DescribeMetricFilters {
+    type Input = shapes::DescribeMetricFiltersRequest;
+    type Output = shapes::DescribeMetricFiltersResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_METRIC_FILTERS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeQueries;
+
+impl Call for DescribeQueries {
+    type Input = shapes::DescribeQueriesRequest;
+    type Output = shapes::DescribeQueriesResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_QUERIES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeQueryDefinitions;
+
+impl Call for DescribeQueryDefinitions {
+    type Input = shapes::DescribeQueryDefinitionsRequest;
+    type Output = shapes::DescribeQueryDefinitionsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_QUERY_DEFINITIONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeSubscriptionFilters;
+
+impl Call for DescribeSubscriptionFilters {
+    type Input = shapes::DescribeSubscriptionFiltersRequest;
+    type Output = shapes::DescribeSubscriptionFiltersResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_SUBSCRIPTION_FILTERS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct FilterLogEvents;
 
 impl Call for FilterLogEvents {
@@ -299,12 +649,57 @@ impl Call for GetLogEvents {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct GetLogGroupFields;
+
+impl Call for GetLogGroupFields {
+    type Input = shapes::GetLogGroupFieldsRequest;
+    type Output = shapes::GetLogGroupFieldsResponse;
+    const OPERATION: &'static Operation = &GET_LOG_GROUP_FIELDS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetLogRecord;
+
+impl Call for GetLogRecord {
+    type Input = shapes::GetLogRecordRequest;
+    type Output = shapes::GetLogRecordResponse;
+    const OPERATION: &'static Operation = &GET_LOG_RECORD;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetQueryResults;
+
+impl Call for GetQueryResults {
+    type Input = shapes::GetQueryResultsRequest;
+    type Output = shapes::GetQueryResultsResponse;
+    const OPERATION: &'static Operation = &GET_QUERY_RESULTS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListLogGroupsForQuery;
+
+impl Call for ListLogGroupsForQuery {
+    type Input = shapes::ListLogGroupsForQueryRequest;
+    type Output = shapes::ListLogGroupsForQueryResponse;
+    const OPERATION: &'static Operation = &LIST_LOG_GROUPS_FOR_QUERY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct ListTagsForResource;
 
 impl Call for ListTagsForResource {
     type Input = shapes::ListTagsForResourceRequest;
     type Output = shapes::ListTagsForResourceResponse;
     const OPERATION: &'static Operation = &LIST_TAGS_FOR_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListTagsLogGroup;
+
+impl Call for ListTagsLogGroup {
+    type Input = shapes::ListTagsLogGroupRequest;
+    type Output = shapes::ListTagsLogGroupResponse;
+    const OPERATION: &'static Operation = &LIST_TAGS_LOG_GROUP;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -317,6 +712,24 @@ impl Call for PutLogEvents {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct PutMetricFilter;
+
+impl Call for PutMetricFilter {
+    type Input = shapes::PutMetricFilterRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &PUT_METRIC_FILTER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutQueryDefinition;
+
+impl Call for PutQueryDefinition {
+    type Input = shapes::PutQueryDefinitionRequest;
+    type Output = shapes::PutQueryDefinitionResponse;
+    const OPERATION: &'static Operation = &PUT_QUERY_DEFINITION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct PutRetentionPolicy;
 
 impl Call for PutRetentionPolicy {
@@ -326,12 +739,75 @@ impl Call for PutRetentionPolicy {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct PutSubscriptionFilter;
+
+impl Call for PutSubscriptionFilter {
+    type Input = shapes::PutSubscriptionFilterRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &PUT_SUBSCRIPTION_FILTER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StartLiveTail;
+
+impl Call for StartLiveTail {
+    type Input = shapes::StartLiveTailRequest;
+    type Output = shapes::StartLiveTailResponse;
+    const OPERATION: &'static Operation = &START_LIVE_TAIL;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StartQuery;
+
+impl Call for StartQuery {
+    type Input = shapes::StartQueryRequest;
+    type Output = shapes::StartQueryResponse;
+    const OPERATION: &'static Operation = &START_QUERY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StopQuery;
+
+impl Call for StopQuery {
+    type Input = shapes::StopQueryRequest;
+    type Output = shapes::StopQueryResponse;
+    const OPERATION: &'static Operation = &STOP_QUERY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct TagLogGroup;
+
+impl Call for TagLogGroup {
+    type Input = shapes::TagLogGroupRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &TAG_LOG_GROUP;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct TagResource;
 
 impl Call for TagResource {
     type Input = shapes::TagResourceRequest;
     type Output = ();
     const OPERATION: &'static Operation = &TAG_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct TestMetricFilter;
+
+impl Call for TestMetricFilter {
+    type Input = shapes::TestMetricFilterRequest;
+    type Output = shapes::TestMetricFilterResponse;
+    const OPERATION: &'static Operation = &TEST_METRIC_FILTER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UntagLogGroup;
+
+impl Call for UntagLogGroup {
+    type Input = shapes::UntagLogGroupRequest;
+    type Output = ();
+    const OPERATION: &'static Operation = &UNTAG_LOG_GROUP;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

@@ -10,6 +10,8 @@ pub static ACCOUNT_IDS: Schema = Schema::list("AccountIds", &ACCOUNT_ID).min(0).
 pub static AMAZON_RESOURCE_NAME: Schema =
     Schema::new("AmazonResourceName", Kind::String).min(1).max(1011).pattern(r"[\w+=/:,.@-]*");
 
+pub static CLIENT_TOKEN: Schema = Schema::new("ClientToken", Kind::String).min(36).max(128).pattern(r"\S{36,128}");
+
 pub static CREATE_LOG_GROUP_REQUEST: Schema = Schema::structure(
     "CreateLogGroupRequest",
     &[
@@ -43,8 +45,24 @@ pub static DELETE_LOG_STREAM_REQUEST: Schema = Schema::structure(
     ],
 );
 
+pub static DELETE_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "DeleteMetricFilterRequest",
+    &[Member::new("logGroupName", &LOG_GROUP_NAME).required(), Member::new("filterName", &FILTER_NAME).required()],
+);
+
+pub static DELETE_QUERY_DEFINITION_REQUEST: Schema =
+    Schema::structure("DeleteQueryDefinitionRequest", &[Member::new("queryDefinitionId", &QUERY_ID).required()]);
+
+pub static DELETE_QUERY_DEFINITION_RESPONSE: Schema =
+    Schema::structure("DeleteQueryDefinitionResponse", &[Member::new("success", &shape::BOOLEAN)]);
+
 pub static DELETE_RETENTION_POLICY_REQUEST: Schema =
     Schema::structure("DeleteRetentionPolicyRequest", &[Member::new("logGroupName", &LOG_GROUP_NAME).required()]);
+
+pub static DELETE_SUBSCRIPTION_FILTER_REQUEST: Schema = Schema::structure(
+    "DeleteSubscriptionFilterRequest",
+    &[Member::new("logGroupName", &LOG_GROUP_NAME).required(), Member::new("filterName", &FILTER_NAME).required()],
+);
 
 pub static DESCRIBE_LIMIT: Schema = Schema::new("DescribeLimit", Kind::Integer).min(1).max(50);
 
@@ -88,6 +106,86 @@ pub static DESCRIBE_LOG_STREAMS_RESPONSE: Schema = Schema::structure(
     &[Member::new("logStreams", &LOG_STREAMS), Member::new("nextToken", &NEXT_TOKEN)],
 );
 
+pub static DESCRIBE_METRIC_FILTERS_REQUEST: Schema = Schema::structure(
+    "DescribeMetricFiltersRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("filterNamePrefix", &FILTER_NAME),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+        Member::new("metricName", &METRIC_NAME),
+        Member::new("metricNamespace", &METRIC_NAMESPACE),
+    ],
+);
+
+pub static DESCRIBE_METRIC_FILTERS_RESPONSE: Schema = Schema::structure(
+    "DescribeMetricFiltersResponse",
+    &[Member::new("metricFilters", &METRIC_FILTERS), Member::new("nextToken", &NEXT_TOKEN)],
+);
+
+pub static DESCRIBE_QUERIES_MAX_RESULTS: Schema =
+    Schema::new("DescribeQueriesMaxResults", Kind::Integer).min(1).max(1000);
+
+pub static DESCRIBE_QUERIES_REQUEST: Schema = Schema::structure(
+    "DescribeQueriesRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("maxResults", &DESCRIBE_QUERIES_MAX_RESULTS),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+    ],
+);
+
+pub static DESCRIBE_QUERIES_RESPONSE: Schema = Schema::structure(
+    "DescribeQueriesResponse",
+    &[Member::new("queries", &QUERY_INFO_LIST), Member::new("nextToken", &NEXT_TOKEN)],
+);
+
+pub static DESCRIBE_QUERY_DEFINITIONS_REQUEST: Schema = Schema::structure(
+    "DescribeQueryDefinitionsRequest",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryDefinitionNamePrefix", &QUERY_DEFINITION_NAME),
+        Member::new("maxResults", &QUERY_LIST_MAX_RESULTS),
+        Member::new("nextToken", &NEXT_TOKEN),
+    ],
+);
+
+pub static DESCRIBE_QUERY_DEFINITIONS_RESPONSE: Schema = Schema::structure(
+    "DescribeQueryDefinitionsResponse",
+    &[Member::new("queryDefinitions", &QUERY_DEFINITION_LIST), Member::new("nextToken", &NEXT_TOKEN)],
+);
+
+pub static DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST: Schema = Schema::structure(
+    "DescribeSubscriptionFiltersRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterNamePrefix", &FILTER_NAME),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+    ],
+);
+
+pub static DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE: Schema = Schema::structure(
+    "DescribeSubscriptionFiltersResponse",
+    &[Member::new("subscriptionFilters", &SUBSCRIPTION_FILTERS), Member::new("nextToken", &NEXT_TOKEN)],
+);
+
+pub static DESTINATION_ARN: Schema = Schema::new("DestinationArn", Kind::String).min(1);
+
+pub static DIMENSIONS: Schema = Schema::map("Dimensions", &DIMENSIONS_KEY, &DIMENSIONS_VALUE);
+
+pub static DIMENSIONS_KEY: Schema = Schema::new("DimensionsKey", Kind::String).max(255);
+
+pub static DIMENSIONS_VALUE: Schema = Schema::new("DimensionsValue", Kind::String).max(255);
+
+pub static DISTRIBUTION: Schema = Schema::enumeration("Distribution", crate::enums::distribution::VALUES);
+
+pub static EMIT_SYSTEM_FIELDS: Schema = Schema::list("EmitSystemFields", &shape::STRING);
+
+pub static ENCRYPTION_KEY: Schema = Schema::new("EncryptionKey", Kind::String).max(256);
+
 pub static ENTITY: Schema = Schema::structure(
     "Entity",
     &[Member::new("keyAttributes", &ENTITY_KEY_ATTRIBUTES), Member::new("attributes", &ENTITY_ATTRIBUTES)],
@@ -114,6 +212,12 @@ pub static EVENT_MESSAGE: Schema = Schema::new("EventMessage", Kind::String).min
 
 pub static EVENTS_LIMIT: Schema = Schema::new("EventsLimit", Kind::Integer).min(1).max(10000);
 
+pub static EVENTS_LIMIT_START_QUERY: Schema = Schema::new("EventsLimitStartQuery", Kind::Integer).min(1).max(100000);
+
+pub static EXTRACTED_VALUES: Schema = Schema::map("ExtractedValues", &shape::STRING, &shape::STRING);
+
+pub static FIELD_SELECTION_CRITERIA: Schema = Schema::new("FieldSelectionCriteria", Kind::String).min(0).max(2000);
+
 pub static FILTER_LOG_EVENTS_REQUEST: Schema = Schema::structure(
     "FilterLogEventsRequest",
     &[
@@ -139,6 +243,8 @@ pub static FILTER_LOG_EVENTS_RESPONSE: Schema = Schema::structure(
         Member::new("nextToken", &NEXT_TOKEN),
     ],
 );
+
+pub static FILTER_NAME: Schema = Schema::new("FilterName", Kind::String).min(1).max(512).pattern("[^:*]*");
 
 pub static FILTER_PATTERN: Schema = Schema::new("FilterPattern", Kind::String).min(0).max(1024);
 
@@ -179,6 +285,52 @@ pub static GET_LOG_EVENTS_RESPONSE: Schema = Schema::structure(
     ],
 );
 
+pub static GET_LOG_GROUP_FIELDS_REQUEST: Schema = Schema::structure(
+    "GetLogGroupFieldsRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("time", &TIMESTAMP),
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
+    ],
+);
+
+pub static GET_LOG_GROUP_FIELDS_RESPONSE: Schema =
+    Schema::structure("GetLogGroupFieldsResponse", &[Member::new("logGroupFields", &LOG_GROUP_FIELD_LIST)]);
+
+pub static GET_LOG_RECORD_REQUEST: Schema = Schema::structure(
+    "GetLogRecordRequest",
+    &[Member::new("logRecordPointer", &shape::STRING).required(), Member::new("unmask", &shape::BOOLEAN)],
+);
+
+pub static GET_LOG_RECORD_RESPONSE: Schema =
+    Schema::structure("GetLogRecordResponse", &[Member::new("logRecord", &LOG_RECORD)]);
+
+pub static GET_QUERY_RESULTS_MAX_ITEMS: Schema =
+    Schema::new("GetQueryResultsMaxItems", Kind::Integer).min(0).max(10000);
+
+pub static GET_QUERY_RESULTS_NEXT_TOKEN: Schema = Schema::new("GetQueryResultsNextToken", Kind::String).max(1024);
+
+pub static GET_QUERY_RESULTS_REQUEST: Schema = Schema::structure(
+    "GetQueryResultsRequest",
+    &[
+        Member::new("queryId", &QUERY_ID).required(),
+        Member::new("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
+        Member::new("maxItems", &GET_QUERY_RESULTS_MAX_ITEMS),
+    ],
+);
+
+pub static GET_QUERY_RESULTS_RESPONSE: Schema = Schema::structure(
+    "GetQueryResultsResponse",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("results", &QUERY_RESULTS),
+        Member::new("statistics", &QUERY_STATISTICS),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("encryptionKey", &ENCRYPTION_KEY),
+        Member::new("nextToken", &GET_QUERY_RESULTS_NEXT_TOKEN),
+    ],
+);
+
 pub static INHERITED_PROPERTIES: Schema = Schema::list("InheritedProperties", &INHERITED_PROPERTY);
 
 pub static INHERITED_PROPERTY: Schema =
@@ -195,11 +347,70 @@ pub static INPUT_LOG_STREAM_NAMES: Schema = Schema::list("InputLogStreamNames", 
 
 pub static KMS_KEY_ID: Schema = Schema::new("KmsKeyId", Kind::String).max(256);
 
+pub static LIST_LOG_GROUPS_FOR_QUERY_MAX_RESULTS: Schema =
+    Schema::new("ListLogGroupsForQueryMaxResults", Kind::Integer).min(50).max(500);
+
+pub static LIST_LOG_GROUPS_FOR_QUERY_REQUEST: Schema = Schema::structure(
+    "ListLogGroupsForQueryRequest",
+    &[
+        Member::new("queryId", &QUERY_ID).required(),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("maxResults", &LIST_LOG_GROUPS_FOR_QUERY_MAX_RESULTS),
+    ],
+);
+
+pub static LIST_LOG_GROUPS_FOR_QUERY_RESPONSE: Schema = Schema::structure(
+    "ListLogGroupsForQueryResponse",
+    &[Member::new("logGroupIdentifiers", &LOG_GROUP_IDENTIFIERS), Member::new("nextToken", &NEXT_TOKEN)],
+);
+
 pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema =
     Schema::structure("ListTagsForResourceRequest", &[Member::new("resourceArn", &AMAZON_RESOURCE_NAME).required()]);
 
 pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema =
     Schema::structure("ListTagsForResourceResponse", &[Member::new("tags", &TAGS)]);
+
+pub static LIST_TAGS_LOG_GROUP_REQUEST: Schema =
+    Schema::structure("ListTagsLogGroupRequest", &[Member::new("logGroupName", &LOG_GROUP_NAME).required()]);
+
+pub static LIST_TAGS_LOG_GROUP_RESPONSE: Schema =
+    Schema::structure("ListTagsLogGroupResponse", &[Member::new("tags", &TAGS)]);
+
+pub static LIVE_TAIL_SESSION_LOG_EVENT: Schema = Schema::structure(
+    "LiveTailSessionLogEvent",
+    &[
+        Member::new("logStreamName", &LOG_STREAM_NAME),
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER),
+        Member::new("message", &EVENT_MESSAGE),
+        Member::new("timestamp", &TIMESTAMP),
+        Member::new("ingestionTime", &TIMESTAMP),
+    ],
+);
+
+pub static LIVE_TAIL_SESSION_METADATA: Schema =
+    Schema::structure("LiveTailSessionMetadata", &[Member::new("sampled", &shape::BOOLEAN)]);
+
+pub static LIVE_TAIL_SESSION_RESULTS: Schema = Schema::list("LiveTailSessionResults", &LIVE_TAIL_SESSION_LOG_EVENT);
+
+pub static LIVE_TAIL_SESSION_START: Schema = Schema::structure(
+    "LiveTailSessionStart",
+    &[
+        Member::new("requestId", &REQUEST_ID),
+        Member::new("sessionId", &SESSION_ID),
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ],
+);
+
+pub static LIVE_TAIL_SESSION_UPDATE: Schema = Schema::structure(
+    "LiveTailSessionUpdate",
+    &[
+        Member::new("sessionMetadata", &LIVE_TAIL_SESSION_METADATA),
+        Member::new("sessionResults", &LIVE_TAIL_SESSION_RESULTS),
+    ],
+);
 
 pub static LOG_GROUP: Schema = Schema::structure(
     "LogGroup",
@@ -222,8 +433,15 @@ pub static LOG_GROUP: Schema = Schema::structure(
 
 pub static LOG_GROUP_CLASS: Schema = Schema::enumeration("LogGroupClass", crate::enums::log_group_class::VALUES);
 
+pub static LOG_GROUP_FIELD: Schema =
+    Schema::structure("LogGroupField", &[Member::new("name", &shape::STRING), Member::new("percent", &PERCENTAGE)]);
+
+pub static LOG_GROUP_FIELD_LIST: Schema = Schema::list("LogGroupFieldList", &LOG_GROUP_FIELD);
+
 pub static LOG_GROUP_IDENTIFIER: Schema =
     Schema::new("LogGroupIdentifier", Kind::String).min(1).max(2048).pattern(r"[\w#+=/:,.@-]*");
+
+pub static LOG_GROUP_IDENTIFIERS: Schema = Schema::list("LogGroupIdentifiers", &LOG_GROUP_IDENTIFIER);
 
 pub static LOG_GROUP_NAME: Schema =
     Schema::new("LogGroupName", Kind::String).min(1).max(512).pattern(r"[\.\-_/#A-Za-z0-9]+");
@@ -231,7 +449,11 @@ pub static LOG_GROUP_NAME: Schema =
 pub static LOG_GROUP_NAME_PATTERN: Schema =
     Schema::new("LogGroupNamePattern", Kind::String).min(0).max(512).pattern(r"[\.\-_/#A-Za-z0-9]*");
 
+pub static LOG_GROUP_NAMES: Schema = Schema::list("LogGroupNames", &LOG_GROUP_NAME);
+
 pub static LOG_GROUPS: Schema = Schema::list("LogGroups", &LOG_GROUP);
+
+pub static LOG_RECORD: Schema = Schema::map("LogRecord", &shape::STRING, &shape::STRING);
 
 pub static LOG_STREAM: Schema = Schema::structure(
     "LogStream",
@@ -251,6 +473,53 @@ pub static LOG_STREAM_NAME: Schema = Schema::new("LogStreamName", Kind::String).
 
 pub static LOG_STREAMS: Schema = Schema::list("LogStreams", &LOG_STREAM);
 
+pub static METRIC_FILTER: Schema = Schema::structure(
+    "MetricFilter",
+    &[
+        Member::new("filterName", &FILTER_NAME),
+        Member::new("filterPattern", &FILTER_PATTERN),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS),
+        Member::new("creationTime", &TIMESTAMP),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("applyOnTransformedLogs", &shape::BOOLEAN),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ],
+);
+
+pub static METRIC_FILTER_MATCH_RECORD: Schema = Schema::structure(
+    "MetricFilterMatchRecord",
+    &[
+        Member::new("eventNumber", &shape::LONG),
+        Member::new("eventMessage", &EVENT_MESSAGE),
+        Member::new("extractedValues", &EXTRACTED_VALUES),
+    ],
+);
+
+pub static METRIC_FILTER_MATCHES: Schema = Schema::list("MetricFilterMatches", &METRIC_FILTER_MATCH_RECORD);
+
+pub static METRIC_FILTERS: Schema = Schema::list("MetricFilters", &METRIC_FILTER);
+
+pub static METRIC_NAME: Schema = Schema::new("MetricName", Kind::String).max(255).pattern("[^:*$]*");
+
+pub static METRIC_NAMESPACE: Schema = Schema::new("MetricNamespace", Kind::String).max(255).pattern("[^:*$]*");
+
+pub static METRIC_TRANSFORMATION: Schema = Schema::structure(
+    "MetricTransformation",
+    &[
+        Member::new("metricName", &METRIC_NAME).required(),
+        Member::new("metricNamespace", &METRIC_NAMESPACE).required(),
+        Member::new("metricValue", &METRIC_VALUE).required(),
+        Member::new("defaultValue", &shape::DOUBLE),
+        Member::new("dimensions", &DIMENSIONS),
+        Member::new("unit", &STANDARD_UNIT),
+    ],
+);
+
+pub static METRIC_TRANSFORMATIONS: Schema = Schema::list("MetricTransformations", &METRIC_TRANSFORMATION).min(1).max(1);
+
+pub static METRIC_VALUE: Schema = Schema::new("MetricValue", Kind::String).max(100);
+
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::String).min(1);
 
 pub static ORDER_BY: Schema = Schema::enumeration("OrderBy", crate::enums::order_by::VALUES);
@@ -265,6 +534,8 @@ pub static OUTPUT_LOG_EVENT: Schema = Schema::structure(
 );
 
 pub static OUTPUT_LOG_EVENTS: Schema = Schema::list("OutputLogEvents", &OUTPUT_LOG_EVENT);
+
+pub static PERCENTAGE: Schema = Schema::new("Percentage", Kind::Integer).min(0).max(100);
 
 pub static PUT_LOG_EVENTS_REQUEST: Schema = Schema::structure(
     "PutLogEventsRequest",
@@ -286,6 +557,35 @@ pub static PUT_LOG_EVENTS_RESPONSE: Schema = Schema::structure(
     ],
 );
 
+pub static PUT_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "PutMetricFilterRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS).required(),
+        Member::new("applyOnTransformedLogs", &shape::BOOLEAN),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ],
+);
+
+pub static PUT_QUERY_DEFINITION_REQUEST: Schema = Schema::structure(
+    "PutQueryDefinitionRequest",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("name", &QUERY_DEFINITION_NAME).required(),
+        Member::new("queryDefinitionId", &QUERY_ID),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("queryString", &QUERY_DEFINITION_STRING).required(),
+        Member::new("clientToken", &CLIENT_TOKEN),
+        Member::new("parameters", &QUERY_PARAMETER_LIST),
+    ],
+);
+
+pub static PUT_QUERY_DEFINITION_RESPONSE: Schema =
+    Schema::structure("PutQueryDefinitionResponse", &[Member::new("queryDefinitionId", &QUERY_ID)]);
+
 pub static PUT_RETENTION_POLICY_REQUEST: Schema = Schema::structure(
     "PutRetentionPolicyRequest",
     &[
@@ -293,6 +593,99 @@ pub static PUT_RETENTION_POLICY_REQUEST: Schema = Schema::structure(
         Member::new("retentionInDays", &shape::INTEGER).required(),
     ],
 );
+
+pub static PUT_SUBSCRIPTION_FILTER_REQUEST: Schema = Schema::structure(
+    "PutSubscriptionFilterRequest",
+    &[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("destinationArn", &DESTINATION_ARN).required(),
+        Member::new("roleArn", &ROLE_ARN),
+        Member::new("distribution", &DISTRIBUTION),
+        Member::new("applyOnTransformedLogs", &shape::BOOLEAN),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFields", &EMIT_SYSTEM_FIELDS),
+    ],
+);
+
+pub static QUERY_DEFINITION: Schema = Schema::structure(
+    "QueryDefinition",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryDefinitionId", &QUERY_ID),
+        Member::new("name", &QUERY_DEFINITION_NAME),
+        Member::new("queryString", &QUERY_DEFINITION_STRING),
+        Member::new("lastModified", &TIMESTAMP),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("parameters", &QUERY_PARAMETER_LIST),
+    ],
+);
+
+pub static QUERY_DEFINITION_LIST: Schema = Schema::list("QueryDefinitionList", &QUERY_DEFINITION);
+
+pub static QUERY_DEFINITION_NAME: Schema = Schema::new("QueryDefinitionName", Kind::String).min(1).max(255);
+
+pub static QUERY_DEFINITION_STRING: Schema = Schema::new("QueryDefinitionString", Kind::String).min(1).max(10000);
+
+pub static QUERY_ID: Schema = Schema::new("QueryId", Kind::String).min(1).max(256);
+
+pub static QUERY_INFO: Schema = Schema::structure(
+    "QueryInfo",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("queryId", &QUERY_ID),
+        Member::new("queryString", &QUERY_STRING),
+        Member::new("status", &QUERY_STATUS),
+        Member::new("createTime", &TIMESTAMP),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("queryDuration", &shape::LONG),
+        Member::new("bytesScanned", &shape::DOUBLE),
+        Member::new("userIdentity", &USER_IDENTITY),
+    ],
+);
+
+pub static QUERY_INFO_LIST: Schema = Schema::list("QueryInfoList", &QUERY_INFO);
+
+pub static QUERY_LANGUAGE: Schema = Schema::enumeration("QueryLanguage", crate::enums::query_language::VALUES);
+
+pub static QUERY_LIST_MAX_RESULTS: Schema = Schema::new("QueryListMaxResults", Kind::Integer).min(1).max(1000);
+
+pub static QUERY_PARAMETER: Schema = Schema::structure(
+    "QueryParameter",
+    &[
+        Member::new("name", &QUERY_PARAMETER_NAME).required(),
+        Member::new("defaultValue", &QUERY_PARAMETER_DEFAULT_VALUE),
+        Member::new("description", &QUERY_PARAMETER_DESCRIPTION),
+    ],
+);
+
+pub static QUERY_PARAMETER_DEFAULT_VALUE: Schema = Schema::new("QueryParameterDefaultValue", Kind::String).max(1024);
+
+pub static QUERY_PARAMETER_DESCRIPTION: Schema = Schema::new("QueryParameterDescription", Kind::String).max(512);
+
+pub static QUERY_PARAMETER_LIST: Schema = Schema::list("QueryParameterList", &QUERY_PARAMETER).max(20);
+
+pub static QUERY_PARAMETER_NAME: Schema =
+    Schema::new("QueryParameterName", Kind::String).min(1).max(128).pattern("^[a-zA-Z_][a-zA-Z0-9_]*");
+
+pub static QUERY_RESULTS: Schema = Schema::list("QueryResults", &RESULT_ROWS);
+
+pub static QUERY_STATISTICS: Schema = Schema::structure(
+    "QueryStatistics",
+    &[
+        Member::new("recordsMatched", &shape::DOUBLE),
+        Member::new("recordsScanned", &shape::DOUBLE),
+        Member::new("estimatedRecordsSkipped", &shape::DOUBLE),
+        Member::new("bytesScanned", &shape::DOUBLE),
+        Member::new("estimatedBytesSkipped", &shape::DOUBLE),
+        Member::new("logGroupsScanned", &shape::DOUBLE),
+    ],
+);
+
+pub static QUERY_STATUS: Schema = Schema::enumeration("QueryStatus", crate::enums::query_status::VALUES);
+
+pub static QUERY_STRING: Schema = Schema::new("QueryString", Kind::String).min(0).max(10000);
 
 pub static REJECTED_ENTITY_INFO: Schema =
     Schema::structure("RejectedEntityInfo", &[Member::new("errorType", &ENTITY_REJECTION_ERROR_TYPE).required()]);
@@ -306,6 +699,15 @@ pub static REJECTED_LOG_EVENTS_INFO: Schema = Schema::structure(
     ],
 );
 
+pub static REQUEST_ID: Schema = Schema::new("RequestId", Kind::String).min(0).max(256);
+
+pub static RESULT_FIELD: Schema =
+    Schema::structure("ResultField", &[Member::new("field", &shape::STRING), Member::new("value", &shape::STRING)]);
+
+pub static RESULT_ROWS: Schema = Schema::list("ResultRows", &RESULT_FIELD);
+
+pub static ROLE_ARN: Schema = Schema::new("RoleArn", Kind::String).min(1);
+
 pub static SEARCHED_LOG_STREAM: Schema = Schema::structure(
     "SearchedLogStream",
     &[Member::new("logStreamName", &LOG_STREAM_NAME), Member::new("searchedCompletely", &shape::BOOLEAN)],
@@ -315,12 +717,96 @@ pub static SEARCHED_LOG_STREAMS: Schema = Schema::list("SearchedLogStreams", &SE
 
 pub static SEQUENCE_TOKEN: Schema = Schema::new("SequenceToken", Kind::String).min(1);
 
+pub static SESSION_ID: Schema = Schema::new("SessionId", Kind::String).min(0).max(256);
+
+pub static SESSION_STREAMING_EXCEPTION: Schema =
+    Schema::structure("SessionStreamingException", &[Member::new("message", &shape::STRING)]).exception();
+
+pub static SESSION_TIMEOUT_EXCEPTION: Schema =
+    Schema::structure("SessionTimeoutException", &[Member::new("message", &shape::STRING)]).exception();
+
+pub static STANDARD_UNIT: Schema = Schema::enumeration("StandardUnit", crate::enums::standard_unit::VALUES);
+
+pub static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Schema =
+    Schema::list("StartLiveTailLogGroupIdentifiers", &LOG_GROUP_IDENTIFIER).min(1).max(10);
+
+pub static START_LIVE_TAIL_REQUEST: Schema = Schema::structure(
+    "StartLiveTailRequest",
+    &[
+        Member::new("logGroupIdentifiers", &START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS).required(),
+        Member::new("logStreamNames", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logStreamNamePrefixes", &INPUT_LOG_STREAM_NAMES),
+        Member::new("logEventFilterPattern", &FILTER_PATTERN),
+    ],
+);
+
+pub static START_LIVE_TAIL_RESPONSE: Schema =
+    Schema::structure("StartLiveTailResponse", &[Member::new("responseStream", &START_LIVE_TAIL_RESPONSE_STREAM)]);
+
+pub static START_LIVE_TAIL_RESPONSE_STREAM: Schema = Schema::structure(
+    "StartLiveTailResponseStream",
+    &[
+        Member::new("sessionStart", &LIVE_TAIL_SESSION_START),
+        Member::new("sessionUpdate", &LIVE_TAIL_SESSION_UPDATE),
+        Member::new("SessionTimeoutException", &SESSION_TIMEOUT_EXCEPTION),
+        Member::new("SessionStreamingException", &SESSION_STREAMING_EXCEPTION),
+    ],
+)
+.event_stream();
+
+pub static START_QUERY_REQUEST: Schema = Schema::structure(
+    "StartQueryRequest",
+    &[
+        Member::new("queryLanguage", &QUERY_LANGUAGE),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("logGroupNames", &LOG_GROUP_NAMES),
+        Member::new("logGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
+        Member::new("startTime", &TIMESTAMP).required(),
+        Member::new("endTime", &TIMESTAMP).required(),
+        Member::new("queryString", &QUERY_STRING).required(),
+        Member::new("limit", &EVENTS_LIMIT_START_QUERY),
+    ],
+);
+
+pub static START_QUERY_RESPONSE: Schema = Schema::structure("StartQueryResponse", &[Member::new("queryId", &QUERY_ID)]);
+
+pub static STOP_QUERY_REQUEST: Schema =
+    Schema::structure("StopQueryRequest", &[Member::new("queryId", &QUERY_ID).required()]);
+
+pub static STOP_QUERY_RESPONSE: Schema =
+    Schema::structure("StopQueryResponse", &[Member::new("success", &shape::BOOLEAN)]);
+
 pub static STORED_BYTES: Schema = Schema::new("StoredBytes", Kind::Long).min(0);
+
+pub static SUBSCRIPTION_FILTER: Schema = Schema::structure(
+    "SubscriptionFilter",
+    &[
+        Member::new("filterName", &FILTER_NAME),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("filterPattern", &FILTER_PATTERN),
+        Member::new("destinationArn", &DESTINATION_ARN),
+        Member::new("roleArn", &ROLE_ARN),
+        Member::new("distribution", &DISTRIBUTION),
+        Member::new("applyOnTransformedLogs", &shape::BOOLEAN),
+        Member::new("creationTime", &TIMESTAMP),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFields", &EMIT_SYSTEM_FIELDS),
+    ],
+);
+
+pub static SUBSCRIPTION_FILTERS: Schema = Schema::list("SubscriptionFilters", &SUBSCRIPTION_FILTER);
 
 pub static TAG_KEY: Schema =
     Schema::new("TagKey", Kind::String).min(1).max(128).pattern(r"^([\p{L}\p{Z}\p{N}_.:/=+\-@]+)$");
 
 pub static TAG_KEY_LIST: Schema = Schema::list("TagKeyList", &TAG_KEY).min(0).max(50);
+
+pub static TAG_LIST: Schema = Schema::list("TagList", &TAG_KEY).min(1);
+
+pub static TAG_LOG_GROUP_REQUEST: Schema = Schema::structure(
+    "TagLogGroupRequest",
+    &[Member::new("logGroupName", &LOG_GROUP_NAME).required(), Member::new("tags", &TAGS).required()],
+);
 
 pub static TAG_RESOURCE_REQUEST: Schema = Schema::structure(
     "TagResourceRequest",
@@ -332,9 +818,29 @@ pub static TAG_VALUE: Schema =
 
 pub static TAGS: Schema = Schema::map("Tags", &TAG_KEY, &TAG_VALUE).min(1).max(50);
 
+pub static TEST_EVENT_MESSAGES: Schema = Schema::list("TestEventMessages", &EVENT_MESSAGE).min(1).max(50);
+
+pub static TEST_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "TestMetricFilterRequest",
+    &[
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("logEventMessages", &TEST_EVENT_MESSAGES).required(),
+    ],
+);
+
+pub static TEST_METRIC_FILTER_RESPONSE: Schema =
+    Schema::structure("TestMetricFilterResponse", &[Member::new("matches", &METRIC_FILTER_MATCHES)]);
+
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Long).min(0);
+
+pub static UNTAG_LOG_GROUP_REQUEST: Schema = Schema::structure(
+    "UntagLogGroupRequest",
+    &[Member::new("logGroupName", &LOG_GROUP_NAME).required(), Member::new("tags", &TAG_LIST).required()],
+);
 
 pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
     "UntagResourceRequest",
     &[Member::new("resourceArn", &AMAZON_RESOURCE_NAME).required(), Member::new("tagKeys", &TAG_KEY_LIST).required()],
 );
+
+pub static USER_IDENTITY: Schema = Schema::new("UserIdentity", Kind::String).min(1).max(2048);

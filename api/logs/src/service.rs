@@ -4,14 +4,26 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
+use shape::{
+    Caller, CommonError, Document, Operation, Service, ServiceModel, Streamed, Value, WireError, answer, answer_stream,
+};
 
 use crate::shapes::{
     CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest, DeleteLogStreamRequest,
-    DeleteRetentionPolicyRequest, DescribeLogGroupsRequest, DescribeLogGroupsResponse, DescribeLogStreamsRequest,
-    DescribeLogStreamsResponse, FilterLogEventsRequest, FilterLogEventsResponse, GetLogEventsRequest,
-    GetLogEventsResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, PutLogEventsRequest,
-    PutLogEventsResponse, PutRetentionPolicyRequest, TagResourceRequest, UntagResourceRequest,
+    DeleteMetricFilterRequest, DeleteQueryDefinitionRequest, DeleteQueryDefinitionResponse,
+    DeleteRetentionPolicyRequest, DeleteSubscriptionFilterRequest, DescribeLogGroupsRequest, DescribeLogGroupsResponse,
+    DescribeLogStreamsRequest, DescribeLogStreamsResponse, DescribeMetricFiltersRequest, DescribeMetricFiltersResponse,
+    DescribeQueriesRequest, DescribeQueriesResponse, DescribeQueryDefinitionsRequest, DescribeQueryDefinitionsResponse,
+    DescribeSubscriptionFiltersRequest, DescribeSubscriptionFiltersResponse, FilterLogEventsRequest,
+    FilterLogEventsResponse, GetLogEventsRequest, GetLogEventsResponse, GetLogGroupFieldsRequest,
+    GetLogGroupFieldsResponse, GetLogRecordRequest, GetLogRecordResponse, GetQueryResultsRequest,
+    GetQueryResultsResponse, ListLogGroupsForQueryRequest, ListLogGroupsForQueryResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, ListTagsLogGroupRequest, ListTagsLogGroupResponse, PutLogEventsRequest,
+    PutLogEventsResponse, PutMetricFilterRequest, PutQueryDefinitionRequest, PutQueryDefinitionResponse,
+    PutRetentionPolicyRequest, PutSubscriptionFilterRequest, StartLiveTailRequest, StartLiveTailResponse,
+    StartLiveTailResponseStream, StartQueryRequest, StartQueryResponse, StopQueryRequest, StopQueryResponse,
+    TagLogGroupRequest, TagResourceRequest, TestMetricFilterRequest, TestMetricFilterResponse, UntagLogGroupRequest,
+    UntagResourceRequest,
 };
 use crate::{Error, MODEL};
 
@@ -22,7 +34,18 @@ pub trait Logs: Send + Sync + 'static {
     async fn create_log_stream(&self, caller: &Caller, input: CreateLogStreamRequest) -> Result<(), Error>;
     async fn delete_log_group(&self, caller: &Caller, input: DeleteLogGroupRequest) -> Result<(), Error>;
     async fn delete_log_stream(&self, caller: &Caller, input: DeleteLogStreamRequest) -> Result<(), Error>;
+    async fn delete_metric_filter(&self, caller: &Caller, input: DeleteMetricFilterRequest) -> Result<(), Error>;
+    async fn delete_query_definition(
+        &self,
+        caller: &Caller,
+        input: DeleteQueryDefinitionRequest,
+    ) -> Result<DeleteQueryDefinitionResponse, Error>;
     async fn delete_retention_policy(&self, caller: &Caller, input: DeleteRetentionPolicyRequest) -> Result<(), Error>;
+    async fn delete_subscription_filter(
+        &self,
+        caller: &Caller,
+        input: DeleteSubscriptionFilterRequest,
+    ) -> Result<(), Error>;
     async fn describe_log_groups(
         &self,
         caller: &Caller,
@@ -33,20 +56,82 @@ pub trait Logs: Send + Sync + 'static {
         caller: &Caller,
         input: DescribeLogStreamsRequest,
     ) -> Result<DescribeLogStreamsResponse, Error>;
+    async fn describe_metric_filters(
+        &self,
+        caller: &Caller,
+        input: DescribeMetricFiltersRequest,
+    ) -> Result<DescribeMetricFiltersResponse, Error>;
+    async fn describe_queries(
+        &self,
+        caller: &Caller,
+        input: DescribeQueriesRequest,
+    ) -> Result<DescribeQueriesResponse, Error>;
+    async fn describe_query_definitions(
+        &self,
+        caller: &Caller,
+        input: DescribeQueryDefinitionsRequest,
+    ) -> Result<DescribeQueryDefinitionsResponse, Error>;
+    async fn describe_subscription_filters(
+        &self,
+        caller: &Caller,
+        input: DescribeSubscriptionFiltersRequest,
+    ) -> Result<DescribeSubscriptionFiltersResponse, Error>;
     async fn filter_log_events(
         &self,
         caller: &Caller,
         input: FilterLogEventsRequest,
     ) -> Result<FilterLogEventsResponse, Error>;
     async fn get_log_events(&self, caller: &Caller, input: GetLogEventsRequest) -> Result<GetLogEventsResponse, Error>;
+    async fn get_log_group_fields(
+        &self,
+        caller: &Caller,
+        input: GetLogGroupFieldsRequest,
+    ) -> Result<GetLogGroupFieldsResponse, Error>;
+    async fn get_log_record(&self, caller: &Caller, input: GetLogRecordRequest) -> Result<GetLogRecordResponse, Error>;
+    async fn get_query_results(
+        &self,
+        caller: &Caller,
+        input: GetQueryResultsRequest,
+    ) -> Result<GetQueryResultsResponse, Error>;
+    async fn list_log_groups_for_query(
+        &self,
+        caller: &Caller,
+        input: ListLogGroupsForQueryRequest,
+    ) -> Result<ListLogGroupsForQueryResponse, Error>;
     async fn list_tags_for_resource(
         &self,
         caller: &Caller,
         input: ListTagsForResourceRequest,
     ) -> Result<ListTagsForResourceResponse, Error>;
+    async fn list_tags_log_group(
+        &self,
+        caller: &Caller,
+        input: ListTagsLogGroupRequest,
+    ) -> Result<ListTagsLogGroupResponse, Error>;
     async fn put_log_events(&self, caller: &Caller, input: PutLogEventsRequest) -> Result<PutLogEventsResponse, Error>;
+    async fn put_metric_filter(&self, caller: &Caller, input: PutMetricFilterRequest) -> Result<(), Error>;
+    async fn put_query_definition(
+        &self,
+        caller: &Caller,
+        input: PutQueryDefinitionRequest,
+    ) -> Result<PutQueryDefinitionResponse, Error>;
     async fn put_retention_policy(&self, caller: &Caller, input: PutRetentionPolicyRequest) -> Result<(), Error>;
+    async fn put_subscription_filter(&self, caller: &Caller, input: PutSubscriptionFilterRequest) -> Result<(), Error>;
+    async fn start_live_tail(
+        &self,
+        caller: &Caller,
+        input: StartLiveTailRequest,
+    ) -> Result<Streamed<StartLiveTailResponse, StartLiveTailResponseStream>, Error>;
+    async fn start_query(&self, caller: &Caller, input: StartQueryRequest) -> Result<StartQueryResponse, Error>;
+    async fn stop_query(&self, caller: &Caller, input: StopQueryRequest) -> Result<StopQueryResponse, Error>;
+    async fn tag_log_group(&self, caller: &Caller, input: TagLogGroupRequest) -> Result<(), Error>;
     async fn tag_resource(&self, caller: &Caller, input: TagResourceRequest) -> Result<(), Error>;
+    async fn test_metric_filter(
+        &self,
+        caller: &Caller,
+        input: TestMetricFilterRequest,
+    ) -> Result<TestMetricFilterResponse, Error>;
+    async fn untag_log_group(&self, caller: &Caller, input: UntagLogGroupRequest) -> Result<(), Error>;
     async fn untag_resource(&self, caller: &Caller, input: UntagResourceRequest) -> Result<(), Error>;
 }
 
@@ -70,18 +155,64 @@ impl<S: Logs> Service for Router<S> {
             "CreateLogStream" => answer(self.0.create_log_stream(&caller, Value::from_document(input)).await),
             "DeleteLogGroup" => answer(self.0.delete_log_group(&caller, Value::from_document(input)).await),
             "DeleteLogStream" => answer(self.0.delete_log_stream(&caller, Value::from_document(input)).await),
+            "DeleteMetricFilter" => answer(self.0.delete_metric_filter(&caller, Value::from_document(input)).await),
+            "DeleteQueryDefinition" => {
+                answer(self.0.delete_query_definition(&caller, Value::from_document(input)).await)
+            }
             "DeleteRetentionPolicy" => {
                 answer(self.0.delete_retention_policy(&caller, Value::from_document(input)).await)
             }
+            "DeleteSubscriptionFilter" => {
+                answer(self.0.delete_subscription_filter(&caller, Value::from_document(input)).await)
+            }
             "DescribeLogGroups" => answer(self.0.describe_log_groups(&caller, Value::from_document(input)).await),
             "DescribeLogStreams" => answer(self.0.describe_log_streams(&caller, Value::from_document(input)).await),
+            "DescribeMetricFilters" => {
+                answer(self.0.describe_metric_filters(&caller, Value::from_document(input)).await)
+            }
+            "DescribeQueries" => answer(self.0.describe_queries(&caller, Value::from_document(input)).await),
+            "DescribeQueryDefinitions" => {
+                answer(self.0.describe_query_definitions(&caller, Value::from_document(input)).await)
+            }
+            "DescribeSubscriptionFilters" => {
+                answer(self.0.describe_subscription_filters(&caller, Value::from_document(input)).await)
+            }
             "FilterLogEvents" => answer(self.0.filter_log_events(&caller, Value::from_document(input)).await),
             "GetLogEvents" => answer(self.0.get_log_events(&caller, Value::from_document(input)).await),
+            "GetLogGroupFields" => answer(self.0.get_log_group_fields(&caller, Value::from_document(input)).await),
+            "GetLogRecord" => answer(self.0.get_log_record(&caller, Value::from_document(input)).await),
+            "GetQueryResults" => answer(self.0.get_query_results(&caller, Value::from_document(input)).await),
+            "ListLogGroupsForQuery" => {
+                answer(self.0.list_log_groups_for_query(&caller, Value::from_document(input)).await)
+            }
             "ListTagsForResource" => answer(self.0.list_tags_for_resource(&caller, Value::from_document(input)).await),
+            "ListTagsLogGroup" => answer(self.0.list_tags_log_group(&caller, Value::from_document(input)).await),
             "PutLogEvents" => answer(self.0.put_log_events(&caller, Value::from_document(input)).await),
+            "PutMetricFilter" => answer(self.0.put_metric_filter(&caller, Value::from_document(input)).await),
+            "PutQueryDefinition" => answer(self.0.put_query_definition(&caller, Value::from_document(input)).await),
             "PutRetentionPolicy" => answer(self.0.put_retention_policy(&caller, Value::from_document(input)).await),
+            "PutSubscriptionFilter" => {
+                answer(self.0.put_subscription_filter(&caller, Value::from_document(input)).await)
+            }
+            "StartQuery" => answer(self.0.start_query(&caller, Value::from_document(input)).await),
+            "StopQuery" => answer(self.0.stop_query(&caller, Value::from_document(input)).await),
+            "TagLogGroup" => answer(self.0.tag_log_group(&caller, Value::from_document(input)).await),
             "TagResource" => answer(self.0.tag_resource(&caller, Value::from_document(input)).await),
+            "TestMetricFilter" => answer(self.0.test_metric_filter(&caller, Value::from_document(input)).await),
+            "UntagLogGroup" => answer(self.0.untag_log_group(&caller, Value::from_document(input)).await),
             "UntagResource" => answer(self.0.untag_resource(&caller, Value::from_document(input)).await),
+            _ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),
+        }
+    }
+
+    async fn stream(
+        &self,
+        operation: &'static Operation,
+        caller: Caller,
+        input: Document,
+    ) -> Result<Streamed<Document, Document>, WireError> {
+        match operation.name {
+            "StartLiveTail" => answer_stream(self.0.start_live_tail(&caller, Value::from_document(input)).await),
             _ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),
         }
     }

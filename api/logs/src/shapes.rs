@@ -118,6 +118,77 @@ impl Value for DeleteLogStreamRequest {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteMetricFilterRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name: Option<String>,
+}
+
+impl Shape for DeleteMetricFilterRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_METRIC_FILTER_REQUEST
+    }
+}
+
+impl Value for DeleteMetricFilterRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_name: fields.take("logGroupName"), filter_name: fields.take("filterName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterName", self.filter_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteQueryDefinitionRequest {
+    pub query_definition_id: Option<String>,
+}
+
+impl Shape for DeleteQueryDefinitionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_QUERY_DEFINITION_REQUEST
+    }
+}
+
+impl Value for DeleteQueryDefinitionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { query_definition_id: fields.take("queryDefinitionId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("queryDefinitionId", self.query_definition_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteQueryDefinitionResponse {
+    pub success: Option<bool>,
+}
+
+impl Shape for DeleteQueryDefinitionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_QUERY_DEFINITION_RESPONSE
+    }
+}
+
+impl Value for DeleteQueryDefinitionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { success: fields.take("success") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("success", self.success);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteRetentionPolicyRequest {
     pub log_group_name: Option<String>,
 }
@@ -136,6 +207,31 @@ impl Value for DeleteRetentionPolicyRequest {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("logGroupName", self.log_group_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteSubscriptionFilterRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name: Option<String>,
+}
+
+impl Shape for DeleteSubscriptionFilterRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_SUBSCRIPTION_FILTER_REQUEST
+    }
+}
+
+impl Value for DeleteSubscriptionFilterRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_name: fields.take("logGroupName"), filter_name: fields.take("filterName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterName", self.filter_name);
         fields.into_document()
     }
 }
@@ -274,6 +370,251 @@ impl Value for DescribeLogStreamsResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(2);
         fields.put("logStreams", self.log_streams);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeMetricFiltersRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+    pub metric_name: Option<String>,
+    pub metric_namespace: Option<String>,
+}
+
+impl Shape for DescribeMetricFiltersRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_METRIC_FILTERS_REQUEST
+    }
+}
+
+impl Value for DescribeMetricFiltersRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            filter_name_prefix: fields.take("filterNamePrefix"),
+            next_token: fields.take("nextToken"),
+            limit: fields.take("limit"),
+            metric_name: fields.take("metricName"),
+            metric_namespace: fields.take("metricNamespace"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterNamePrefix", self.filter_name_prefix);
+        fields.put("nextToken", self.next_token);
+        fields.put("limit", self.limit);
+        fields.put("metricName", self.metric_name);
+        fields.put("metricNamespace", self.metric_namespace);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeMetricFiltersResponse {
+    pub metric_filters: Option<Vec<MetricFilter>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeMetricFiltersResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_METRIC_FILTERS_RESPONSE
+    }
+}
+
+impl Value for DescribeMetricFiltersResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { metric_filters: fields.take("metricFilters"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("metricFilters", self.metric_filters);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeQueriesRequest {
+    pub log_group_name: Option<String>,
+    pub status: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+    pub query_language: Option<String>,
+}
+
+impl Shape for DescribeQueriesRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_QUERIES_REQUEST
+    }
+}
+
+impl Value for DescribeQueriesRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            status: fields.take("status"),
+            max_results: fields.take("maxResults"),
+            next_token: fields.take("nextToken"),
+            query_language: fields.take("queryLanguage"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("status", self.status);
+        fields.put("maxResults", self.max_results);
+        fields.put("nextToken", self.next_token);
+        fields.put("queryLanguage", self.query_language);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeQueriesResponse {
+    pub queries: Option<Vec<QueryInfo>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeQueriesResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_QUERIES_RESPONSE
+    }
+}
+
+impl Value for DescribeQueriesResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { queries: fields.take("queries"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("queries", self.queries);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeQueryDefinitionsRequest {
+    pub query_language: Option<String>,
+    pub query_definition_name_prefix: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeQueryDefinitionsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_QUERY_DEFINITIONS_REQUEST
+    }
+}
+
+impl Value for DescribeQueryDefinitionsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            query_definition_name_prefix: fields.take("queryDefinitionNamePrefix"),
+            max_results: fields.take("maxResults"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("queryDefinitionNamePrefix", self.query_definition_name_prefix);
+        fields.put("maxResults", self.max_results);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeQueryDefinitionsResponse {
+    pub query_definitions: Option<Vec<QueryDefinition>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeQueryDefinitionsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_QUERY_DEFINITIONS_RESPONSE
+    }
+}
+
+impl Value for DescribeQueryDefinitionsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { query_definitions: fields.take("queryDefinitions"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("queryDefinitions", self.query_definitions);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeSubscriptionFiltersRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+
+impl Shape for DescribeSubscriptionFiltersRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST
+    }
+}
+
+impl Value for DescribeSubscriptionFiltersRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            filter_name_prefix: fields.take("filterNamePrefix"),
+            next_token: fields.take("nextToken"),
+            limit: fields.take("limit"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterNamePrefix", self.filter_name_prefix);
+        fields.put("nextToken", self.next_token);
+        fields.put("limit", self.limit);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeSubscriptionFiltersResponse {
+    pub subscription_filters: Option<Vec<SubscriptionFilter>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeSubscriptionFiltersResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE
+    }
+}
+
+impl Value for DescribeSubscriptionFiltersResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { subscription_filters: fields.take("subscriptionFilters"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("subscriptionFilters", self.subscription_filters);
         fields.put("nextToken", self.next_token);
         fields.into_document()
     }
@@ -508,6 +849,179 @@ impl Value for GetLogEventsResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLogGroupFieldsRequest {
+    pub log_group_name: Option<String>,
+    pub time: Option<i64>,
+    pub log_group_identifier: Option<String>,
+}
+
+impl Shape for GetLogGroupFieldsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LOG_GROUP_FIELDS_REQUEST
+    }
+}
+
+impl Value for GetLogGroupFieldsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            time: fields.take("time"),
+            log_group_identifier: fields.take("logGroupIdentifier"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("time", self.time);
+        fields.put("logGroupIdentifier", self.log_group_identifier);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLogGroupFieldsResponse {
+    pub log_group_fields: Option<Vec<LogGroupField>>,
+}
+
+impl Shape for GetLogGroupFieldsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LOG_GROUP_FIELDS_RESPONSE
+    }
+}
+
+impl Value for GetLogGroupFieldsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_fields: fields.take("logGroupFields") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("logGroupFields", self.log_group_fields);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLogRecordRequest {
+    pub log_record_pointer: Option<String>,
+    pub unmask: Option<bool>,
+}
+
+impl Shape for GetLogRecordRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LOG_RECORD_REQUEST
+    }
+}
+
+impl Value for GetLogRecordRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_record_pointer: fields.take("logRecordPointer"), unmask: fields.take("unmask") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logRecordPointer", self.log_record_pointer);
+        fields.put("unmask", self.unmask);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLogRecordResponse {
+    pub log_record: Option<BTreeMap<String, String>>,
+}
+
+impl Shape for GetLogRecordResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LOG_RECORD_RESPONSE
+    }
+}
+
+impl Value for GetLogRecordResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_record: fields.take("logRecord") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("logRecord", self.log_record);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetQueryResultsRequest {
+    pub query_id: Option<String>,
+    pub next_token: Option<String>,
+    pub max_items: Option<i32>,
+}
+
+impl Shape for GetQueryResultsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_QUERY_RESULTS_REQUEST
+    }
+}
+
+impl Value for GetQueryResultsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_id: fields.take("queryId"),
+            next_token: fields.take("nextToken"),
+            max_items: fields.take("maxItems"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("queryId", self.query_id);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxItems", self.max_items);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetQueryResultsResponse {
+    pub query_language: Option<String>,
+    pub results: Option<Vec<Vec<ResultField>>>,
+    pub statistics: Option<QueryStatistics>,
+    pub status: Option<String>,
+    pub encryption_key: Option<String>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for GetQueryResultsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_QUERY_RESULTS_RESPONSE
+    }
+}
+
+impl Value for GetQueryResultsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            results: fields.take("results"),
+            statistics: fields.take("statistics"),
+            status: fields.take("status"),
+            encryption_key: fields.take("encryptionKey"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("results", self.results);
+        fields.put("statistics", self.statistics);
+        fields.put("status", self.status);
+        fields.put("encryptionKey", self.encryption_key);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct InputLogEvent {
     pub timestamp: Option<i64>,
     pub message: Option<String>,
@@ -528,6 +1042,62 @@ impl Value for InputLogEvent {
         let mut fields = Fields::with_capacity(2);
         fields.put("timestamp", self.timestamp);
         fields.put("message", self.message);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListLogGroupsForQueryRequest {
+    pub query_id: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListLogGroupsForQueryRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_LOG_GROUPS_FOR_QUERY_REQUEST
+    }
+}
+
+impl Value for ListLogGroupsForQueryRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_id: fields.take("queryId"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("queryId", self.query_id);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListLogGroupsForQueryResponse {
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListLogGroupsForQueryResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_LOG_GROUPS_FOR_QUERY_RESPONSE
+    }
+}
+
+impl Value for ListLogGroupsForQueryResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_identifiers: fields.take("logGroupIdentifiers"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logGroupIdentifiers", self.log_group_identifiers);
+        fields.put("nextToken", self.next_token);
         fields.into_document()
     }
 }
@@ -574,6 +1144,177 @@ impl Value for ListTagsForResourceResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListTagsLogGroupRequest {
+    pub log_group_name: Option<String>,
+}
+
+impl Shape for ListTagsLogGroupRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_TAGS_LOG_GROUP_REQUEST
+    }
+}
+
+impl Value for ListTagsLogGroupRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_name: fields.take("logGroupName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("logGroupName", self.log_group_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListTagsLogGroupResponse {
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl Shape for ListTagsLogGroupResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_TAGS_LOG_GROUP_RESPONSE
+    }
+}
+
+impl Value for ListTagsLogGroupResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { tags: fields.take("tags") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveTailSessionLogEvent {
+    pub log_stream_name: Option<String>,
+    pub log_group_identifier: Option<String>,
+    pub message: Option<String>,
+    pub timestamp: Option<i64>,
+    pub ingestion_time: Option<i64>,
+}
+
+impl Shape for LiveTailSessionLogEvent {
+    fn schema() -> &'static Schema {
+        &schemas::LIVE_TAIL_SESSION_LOG_EVENT
+    }
+}
+
+impl Value for LiveTailSessionLogEvent {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_stream_name: fields.take("logStreamName"),
+            log_group_identifier: fields.take("logGroupIdentifier"),
+            message: fields.take("message"),
+            timestamp: fields.take("timestamp"),
+            ingestion_time: fields.take("ingestionTime"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("logStreamName", self.log_stream_name);
+        fields.put("logGroupIdentifier", self.log_group_identifier);
+        fields.put("message", self.message);
+        fields.put("timestamp", self.timestamp);
+        fields.put("ingestionTime", self.ingestion_time);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveTailSessionMetadata {
+    pub sampled: Option<bool>,
+}
+
+impl Shape for LiveTailSessionMetadata {
+    fn schema() -> &'static Schema {
+        &schemas::LIVE_TAIL_SESSION_METADATA
+    }
+}
+
+impl Value for LiveTailSessionMetadata {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { sampled: fields.take("sampled") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("sampled", self.sampled);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveTailSessionStart {
+    pub request_id: Option<String>,
+    pub session_id: Option<String>,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub log_stream_names: Option<Vec<String>>,
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    pub log_event_filter_pattern: Option<String>,
+}
+
+impl Shape for LiveTailSessionStart {
+    fn schema() -> &'static Schema {
+        &schemas::LIVE_TAIL_SESSION_START
+    }
+}
+
+impl Value for LiveTailSessionStart {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            request_id: fields.take("requestId"),
+            session_id: fields.take("sessionId"),
+            log_group_identifiers: fields.take("logGroupIdentifiers"),
+            log_stream_names: fields.take("logStreamNames"),
+            log_stream_name_prefixes: fields.take("logStreamNamePrefixes"),
+            log_event_filter_pattern: fields.take("logEventFilterPattern"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("requestId", self.request_id);
+        fields.put("sessionId", self.session_id);
+        fields.put("logGroupIdentifiers", self.log_group_identifiers);
+        fields.put("logStreamNames", self.log_stream_names);
+        fields.put("logStreamNamePrefixes", self.log_stream_name_prefixes);
+        fields.put("logEventFilterPattern", self.log_event_filter_pattern);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LiveTailSessionUpdate {
+    pub session_metadata: Option<LiveTailSessionMetadata>,
+    pub session_results: Option<Vec<LiveTailSessionLogEvent>>,
+}
+
+impl Shape for LiveTailSessionUpdate {
+    fn schema() -> &'static Schema {
+        &schemas::LIVE_TAIL_SESSION_UPDATE
+    }
+}
+
+impl Value for LiveTailSessionUpdate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { session_metadata: fields.take("sessionMetadata"), session_results: fields.take("sessionResults") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("sessionMetadata", self.session_metadata);
+        fields.put("sessionResults", self.session_results);
         fields.into_document()
     }
 }
@@ -640,6 +1381,31 @@ impl Value for LogGroup {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogGroupField {
+    pub name: Option<String>,
+    pub percent: Option<i32>,
+}
+
+impl Shape for LogGroupField {
+    fn schema() -> &'static Schema {
+        &schemas::LOG_GROUP_FIELD
+    }
+}
+
+impl Value for LogGroupField {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), percent: fields.take("percent") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("percent", self.percent);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct LogStream {
     pub log_stream_name: Option<String>,
     pub creation_time: Option<i64>,
@@ -681,6 +1447,123 @@ impl Value for LogStream {
         fields.put("uploadSequenceToken", self.upload_sequence_token);
         fields.put("arn", self.arn);
         fields.put("storedBytes", self.stored_bytes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricFilter {
+    pub filter_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub metric_transformations: Option<Vec<MetricTransformation>>,
+    pub creation_time: Option<i64>,
+    pub log_group_name: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_field_dimensions: Option<Vec<String>>,
+}
+
+impl Shape for MetricFilter {
+    fn schema() -> &'static Schema {
+        &schemas::METRIC_FILTER
+    }
+}
+
+impl Value for MetricFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            filter_name: fields.take("filterName"),
+            filter_pattern: fields.take("filterPattern"),
+            metric_transformations: fields.take("metricTransformations"),
+            creation_time: fields.take("creationTime"),
+            log_group_name: fields.take("logGroupName"),
+            apply_on_transformed_logs: fields.take("applyOnTransformedLogs"),
+            field_selection_criteria: fields.take("fieldSelectionCriteria"),
+            emit_system_field_dimensions: fields.take("emitSystemFieldDimensions"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("filterName", self.filter_name);
+        fields.put("filterPattern", self.filter_pattern);
+        fields.put("metricTransformations", self.metric_transformations);
+        fields.put("creationTime", self.creation_time);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("applyOnTransformedLogs", self.apply_on_transformed_logs);
+        fields.put("fieldSelectionCriteria", self.field_selection_criteria);
+        fields.put("emitSystemFieldDimensions", self.emit_system_field_dimensions);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricFilterMatchRecord {
+    pub event_number: Option<i64>,
+    pub event_message: Option<String>,
+    pub extracted_values: Option<BTreeMap<String, String>>,
+}
+
+impl Shape for MetricFilterMatchRecord {
+    fn schema() -> &'static Schema {
+        &schemas::METRIC_FILTER_MATCH_RECORD
+    }
+}
+
+impl Value for MetricFilterMatchRecord {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            event_number: fields.take("eventNumber"),
+            event_message: fields.take("eventMessage"),
+            extracted_values: fields.take("extractedValues"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("eventNumber", self.event_number);
+        fields.put("eventMessage", self.event_message);
+        fields.put("extractedValues", self.extracted_values);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricTransformation {
+    pub metric_name: Option<String>,
+    pub metric_namespace: Option<String>,
+    pub metric_value: Option<String>,
+    pub default_value: Option<f64>,
+    pub dimensions: Option<BTreeMap<String, String>>,
+    pub unit: Option<String>,
+}
+
+impl Shape for MetricTransformation {
+    fn schema() -> &'static Schema {
+        &schemas::METRIC_TRANSFORMATION
+    }
+}
+
+impl Value for MetricTransformation {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            metric_name: fields.take("metricName"),
+            metric_namespace: fields.take("metricNamespace"),
+            metric_value: fields.take("metricValue"),
+            default_value: fields.take("defaultValue"),
+            dimensions: fields.take("dimensions"),
+            unit: fields.take("unit"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("metricName", self.metric_name);
+        fields.put("metricNamespace", self.metric_namespace);
+        fields.put("metricValue", self.metric_value);
+        fields.put("defaultValue", self.default_value);
+        fields.put("dimensions", self.dimensions);
+        fields.put("unit", self.unit);
         fields.into_document()
     }
 }
@@ -785,6 +1668,115 @@ impl Value for PutLogEventsResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutMetricFilterRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub metric_transformations: Option<Vec<MetricTransformation>>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_field_dimensions: Option<Vec<String>>,
+}
+
+impl Shape for PutMetricFilterRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_METRIC_FILTER_REQUEST
+    }
+}
+
+impl Value for PutMetricFilterRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            filter_name: fields.take("filterName"),
+            filter_pattern: fields.take("filterPattern"),
+            metric_transformations: fields.take("metricTransformations"),
+            apply_on_transformed_logs: fields.take("applyOnTransformedLogs"),
+            field_selection_criteria: fields.take("fieldSelectionCriteria"),
+            emit_system_field_dimensions: fields.take("emitSystemFieldDimensions"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterName", self.filter_name);
+        fields.put("filterPattern", self.filter_pattern);
+        fields.put("metricTransformations", self.metric_transformations);
+        fields.put("applyOnTransformedLogs", self.apply_on_transformed_logs);
+        fields.put("fieldSelectionCriteria", self.field_selection_criteria);
+        fields.put("emitSystemFieldDimensions", self.emit_system_field_dimensions);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutQueryDefinitionRequest {
+    pub query_language: Option<String>,
+    pub name: Option<String>,
+    pub query_definition_id: Option<String>,
+    pub log_group_names: Option<Vec<String>>,
+    pub query_string: Option<String>,
+    pub client_token: Option<String>,
+    pub parameters: Option<Vec<QueryParameter>>,
+}
+
+impl Shape for PutQueryDefinitionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_QUERY_DEFINITION_REQUEST
+    }
+}
+
+impl Value for PutQueryDefinitionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            name: fields.take("name"),
+            query_definition_id: fields.take("queryDefinitionId"),
+            log_group_names: fields.take("logGroupNames"),
+            query_string: fields.take("queryString"),
+            client_token: fields.take("clientToken"),
+            parameters: fields.take("parameters"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("name", self.name);
+        fields.put("queryDefinitionId", self.query_definition_id);
+        fields.put("logGroupNames", self.log_group_names);
+        fields.put("queryString", self.query_string);
+        fields.put("clientToken", self.client_token);
+        fields.put("parameters", self.parameters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutQueryDefinitionResponse {
+    pub query_definition_id: Option<String>,
+}
+
+impl Shape for PutQueryDefinitionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_QUERY_DEFINITION_RESPONSE
+    }
+}
+
+impl Value for PutQueryDefinitionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { query_definition_id: fields.take("queryDefinitionId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("queryDefinitionId", self.query_definition_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PutRetentionPolicyRequest {
     pub log_group_name: Option<String>,
     pub retention_in_days: Option<i32>,
@@ -805,6 +1797,218 @@ impl Value for PutRetentionPolicyRequest {
         let mut fields = Fields::with_capacity(2);
         fields.put("logGroupName", self.log_group_name);
         fields.put("retentionInDays", self.retention_in_days);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutSubscriptionFilterRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub destination_arn: Option<String>,
+    pub role_arn: Option<String>,
+    pub distribution: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+
+impl Shape for PutSubscriptionFilterRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_SUBSCRIPTION_FILTER_REQUEST
+    }
+}
+
+impl Value for PutSubscriptionFilterRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_name: fields.take("logGroupName"),
+            filter_name: fields.take("filterName"),
+            filter_pattern: fields.take("filterPattern"),
+            destination_arn: fields.take("destinationArn"),
+            role_arn: fields.take("roleArn"),
+            distribution: fields.take("distribution"),
+            apply_on_transformed_logs: fields.take("applyOnTransformedLogs"),
+            field_selection_criteria: fields.take("fieldSelectionCriteria"),
+            emit_system_fields: fields.take("emitSystemFields"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterName", self.filter_name);
+        fields.put("filterPattern", self.filter_pattern);
+        fields.put("destinationArn", self.destination_arn);
+        fields.put("roleArn", self.role_arn);
+        fields.put("distribution", self.distribution);
+        fields.put("applyOnTransformedLogs", self.apply_on_transformed_logs);
+        fields.put("fieldSelectionCriteria", self.field_selection_criteria);
+        fields.put("emitSystemFields", self.emit_system_fields);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryDefinition {
+    pub query_language: Option<String>,
+    pub query_definition_id: Option<String>,
+    pub name: Option<String>,
+    pub query_string: Option<String>,
+    pub last_modified: Option<i64>,
+    pub log_group_names: Option<Vec<String>>,
+    pub parameters: Option<Vec<QueryParameter>>,
+}
+
+impl Shape for QueryDefinition {
+    fn schema() -> &'static Schema {
+        &schemas::QUERY_DEFINITION
+    }
+}
+
+impl Value for QueryDefinition {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            query_definition_id: fields.take("queryDefinitionId"),
+            name: fields.take("name"),
+            query_string: fields.take("queryString"),
+            last_modified: fields.take("lastModified"),
+            log_group_names: fields.take("logGroupNames"),
+            parameters: fields.take("parameters"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("queryDefinitionId", self.query_definition_id);
+        fields.put("name", self.name);
+        fields.put("queryString", self.query_string);
+        fields.put("lastModified", self.last_modified);
+        fields.put("logGroupNames", self.log_group_names);
+        fields.put("parameters", self.parameters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryInfo {
+    pub query_language: Option<String>,
+    pub query_id: Option<String>,
+    pub query_string: Option<String>,
+    pub status: Option<String>,
+    pub create_time: Option<i64>,
+    pub log_group_name: Option<String>,
+    pub query_duration: Option<i64>,
+    pub bytes_scanned: Option<f64>,
+    pub user_identity: Option<String>,
+}
+
+impl Shape for QueryInfo {
+    fn schema() -> &'static Schema {
+        &schemas::QUERY_INFO
+    }
+}
+
+impl Value for QueryInfo {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            query_id: fields.take("queryId"),
+            query_string: fields.take("queryString"),
+            status: fields.take("status"),
+            create_time: fields.take("createTime"),
+            log_group_name: fields.take("logGroupName"),
+            query_duration: fields.take("queryDuration"),
+            bytes_scanned: fields.take("bytesScanned"),
+            user_identity: fields.take("userIdentity"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("queryId", self.query_id);
+        fields.put("queryString", self.query_string);
+        fields.put("status", self.status);
+        fields.put("createTime", self.create_time);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("queryDuration", self.query_duration);
+        fields.put("bytesScanned", self.bytes_scanned);
+        fields.put("userIdentity", self.user_identity);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryParameter {
+    pub name: Option<String>,
+    pub default_value: Option<String>,
+    pub description: Option<String>,
+}
+
+impl Shape for QueryParameter {
+    fn schema() -> &'static Schema {
+        &schemas::QUERY_PARAMETER
+    }
+}
+
+impl Value for QueryParameter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            default_value: fields.take("defaultValue"),
+            description: fields.take("description"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("name", self.name);
+        fields.put("defaultValue", self.default_value);
+        fields.put("description", self.description);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueryStatistics {
+    pub records_matched: Option<f64>,
+    pub records_scanned: Option<f64>,
+    pub estimated_records_skipped: Option<f64>,
+    pub bytes_scanned: Option<f64>,
+    pub estimated_bytes_skipped: Option<f64>,
+    pub log_groups_scanned: Option<f64>,
+}
+
+impl Shape for QueryStatistics {
+    fn schema() -> &'static Schema {
+        &schemas::QUERY_STATISTICS
+    }
+}
+
+impl Value for QueryStatistics {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            records_matched: fields.take("recordsMatched"),
+            records_scanned: fields.take("recordsScanned"),
+            estimated_records_skipped: fields.take("estimatedRecordsSkipped"),
+            bytes_scanned: fields.take("bytesScanned"),
+            estimated_bytes_skipped: fields.take("estimatedBytesSkipped"),
+            log_groups_scanned: fields.take("logGroupsScanned"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("recordsMatched", self.records_matched);
+        fields.put("recordsScanned", self.records_scanned);
+        fields.put("estimatedRecordsSkipped", self.estimated_records_skipped);
+        fields.put("bytesScanned", self.bytes_scanned);
+        fields.put("estimatedBytesSkipped", self.estimated_bytes_skipped);
+        fields.put("logGroupsScanned", self.log_groups_scanned);
         fields.into_document()
     }
 }
@@ -864,6 +2068,31 @@ impl Value for RejectedLogEventsInfo {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ResultField {
+    pub field: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for ResultField {
+    fn schema() -> &'static Schema {
+        &schemas::RESULT_FIELD
+    }
+}
+
+impl Value for ResultField {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { field: fields.take("field"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("field", self.field);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SearchedLogStream {
     pub log_stream_name: Option<String>,
     pub searched_completely: Option<bool>,
@@ -889,6 +2118,335 @@ impl Value for SearchedLogStream {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionStreamingException {
+    pub message: Option<String>,
+}
+
+impl Shape for SessionStreamingException {
+    fn schema() -> &'static Schema {
+        &schemas::SESSION_STREAMING_EXCEPTION
+    }
+}
+
+impl Value for SessionStreamingException {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { message: fields.take("message") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("message", self.message);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SessionTimeoutException {
+    pub message: Option<String>,
+}
+
+impl Shape for SessionTimeoutException {
+    fn schema() -> &'static Schema {
+        &schemas::SESSION_TIMEOUT_EXCEPTION
+    }
+}
+
+impl Value for SessionTimeoutException {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { message: fields.take("message") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("message", self.message);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartLiveTailRequest {
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub log_stream_names: Option<Vec<String>>,
+    pub log_stream_name_prefixes: Option<Vec<String>>,
+    pub log_event_filter_pattern: Option<String>,
+}
+
+impl Shape for StartLiveTailRequest {
+    fn schema() -> &'static Schema {
+        &schemas::START_LIVE_TAIL_REQUEST
+    }
+}
+
+impl Value for StartLiveTailRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            log_group_identifiers: fields.take("logGroupIdentifiers"),
+            log_stream_names: fields.take("logStreamNames"),
+            log_stream_name_prefixes: fields.take("logStreamNamePrefixes"),
+            log_event_filter_pattern: fields.take("logEventFilterPattern"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("logGroupIdentifiers", self.log_group_identifiers);
+        fields.put("logStreamNames", self.log_stream_names);
+        fields.put("logStreamNamePrefixes", self.log_stream_name_prefixes);
+        fields.put("logEventFilterPattern", self.log_event_filter_pattern);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartLiveTailResponse {
+    pub response_stream: Option<StartLiveTailResponseStream>,
+}
+
+impl Shape for StartLiveTailResponse {
+    fn schema() -> &'static Schema {
+        &schemas::START_LIVE_TAIL_RESPONSE
+    }
+}
+
+impl Value for StartLiveTailResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { response_stream: fields.take("responseStream") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("responseStream", self.response_stream);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartLiveTailResponseStream {
+    pub session_start: Option<LiveTailSessionStart>,
+    pub session_update: Option<LiveTailSessionUpdate>,
+    pub session_timeout_exception: Option<SessionTimeoutException>,
+    pub session_streaming_exception: Option<SessionStreamingException>,
+}
+
+impl Shape for StartLiveTailResponseStream {
+    fn schema() -> &'static Schema {
+        &schemas::START_LIVE_TAIL_RESPONSE_STREAM
+    }
+}
+
+impl Value for StartLiveTailResponseStream {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            session_start: fields.take("sessionStart"),
+            session_update: fields.take("sessionUpdate"),
+            session_timeout_exception: fields.take("SessionTimeoutException"),
+            session_streaming_exception: fields.take("SessionStreamingException"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("sessionStart", self.session_start);
+        fields.put("sessionUpdate", self.session_update);
+        fields.put("SessionTimeoutException", self.session_timeout_exception);
+        fields.put("SessionStreamingException", self.session_streaming_exception);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartQueryRequest {
+    pub query_language: Option<String>,
+    pub log_group_name: Option<String>,
+    pub log_group_names: Option<Vec<String>>,
+    pub log_group_identifiers: Option<Vec<String>>,
+    pub start_time: Option<i64>,
+    pub end_time: Option<i64>,
+    pub query_string: Option<String>,
+    pub limit: Option<i32>,
+}
+
+impl Shape for StartQueryRequest {
+    fn schema() -> &'static Schema {
+        &schemas::START_QUERY_REQUEST
+    }
+}
+
+impl Value for StartQueryRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            query_language: fields.take("queryLanguage"),
+            log_group_name: fields.take("logGroupName"),
+            log_group_names: fields.take("logGroupNames"),
+            log_group_identifiers: fields.take("logGroupIdentifiers"),
+            start_time: fields.take("startTime"),
+            end_time: fields.take("endTime"),
+            query_string: fields.take("queryString"),
+            limit: fields.take("limit"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("queryLanguage", self.query_language);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("logGroupNames", self.log_group_names);
+        fields.put("logGroupIdentifiers", self.log_group_identifiers);
+        fields.put("startTime", self.start_time);
+        fields.put("endTime", self.end_time);
+        fields.put("queryString", self.query_string);
+        fields.put("limit", self.limit);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartQueryResponse {
+    pub query_id: Option<String>,
+}
+
+impl Shape for StartQueryResponse {
+    fn schema() -> &'static Schema {
+        &schemas::START_QUERY_RESPONSE
+    }
+}
+
+impl Value for StartQueryResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { query_id: fields.take("queryId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("queryId", self.query_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StopQueryRequest {
+    pub query_id: Option<String>,
+}
+
+impl Shape for StopQueryRequest {
+    fn schema() -> &'static Schema {
+        &schemas::STOP_QUERY_REQUEST
+    }
+}
+
+impl Value for StopQueryRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { query_id: fields.take("queryId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("queryId", self.query_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StopQueryResponse {
+    pub success: Option<bool>,
+}
+
+impl Shape for StopQueryResponse {
+    fn schema() -> &'static Schema {
+        &schemas::STOP_QUERY_RESPONSE
+    }
+}
+
+impl Value for StopQueryResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { success: fields.take("success") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("success", self.success);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SubscriptionFilter {
+    pub filter_name: Option<String>,
+    pub log_group_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub destination_arn: Option<String>,
+    pub role_arn: Option<String>,
+    pub distribution: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub creation_time: Option<i64>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+
+impl Shape for SubscriptionFilter {
+    fn schema() -> &'static Schema {
+        &schemas::SUBSCRIPTION_FILTER
+    }
+}
+
+impl Value for SubscriptionFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            filter_name: fields.take("filterName"),
+            log_group_name: fields.take("logGroupName"),
+            filter_pattern: fields.take("filterPattern"),
+            destination_arn: fields.take("destinationArn"),
+            role_arn: fields.take("roleArn"),
+            distribution: fields.take("distribution"),
+            apply_on_transformed_logs: fields.take("applyOnTransformedLogs"),
+            creation_time: fields.take("creationTime"),
+            field_selection_criteria: fields.take("fieldSelectionCriteria"),
+            emit_system_fields: fields.take("emitSystemFields"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("filterName", self.filter_name);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("filterPattern", self.filter_pattern);
+        fields.put("destinationArn", self.destination_arn);
+        fields.put("roleArn", self.role_arn);
+        fields.put("distribution", self.distribution);
+        fields.put("applyOnTransformedLogs", self.apply_on_transformed_logs);
+        fields.put("creationTime", self.creation_time);
+        fields.put("fieldSelectionCriteria", self.field_selection_criteria);
+        fields.put("emitSystemFields", self.emit_system_fields);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TagLogGroupRequest {
+    pub log_group_name: Option<String>,
+    pub tags: Option<BTreeMap<String, String>>,
+}
+
+impl Shape for TagLogGroupRequest {
+    fn schema() -> &'static Schema {
+        &schemas::TAG_LOG_GROUP_REQUEST
+    }
+}
+
+impl Value for TagLogGroupRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_name: fields.take("logGroupName"), tags: fields.take("tags") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logGroupName", self.log_group_name);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TagResourceRequest {
     pub resource_arn: Option<String>,
     pub tags: Option<BTreeMap<String, String>>,
@@ -908,6 +2466,79 @@ impl Value for TagResourceRequest {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(2);
         fields.put("resourceArn", self.resource_arn);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TestMetricFilterRequest {
+    pub filter_pattern: Option<String>,
+    pub log_event_messages: Option<Vec<String>>,
+}
+
+impl Shape for TestMetricFilterRequest {
+    fn schema() -> &'static Schema {
+        &schemas::TEST_METRIC_FILTER_REQUEST
+    }
+}
+
+impl Value for TestMetricFilterRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { filter_pattern: fields.take("filterPattern"), log_event_messages: fields.take("logEventMessages") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("filterPattern", self.filter_pattern);
+        fields.put("logEventMessages", self.log_event_messages);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TestMetricFilterResponse {
+    pub matches: Option<Vec<MetricFilterMatchRecord>>,
+}
+
+impl Shape for TestMetricFilterResponse {
+    fn schema() -> &'static Schema {
+        &schemas::TEST_METRIC_FILTER_RESPONSE
+    }
+}
+
+impl Value for TestMetricFilterResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { matches: fields.take("matches") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("matches", self.matches);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UntagLogGroupRequest {
+    pub log_group_name: Option<String>,
+    pub tags: Option<Vec<String>>,
+}
+
+impl Shape for UntagLogGroupRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UNTAG_LOG_GROUP_REQUEST
+    }
+}
+
+impl Value for UntagLogGroupRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_group_name: fields.take("logGroupName"), tags: fields.take("tags") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("logGroupName", self.log_group_name);
         fields.put("tags", self.tags);
         fields.into_document()
     }

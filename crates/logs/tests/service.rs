@@ -17,6 +17,7 @@ use logs::fake::FakeSink;
 use logs::{CloudWatchSink, Drivers, LogSink, exam};
 use service_logs::LogsService;
 use shim::{Shim, drained, until};
+use state::MemoryLedger;
 use tempfile::TempDir;
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
@@ -45,7 +46,10 @@ impl Drop for Server {
 /// Serves CloudWatch Logs at an address, or at a free one.
 fn serve(directory: &TempDir, address: Option<SocketAddr>) -> Server {
     let store = Arc::new(LogStore::open(directory.path()).unwrap());
-    let gateway = Arc::new(Gateway::new(vec![LogsService::new(store).routed()], AuthMode::Open));
+    let gateway = Arc::new(Gateway::new(
+        vec![Arc::new(LogsService::new(store, Arc::new(MemoryLedger::default()))).routed()],
+        AuthMode::Open,
+    ));
     let app = Router::new().fallback(move |request: Request| {
         let gateway = gateway.clone();
         async move { gateway.handle(request).await }

@@ -38,6 +38,11 @@ pub(crate) fn identified(caller: &Caller, identifier: &str) -> Result<GroupKey, 
     }
 }
 
+/// The ARN of a group, as tags are put on it.
+pub(crate) fn arn(caller: &Caller, name: &str) -> String {
+    caller.arn("logs", &format!("log-group:{name}"))
+}
+
 /// `arn:aws:logs:REGION:ACCOUNT:log-group:NAME`, with or without `:*` behind it.
 pub(crate) fn group_of_arn(caller: &Caller, arn: &str) -> Result<GroupKey, Error> {
     let name = arn.strip_prefix(&caller.arn("logs", "log-group:")).ok_or_else(group_not_found)?;

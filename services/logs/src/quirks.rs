@@ -15,3 +15,12 @@
 //!   clients go on until there is no token. So do we.
 //! - **KMS keys are refused**, in the words with which AWS refuses a key that does not exist: Berth has no KMS.
 //! - **Deletion protection is refused**: the operation that would take it off again is not one that Berth serves.
+//! - **Query times are seconds, and milliseconds too.** StartQuery's page says seconds; the console sends milliseconds, and
+//!   AWS takes both.
+//! - **`recordsMatched` counts all that match**, also those that a `limit` leaves out; so every query reads its whole range.
+//! - **Values of an answer are strings**, whole numbers without decimals and others with at most four; JSON's `true` is `1`.
+//! - **A field that is null is left out of its row**, so rows of one answer differ in length.
+//! - **`!=` holds where a field is missing**; that is why queries on AWS begin with `ispresent`.
+//! - **Live Tail has a host of its own.** SDKs put `stream-` before the endpoint's name; with an endpoint that is an address
+//!   they need `inject_host_prefix=False` (boto3), or a name for which both resolve.
+//! - **Patterns of metric filters are checked with other words** than those of FilterLogEvents: `Invalid filter pattern`.

@@ -6,15 +6,39 @@ use api_logs::{Error, ErrorCode};
 use log_store::{ChangeError, ReadError};
 
 pub(crate) fn group_not_found() -> Error {
-    Error::new(ErrorCode::ResourceNotFoundException, "The specified log group does not exist.")
+    not_found("The specified log group does not exist.")
 }
 
 fn stream_not_found() -> Error {
-    Error::new(ErrorCode::ResourceNotFoundException, "The specified log stream does not exist.")
+    not_found("The specified log stream does not exist.")
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidParameterException, message)
+}
+
+pub(crate) fn limit_exceeded(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::LimitExceededException, message)
+}
+
+fn not_found(message: &str) -> Error {
+    Error::new(ErrorCode::ResourceNotFoundException, message)
+}
+
+pub(crate) fn query_not_found() -> Error {
+    not_found("The specified query does not exist.")
+}
+
+pub(crate) fn definition_not_found() -> Error {
+    not_found("The specified query definition does not exist.")
+}
+
+pub(crate) fn metric_filter_not_found() -> Error {
+    not_found("The specified metric filter does not exist.")
+}
+
+pub(crate) fn subscription_filter_not_found() -> Error {
+    not_found("The specified subscription filter does not exist.")
 }
 
 pub(crate) fn invalid_token() -> Error {

@@ -3,33 +3,64 @@
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use api_logs::*;
-use async_trait::async_trait;
+use api_logs::{Error, Router};
 use log_store::{ChangeError, LogStore, Page, Query, ReadError};
-use shape::{Caller, Service, Timestamp};
+use shape::{Service, Timestamp};
+use state::Ledger;
 
-use crate::ops;
+use crate::filters::Patterns;
+use crate::live::LiveTails;
+use crate::queries::Queries;
 use crate::refusals::{self, broken};
+use crate::sinks::{Deliveries, MetricSink, NoDestinations, NoMetrics};
 
-/// CloudWatch Logs over one log store. Calls may be concurrent.
+pub(crate) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// CloudWatch Logs over one log store, with its filters and definitions among the records of a ledger. Calls may be
+/// concurrent.
 pub struct LogsService {
     pub(crate) store: Arc<LogStore>,
-    clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) clock: Clock,
+    pub(crate) queries: Queries,
+    pub(crate) live: Arc<LiveTails>,
+    pub(crate) patterns: Patterns,
+    pub(crate) metrics: Arc<dyn MetricSink>,
+    pub(crate) deliveries: Arc<dyn Deliveries>,
 }
 
 impl LogsService {
-    pub fn new(store: Arc<LogStore>) -> LogsService {
-        LogsService::with_clock(store, Arc::new(wall_clock))
+    pub fn new(store: Arc<LogStore>, ledger: Arc<dyn Ledger>) -> LogsService {
+        LogsService {
+            store,
+            ledger,
+            clock: Arc::new(wall_clock),
+            queries: Queries::new(),
+            live: Arc::default(),
+            patterns: Patterns::default(),
+            metrics: Arc::new(NoMetrics),
+            deliveries: Arc::new(NoDestinations),
+        }
     }
 
     /// The service with a clock of the caller's.
-    pub fn with_clock(store: Arc<LogStore>, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> LogsService {
-        LogsService { store, clock }
+    pub fn with_clock(self, clock: Arc<dyn Fn() -> Timestamp + Send + Sync>) -> LogsService {
+        LogsService { clock, ..self }
+    }
+
+    /// The service with somebody who keeps the values of metric filters.
+    pub fn with_metrics(self, metrics: Arc<dyn MetricSink>) -> LogsService {
+        LogsService { metrics, ..self }
+    }
+
+    /// The service with somebody who takes what subscription filters deliver.
+    pub fn with_deliveries(self, deliveries: Arc<dyn Deliveries>) -> LogsService {
+        LogsService { deliveries, ..self }
     }
 
     /// What `wire::Gateway` takes.
-    pub fn routed(self) -> Arc<dyn Service> {
-        Arc::new(Router(Arc::new(self)))
+    pub fn routed(self: Arc<Self>) -> Arc<dyn Service> {
+        Arc::new(Router(self))
     }
 
     /// Gives back the space of events that retention has outlived. They are invisible long before; once an hour will do.
@@ -63,79 +94,4 @@ impl LogsService {
 fn wall_clock() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-#[async_trait]
-impl Logs for LogsService {
-    async fn create_log_group(&self, caller: &Caller, input: CreateLogGroupRequest) -> Result<(), Error> {
-        ops::create_log_group::run(self, caller, input).await
-    }
-
-    async fn create_log_stream(&self, caller: &Caller, input: CreateLogStreamRequest) -> Result<(), Error> {
-        ops::create_log_stream::run(self, caller, input).await
-    }
-
-    async fn delete_log_group(&self, caller: &Caller, input: DeleteLogGroupRequest) -> Result<(), Error> {
-        ops::delete_log_group::run(self, caller, input).await
-    }
-
-    async fn delete_log_stream(&self, caller: &Caller, input: DeleteLogStreamRequest) -> Result<(), Error> {
-        ops::delete_log_stream::run(self, caller, input).await
-    }
-
-    async fn delete_retention_policy(&self, caller: &Caller, input: DeleteRetentionPolicyRequest) -> Result<(), Error> {
-        ops::delete_retention_policy::run(self, caller, input).await
-    }
-
-    async fn describe_log_groups(
-        &self,
-        caller: &Caller,
-        input: DescribeLogGroupsRequest,
-    ) -> Result<DescribeLogGroupsResponse, Error> {
-        ops::describe_log_groups::run(self, caller, input).await
-    }
-
-    async fn describe_log_streams(
-        &self,
-        caller: &Caller,
-        input: DescribeLogStreamsRequest,
-    ) -> Result<DescribeLogStreamsResponse, Error> {
-        ops::describe_log_streams::run(self, caller, input).await
-    }
-
-    async fn filter_log_events(
-        &self,
-        caller: &Caller,
-        input: FilterLogEventsRequest,
-    ) -> Result<FilterLogEventsResponse, Error> {
-        ops::filter_log_events::run(self, caller, input).await
-    }
-
-    async fn get_log_events(&self, caller: &Caller, input: GetLogEventsRequest) -> Result<GetLogEventsResponse, Error> {
-        ops::get_log_events::run(self, caller, input).await
-    }
-
-    async fn list_tags_for_resource(
-        &self,
-        caller: &Caller,
-        input: ListTagsForResourceRequest,
-    ) -> Result<ListTagsForResourceResponse, Error> {
-        ops::list_tags_for_resource::run(self, caller, input)
-    }
-
-    async fn put_log_events(&self, caller: &Caller, input: PutLogEventsRequest) -> Result<PutLogEventsResponse, Error> {
-        ops::put_log_events::run(self, caller, input).await
-    }
-
-    async fn put_retention_policy(&self, caller: &Caller, input: PutRetentionPolicyRequest) -> Result<(), Error> {
-        ops::put_retention_policy::run(self, caller, input).await
-    }
-
-    async fn tag_resource(&self, caller: &Caller, input: TagResourceRequest) -> Result<(), Error> {
-        ops::tag_resource::run(self, caller, input).await
-    }
-
-    async fn untag_resource(&self, caller: &Caller, input: UntagResourceRequest) -> Result<(), Error> {
-        ops::untag_resource::run(self, caller, input).await
-    }
 }

@@ -7,6 +7,7 @@ use api_logs::*;
 use log_store::LogStore;
 use service_logs::LogsService;
 use shape::{Caller, ErrorCode as _, Timestamp};
+use state::MemoryLedger;
 use tempfile::TempDir;
 
 const NOW: i64 = 1_700_000_000_000;
@@ -25,8 +26,8 @@ impl World {
         let now = Arc::new(AtomicI64::new(NOW));
         let clock = now.clone();
         let store = Arc::new(LogStore::open(directory.path()).unwrap());
-        let service =
-            LogsService::with_clock(store, Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed))));
+        let service = LogsService::new(store, Arc::new(MemoryLedger::default()))
+            .with_clock(Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed))));
         let world = World { service, caller: Caller::root("111122223333", "eu-west-1"), now, _directory: directory };
         let group = CreateLogGroupRequest { log_group_name: text("g"), ..Default::default() };
         world.service.create_log_group(&world.caller, group).await.unwrap();

@@ -64,21 +64,22 @@ impl Control {
         let config = registry::Config { default_scope, ..registry::Config::default() };
         let registry =
             Arc::new(Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?);
-        let logs = Arc::new(LogStore::open(dir.logs()).context("cannot open the logs")?);
+        let log_store = Arc::new(LogStore::open(dir.logs()).context("cannot open the logs")?);
+        let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 
         let ecs = EcsService::new(plane.ledger(), Arc::new(World));
         let gateway = Gateway::new(
             vec![
                 Arc::new(api_ecs::Router(Arc::new(ecs))),
                 EcrService::new(registry.clone()).routed(),
-                LogsService::new(logs.clone()).routed(),
+                logs.clone().routed(),
                 StsService::routed(),
             ],
             AuthMode::Open,
         );
         let router = plane.router(Arc::new(gateway), registry::router(registry.clone()));
         let served = controlplane::serve(listener, router);
-        let expiry = tokio::spawn(expire(LogsService::new(logs)));
+        let expiry = tokio::spawn(expire(logs));
         Ok(Control { plane, registry, blobs, served, expiry })
     }
 
@@ -89,7 +90,7 @@ impl Control {
     }
 }
 
-async fn expire(logs: LogsService) {
+async fn expire(logs: Arc<LogsService>) {
     loop {
         tokio::time::sleep(EXPIRE_EVERY).await;
         if let Err(error) = logs.expire().await {

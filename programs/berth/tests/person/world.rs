@@ -80,7 +80,8 @@ impl World {
         let directory = TempDir::new().unwrap();
         let ledger = Arc::new(MemoryLedger::default());
         let ecs = EcsService::new(ledger.clone(), Arc::new(Wall(AtomicU64::new(0))));
-        let logs = LogsService::new(Arc::new(LogStore::open(directory.path()).unwrap()));
+        let log_store = Arc::new(LogStore::open(directory.path()).unwrap());
+        let logs = Arc::new(LogsService::new(log_store, ledger.clone()));
         let url = serve(vec![Arc::new(api_ecs::Router(Arc::new(ecs))), logs.routed()], also).await;
         World { client: client(&url), url, ledger, _directory: directory }
     }

@@ -4,6 +4,7 @@ use api_logs::{DescribeLogGroupsRequest, DescribeLogGroupsResponse, Error};
 use log_store::GroupInfo;
 use shape::Caller;
 
+use crate::filters::metric_filters;
 use crate::limits::DESCRIBE_PAGE;
 use crate::refusals::invalid;
 use crate::service::LogsService;
@@ -38,7 +39,12 @@ pub(crate) async fn run(
         // A group that was deleted meanwhile takes nothing.
         Ok(groups.into_iter().map(|group| (store.stored_bytes(&group.key).unwrap_or(0), group)).collect::<Vec<_>>())
     });
-    let groups = sized.await?.into_iter().map(|(bytes, group)| views::group(caller, group, bytes)).collect();
+    let snapshot = service.ledger.snapshot();
+    let view = |(bytes, group): (u64, GroupInfo)| {
+        let filters = metric_filters(&snapshot, &group).count();
+        views::group(caller, group, bytes, filters)
+    };
+    let groups = sized.await?.into_iter().map(view).collect();
     Ok(DescribeLogGroupsResponse { log_groups: Some(groups), next_token })
 }
 

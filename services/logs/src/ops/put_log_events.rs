@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use api_logs::{Error, PutLogEventsRequest, PutLogEventsResponse, RejectedLogEventsInfo};
-use log_store::{LogEvent, RejectedEvents, limits};
-use shape::Caller;
+use log_store::{GroupInfo, LogEvent, RejectedEvents, StreamKey, limits};
+use shape::{Caller, Timestamp};
 
+use crate::filters::{Ingested, metric_filters, subscription_filters};
 use crate::refusals::{change, group_not_found, invalid};
 use crate::service::LogsService;
 use crate::{names, views};
@@ -40,12 +41,36 @@ pub(crate) async fn run(
             return Err(change(log_store::ChangeError::StreamNotFound));
         }
     }
-    service.store.put(stream, events, now).await.map_err(change)?;
+    store(service, &group, stream, events, now).await?;
     Ok(PutLogEventsResponse {
         next_sequence_token: Some(views::sequence_token(now.as_millis())),
         rejected_log_events_info: rejected(admission.rejected),
         rejected_entity_info: None,
     })
+}
+
+/// Keeps events, and shows them to whoever waits for such. What is shown is durable.
+async fn store(
+    service: &LogsService,
+    group: &GroupInfo,
+    stream: StreamKey,
+    events: Vec<LogEvent>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let snapshot = service.ledger.snapshot();
+    let is_filtered =
+        metric_filters(&snapshot, group).next().is_some() || subscription_filters(&snapshot, group).next().is_some();
+    // A copy is made only for those who are there.
+    let shown = (is_filtered || service.live.wants(&stream)).then(|| (stream.clone(), events.clone()));
+    service.store.put(stream, events, now).await.map_err(change)?;
+    let Some((stream, events)) = shown else { return Ok(()) };
+    service.live.show(&stream, &events, now.as_millis());
+    if is_filtered {
+        let ingested = Ingested { group, stream: &stream, events: &events, now };
+        ingested.to_metrics(&snapshot, &service.patterns, service.metrics.as_ref());
+        ingested.to_subscribers(&snapshot, &service.patterns, service.deliveries.as_ref());
+    }
+    Ok(())
 }
 
 fn rejected(rejected: RejectedEvents) -> Option<RejectedLogEventsInfo> {

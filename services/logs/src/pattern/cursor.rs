@@ -41,6 +41,15 @@ impl<'t> Cursor<'t> {
         found
     }
 
+    /// Takes a character if it comes next, without spaces before it.
+    pub(super) fn eat_here(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.bump();
+        }
+        found
+    }
+
     /// Takes a word such as `EXISTS`, in any case, that ends where the word ends.
     pub(super) fn eat_word(&mut self, word: &str) -> bool {
         self.skip_spaces();

@@ -12,8 +12,12 @@ pub(super) struct Fields {
     last: Option<Vec<Field>>,
 }
 
-/// What a word must be; `None` when any word will do.
-type Field = Option<Condition>;
+#[derive(Debug, Default)]
+struct Field {
+    name: Option<String>,
+    /// What the word must be; `None` when any word will do.
+    condition: Option<Condition>,
+}
 
 #[derive(Debug)]
 enum Condition {
@@ -47,17 +51,19 @@ pub(super) fn parse(cursor: &mut Cursor<'_>) -> Result<Fields, PatternError> {
 fn field(cursor: &mut Cursor<'_>) -> Result<Field, PatternError> {
     cursor.skip_spaces();
     if let None | Some(',' | ']') = cursor.peek() {
-        return Ok(None);
+        return Ok(Field::default());
     }
-    // A name alone says nothing about the word.
     let rest = cursor.rest();
-    let name = rest.find(|c: char| !is_name(c)).unwrap_or(rest.len());
-    let behind = rest[name..].trim_start();
-    if name > 0 && (behind.starts_with(',') || behind.starts_with(']')) {
+    let opening = rest.find(|c: char| c != '(' && !c.is_whitespace()).unwrap_or(rest.len());
+    let end = rest[opening..].find(|c: char| !is_name(c)).map_or(rest.len(), |at| opening + at);
+    let name = Some(rest[opening..end].to_owned()).filter(|name| !name.is_empty());
+    // A name alone says nothing about the word.
+    let behind = rest[end..].trim_start();
+    if opening == 0 && name.is_some() && (behind.starts_with(',') || behind.starts_with(']')) {
         cursor.take_while(is_name);
-        return Ok(None);
+        return Ok(Field { name, condition: None });
     }
-    any_of(cursor, 0).map(Some)
+    any_of(cursor, 0).map(|condition| Field { name, condition: Some(condition) })
 }
 
 fn is_name(c: char) -> bool {
@@ -103,14 +109,40 @@ fn one(cursor: &mut Cursor<'_>, depth: usize) -> Result<Condition, PatternError>
 impl Fields {
     pub(super) fn matches(&self, message: &str) -> bool {
         let words = words(message);
-        let last = self.last.as_deref().unwrap_or_default();
-        let fits = match self.last {
+        let holds = |(field, word): (&Field, &str)| field.condition.as_ref().is_none_or(|one| one.holds(word));
+        self.fits(&words) && self.placed(&words).all(holds)
+    }
+
+    fn fits(&self, words: &[&str]) -> bool {
+        match &self.last {
             None => words.len() == self.first.len(),
-            Some(_) => words.len() >= self.first.len() + last.len(),
+            Some(last) => words.len() >= self.first.len() + last.len(),
+        }
+    }
+
+    /// Each field and its word.
+    fn placed<'a>(&'a self, words: &'a [&'a str]) -> impl Iterator<Item = (&'a Field, &'a str)> {
+        let last = self.last.as_deref().unwrap_or_default();
+        let behind = &words[words.len().saturating_sub(last.len())..];
+        self.first.iter().zip(words).chain(last.iter().zip(behind)).map(|(field, word)| (field, *word))
+    }
+
+    /// Every word of a message that fits: by the name of its field, or by its place, counted from one.
+    pub(super) fn values(&self, message: &str) -> Vec<(String, String)> {
+        let words = words(message);
+        if !self.fits(&words) {
+            return Vec::new();
+        }
+        let places = words.len() - self.last.as_deref().unwrap_or_default().len();
+        let name = |place: usize| {
+            let field = match self.first.get(place) {
+                Some(field) => Some(field),
+                None => place.checked_sub(places).and_then(|place| self.last.as_deref()?.get(place)),
+            };
+            let named = field.and_then(|field| field.name.clone());
+            named.unwrap_or_else(|| (place + 1).to_string())
         };
-        let holds = |(field, word): (&Field, &&str)| field.as_ref().is_none_or(|condition| condition.holds(word));
-        fits && self.first.iter().zip(&words).all(holds)
-            && last.iter().zip(&words[words.len() - last.len()..]).all(holds)
+        words.iter().enumerate().map(|(place, word)| (format!("${}", name(place)), (*word).to_owned())).collect()
     }
 }
 

@@ -15,11 +15,11 @@ pub(super) enum Expression {
     Exists { selector: Vec<Step>, wanted: bool },
 }
 
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Step {
     Key(String),
     Index(usize),
-    /// Any element of an array.
+    /// Any element of an array, or any property of an object.
     Any,
 }
 
@@ -88,8 +88,10 @@ fn selector(cursor: &mut Cursor<'_>) -> Result<Vec<Step>, PatternError> {
         match cursor.peek() {
             Some('.') => {
                 cursor.bump();
-                if cursor.peek() != Some('[') {
-                    let name = cursor.take_while(|c| c.is_alphanumeric() || "_-@#/".contains(c));
+                if cursor.eat_here('*') {
+                    steps.push(Step::Any);
+                } else if cursor.peek() != Some('[') {
+                    let name = cursor.take_while(is_plain);
                     if name.is_empty() {
                         return Err(cursor.expected("the name of a property"));
                     }
@@ -119,6 +121,75 @@ fn in_brackets(cursor: &mut Cursor<'_>) -> Result<Step, PatternError> {
             cursor.take_while(|c| c.is_ascii_digit()).parse().map(Step::Index).map_err(|_| cursor.expected("an index"))
         }
     }
+}
+
+/// A selector alone, such as `$.latency`.
+pub(super) fn selector_of(text: &str) -> Result<Vec<Step>, PatternError> {
+    let mut cursor = Cursor::new(text);
+    let steps = selector(&mut cursor)?;
+    if cursor.peek().is_some() { Err(cursor.expected("the end")) } else { Ok(steps) }
+}
+
+/// What a selector finds first in a JSON message, as text; nothing when that is no scalar.
+pub(super) fn value(selector: &[Step], message: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    scalar(&message, selector)
+}
+
+/// What each selector of an expression finds.
+pub(super) fn values(expression: &Expression, message: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if let Ok(message) = serde_json::from_str(message) {
+        collect(expression, &message, &mut found);
+    }
+    found
+}
+
+fn collect(expression: &Expression, message: &Value, found: &mut Vec<(String, String)>) {
+    match expression {
+        Expression::And(parts) | Expression::Or(parts) => {
+            parts.iter().for_each(|part| collect(part, message, found));
+        }
+        Expression::Compare { selector, .. }
+        | Expression::Is { selector, .. }
+        | Expression::Exists { selector, .. } => {
+            found.extend(scalar(message, selector).map(|value| (written(selector), value)));
+        }
+    }
+}
+
+fn scalar(message: &Value, selector: &[Step]) -> Option<String> {
+    let found = std::cell::RefCell::new(None);
+    any(message, selector, &|value| {
+        let text = match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(value) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let is_some = text.is_some();
+        if is_some {
+            found.replace(text);
+        }
+        is_some
+    });
+    found.into_inner()
+}
+
+fn written(selector: &[Step]) -> String {
+    let plain = |key: &str| key.chars().all(is_plain);
+    let step = |step: &Step| match step {
+        Step::Key(key) if plain(key) => format!(".{key}"),
+        Step::Key(key) => format!("['{key}']"),
+        Step::Index(index) => format!("[{index}]"),
+        Step::Any => "[*]".to_owned(),
+    };
+    selector.iter().fold("$".to_owned(), |text, one| text + &step(one))
+}
+
+/// What a property's name may be made of without brackets.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "_-@#/".contains(c)
 }
 
 pub(super) fn matches(expression: &Expression, message: &str) -> bool {
@@ -158,6 +229,10 @@ fn any(value: &Value, selector: &[Step], test: &dyn Fn(&Value) -> bool) -> bool 
     match step {
         Step::Key(key) => value.get(key).is_some_and(|inner| any(inner, rest, test)),
         Step::Index(index) => value.get(*index).is_some_and(|inner| any(inner, rest, test)),
-        Step::Any => value.as_array().is_some_and(|all| all.iter().any(|inner| any(inner, rest, test))),
+        Step::Any => match value {
+            Value::Array(all) => all.iter().any(|inner| any(inner, rest, test)),
+            Value::Object(all) => all.values().any(|inner| any(inner, rest, test)),
+            _ => false,
+        },
     }
 }

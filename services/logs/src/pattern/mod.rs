@@ -11,6 +11,8 @@ mod json;
 mod operand;
 mod terms;
 
+use std::collections::BTreeMap;
+
 use cursor::Cursor;
 
 /// How deep parentheses may nest.
@@ -63,6 +65,34 @@ impl FilterPattern {
     /// Whether nothing is left out, so that a caller need not look.
     pub fn wants_everything(&self) -> bool {
         matches!(self.0, Kind::Everything)
+    }
+
+    /// What a match takes out of a message, as TestMetricFilter shows it: the selectors of a JSON pattern, the words of a
+    /// line by name or place. Terms take out nothing.
+    pub fn values(&self, message: &str) -> BTreeMap<String, String> {
+        match &self.0 {
+            Kind::Everything | Kind::Terms(_) => BTreeMap::new(),
+            Kind::Json(expression) => json::values(expression, message).into_iter().collect(),
+            Kind::Fields(fields) => fields.values(message).into_iter().collect(),
+        }
+    }
+
+    /// The value that a token such as `$.latency` or `$bytes` means in a message that matches.
+    pub fn value(&self, token: &str, message: &str) -> Option<String> {
+        match &self.0 {
+            Kind::Fields(fields) => {
+                fields.values(message).into_iter().find(|(name, _)| name == token).map(|(_, word)| word)
+            }
+            _ => json::value(&json::selector_of(token).ok()?, message),
+        }
+    }
+
+    /// Whether [`value`](Self::value) could ever find something for a token.
+    pub fn knows(&self, token: &str) -> bool {
+        match &self.0 {
+            Kind::Fields(_) => token.len() > 1 && token.starts_with('$'),
+            _ => json::selector_of(token).is_ok(),
+        }
     }
 
     pub fn matches(&self, message: &str) -> bool {

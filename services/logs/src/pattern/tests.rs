@@ -105,6 +105,61 @@ fn fields() {
 }
 
 #[test]
+fn values_are_taken_out() {
+    let check = |pattern: &str, message: &str, expected: &[(&str, &str)]| {
+        let expected = expected.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        assert_eq!(FilterPattern::parse(pattern).unwrap().values(message), expected, "{pattern}");
+    };
+    check("ERROR", "ERROR", &[]);
+    check(r#"{ $.a.b = 1 || $.["x y"] = * }"#, r#"{"a":{"b":1},"x y":"z"}"#, &[("$.a.b", "1"), ("$['x y']", "z")]);
+    // The example of the API Reference, TestMetricFilter.
+    let line = r#"127.0.0.1 - frank [10/Oct/2000:13:25:15 -0700] "GET /apache_pb.gif HTTP/1.0" 200 1534"#;
+    check(
+        "[..., size]",
+        line,
+        &[
+            ("$1", "127.0.0.1"),
+            ("$2", "-"),
+            ("$3", "frank"),
+            ("$4", "10/Oct/2000:13:25:15 -0700"),
+            ("$5", "GET /apache_pb.gif HTTP/1.0"),
+            ("$6", "200"),
+            ("$size", "1534"),
+        ],
+    );
+    check(
+        "[ip, ..., (code = 2* || code = 3*), size]",
+        line,
+        &[
+            ("$ip", "127.0.0.1"),
+            ("$2", "-"),
+            ("$3", "frank"),
+            ("$4", "10/Oct/2000:13:25:15 -0700"),
+            ("$5", "GET /apache_pb.gif HTTP/1.0"),
+            ("$code", "200"),
+            ("$size", "1534"),
+        ],
+    );
+    let sizes = FilterPattern::parse("[..., size]").unwrap();
+    assert_eq!(sizes.value("$size", line).as_deref(), Some("1534"));
+    assert_eq!(sizes.value("$nothing", line), None);
+    let json = FilterPattern::parse("{ $.ok IS TRUE }").unwrap();
+    assert_eq!(json.value("$.list[1]", r#"{"ok":true,"list":[1,2.5]}"#).as_deref(), Some("2.5"));
+    assert_eq!(json.value("$.list", r#"{"ok":true,"list":[1]}"#), None);
+    assert!(json.knows("$.a") && !json.knows("a") && !json.knows("$.a x") && sizes.knows("$b"));
+}
+
+#[test]
+fn wildcards_select() {
+    let message = r#"{"a":{"x":{"id":1},"y":{"id":2}},"list":[{"id":3}]}"#;
+    let (yes, no) = (format!("+{message}"), format!("-{message}"));
+    check("{ $.a.*.id = 2 }", &[&yes]);
+    check("{ $.a[*].id = 2 }", &[&yes]);
+    check("{ $.list.*.id = 3 }", &[&yes]);
+    check("{ $.a.*.id = 3 }", &[&no]);
+}
+
+#[test]
 fn nonsense_is_refused() {
     for pattern in [
         "ERROR:",
