@@ -18,7 +18,7 @@ mod pump;
 mod store;
 mod upload;
 
-pub use digest::{Digest, DigestError};
+pub use digest::{Algorithm, Digest, DigestError, Hasher};
 pub use error::BlobError;
 pub use pump::{PumpError, pump};
 pub use store::{BlobWriter, Blobs, Swept};

@@ -4,22 +4,22 @@ use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::upload::Progress;
-use crate::{BlobError, Digest, UploadId, durable};
+use crate::{Algorithm, BlobError, Digest, Hasher, UploadId, durable};
 
 /// How long a half-written file or an upload nobody continues is kept.
 pub(crate) const ABANDONED_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// A directory of blobs: `sha256/<hex>`, with `tmp/` and `uploads/` beside it on the same file system.
+/// A directory of blobs: `sha256/<hex>` and `sha512/<hex>`, with `tmp/` and `uploads/` beside them on the same file system.
 ///
 /// Every call may repeat and may be concurrent with any other, in this process or another. After a failure nothing
-/// remains but, at worst, a file in `tmp/` that a later [`Blobs::open`] removes. Calls block on the disk.
+/// remains but, at worst, a file in `tmp/` that [`Blobs::remove_abandoned`] removes. Calls block on the disk.
 #[derive(Clone, Debug)]
 pub struct Blobs {
     pub(crate) inner: Arc<Inner>,
@@ -28,7 +28,11 @@ pub struct Blobs {
 #[derive(Debug)]
 pub(crate) struct Inner {
     root: PathBuf,
+    /// Held for the moment in which a blob becomes used, or goes: never both.
+    using: Mutex<()>,
     pub(crate) uploads: Mutex<HashMap<UploadId, Progress>>,
+    /// Rings whenever a request lets go of an upload.
+    pub(crate) let_go: Notify,
 }
 
 /// What a sweep did.
@@ -42,23 +46,38 @@ impl Blobs {
     /// Opens the store, creating its directories, and removes what earlier crashes left half-written.
     pub fn open(root: impl Into<PathBuf>) -> Result<Blobs, BlobError> {
         let root = root.into();
-        for name in ["sha256", "tmp", "uploads"] {
+        for name in ["sha256", "sha512", "tmp", "uploads"] {
             let dir = root.join(name);
             durable::create_dir_all(&dir).map_err(BlobError::io("create directory", &dir))?;
         }
-        let blobs = Blobs { inner: Arc::new(Inner { root, uploads: Mutex::default() }) };
-        remove_older(&blobs.dir("tmp"), ABANDONED_AFTER)?;
-        remove_older(&blobs.dir("uploads"), ABANDONED_AFTER)?;
+        let blobs = Blobs {
+            inner: Arc::new(Inner { root, using: Mutex::default(), uploads: Mutex::default(), let_go: Notify::new() }),
+        };
+        blobs.remove_abandoned(ABANDONED_AFTER)?;
         Ok(blobs)
+    }
+
+    /// Removes half-written files and uploads that got no byte for `unused_for`; gives their number.
+    ///
+    /// Nobody who writes right now is disturbed, however slow.
+    pub fn remove_abandoned(&self, unused_for: Duration) -> Result<u64, BlobError> {
+        let files = remove_older(&self.dir("tmp"), unused_for, |_| true)?;
+        let uploads = remove_older(&self.dir("uploads"), unused_for, |name| self.forget_upload(name))?;
+        Ok(files + uploads)
     }
 
     pub(crate) fn dir(&self, name: &str) -> PathBuf {
         self.inner.root.join(name)
     }
 
+    fn using(&self) -> MutexGuard<'_, ()> {
+        // It guards no memory, only an order.
+        self.inner.using.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Where the bytes of a blob are, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
-        self.dir("sha256").join(digest.hex())
+        self.dir(digest.algorithm().as_str()).join(digest.hex())
     }
 
     /// The length of a blob in bytes; `None` when it is not here.
@@ -99,25 +118,35 @@ impl Blobs {
 
     /// Stores bytes that are already in memory.
     pub fn put(&self, bytes: &[u8]) -> Result<Digest, BlobError> {
-        let digest = Digest::of(bytes);
+        self.put_by(Algorithm::Sha256, bytes)
+    }
+
+    pub fn put_by(&self, algorithm: Algorithm, bytes: &[u8]) -> Result<Digest, BlobError> {
+        let digest = Digest::with(algorithm, bytes);
         if self.keep(&digest)? {
             return Ok(digest);
         }
-        let mut writer = self.writer()?;
+        let mut writer = self.writer_by(algorithm)?;
         writer.write_all(bytes).map_err(BlobError::io("write", &writer.path))?;
         writer.commit(Some(digest))
     }
 
     /// Starts a blob whose digest will be known when all bytes are written.
     pub fn writer(&self) -> Result<BlobWriter, BlobError> {
+        self.writer_by(Algorithm::Sha256)
+    }
+
+    /// The same for a blob that will be known by a digest of this algorithm.
+    pub fn writer_by(&self, algorithm: Algorithm) -> Result<BlobWriter, BlobError> {
         let path = self.dir("tmp").join(Uuid::new_v4().simple().to_string());
         let file = File::create_new(&path).map_err(BlobError::io("create", &path))?;
-        Ok(BlobWriter { blobs: self.clone(), file, path, hasher: Sha256::new(), written: 0 })
+        Ok(BlobWriter { blobs: self.clone(), file, path, hasher: Hasher::new(algorithm), written: 0 })
     }
 
     /// Marks a blob as just used, so that a sweep in progress leaves it. False when it is not here.
     pub fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
         let path = self.path(digest);
+        let _using = self.using();
         let touched = File::open(&path).and_then(|file| file.set_modified(SystemTime::now()));
         match touched {
             Ok(()) => Ok(true),
@@ -138,14 +167,14 @@ impl Blobs {
 
     /// The digests of all blobs, in no order.
     pub fn list(&self) -> Result<Vec<Digest>, BlobError> {
-        let dir = self.dir("sha256");
-        let entries = fs::read_dir(&dir).map_err(BlobError::io("list", &dir))?;
         let mut digests = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(BlobError::io("list", &dir))?;
-            // A file that is no blob is not ours to judge.
-            if let Some(digest) = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok()) {
-                digests.push(digest);
+        for algorithm in Algorithm::ALL {
+            let dir = self.dir(algorithm.as_str());
+            for entry in fs::read_dir(&dir).map_err(BlobError::io("list", &dir))? {
+                let entry = entry.map_err(BlobError::io("list", &dir))?;
+                let digest = entry.file_name().to_str().and_then(|name| Digest::from_hex(name).ok());
+                // A file that is no blob is not ours to judge.
+                digests.extend(digest.filter(|digest| digest.algorithm() == algorithm));
             }
         }
         Ok(digests)
@@ -159,6 +188,7 @@ impl Blobs {
         let mut swept = Swept::default();
         for digest in self.list()?.into_iter().filter(|digest| !needed.contains(digest)) {
             let path = self.path(&digest);
+            let _using = self.using();
             let Ok(metadata) = fs::metadata(&path) else { continue };
             if is_older(&metadata, unused_for) && self.delete(&digest)? {
                 swept.blobs += 1;
@@ -168,24 +198,37 @@ impl Blobs {
         Ok(swept)
     }
 
-    /// Gives a complete, flushed file its name.
+    /// Gives a complete file its name, if that is the expected one, and the name it got.
     pub(crate) fn adopt(
         &self,
         file: &File,
         path: &Path,
-        actual: Digest,
+        hasher: Hasher,
         expected: Option<Digest>,
-    ) -> Result<(), BlobError> {
-        if let Some(expected) = expected.filter(|expected| *expected != actual) {
-            return Err(BlobError::Mismatch { expected, actual });
+    ) -> Result<Digest, BlobError> {
+        let mut actual = hasher.finish();
+        if let Some(expected) = expected {
+            if expected.algorithm() != actual.algorithm() {
+                // It was not known before the end by which algorithm the blob would be named.
+                let mut hasher = Hasher::new(expected.algorithm());
+                let copied = File::open(path).and_then(|mut file| io::copy(&mut file, &mut hasher));
+                copied.map_err(BlobError::io("read", path))?;
+                actual = hasher.finish();
+            }
+            if actual != expected {
+                return Err(BlobError::Mismatch { expected, actual });
+            }
         }
         file.sync_all().map_err(BlobError::io("flush", path))?;
         let target = self.path(&actual);
+        let using = self.using();
         // When two writers bring the same blob, the second rename replaces the first file with equal bytes; a reader
         // that has the first open keeps it.
         fs::rename(path, &target).map_err(BlobError::io("rename to", &target))?;
-        let dir = self.dir("sha256");
-        durable::sync_dir(&dir).map_err(BlobError::io("flush directory", &dir))
+        drop(using);
+        let dir = self.dir(actual.algorithm().as_str());
+        durable::sync_dir(&dir).map_err(BlobError::io("flush directory", &dir))?;
+        Ok(actual)
     }
 }
 
@@ -195,7 +238,7 @@ pub struct BlobWriter {
     blobs: Blobs,
     file: File,
     path: PathBuf,
-    hasher: Sha256,
+    hasher: Hasher,
     written: u64,
 }
 
@@ -207,9 +250,7 @@ impl BlobWriter {
 
     /// Makes the blob visible under its digest. With `expected`, any other digest is an error and nothing is stored.
     pub fn commit(self, expected: Option<Digest>) -> Result<Digest, BlobError> {
-        let actual = Digest::from_hasher(self.hasher.clone());
-        self.blobs.adopt(&self.file, &self.path, actual, expected)?;
-        Ok(actual)
+        self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), expected)
     }
 }
 
@@ -237,13 +278,16 @@ fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
     metadata.modified().ok().and_then(|at| at.elapsed().ok()).is_some_and(|elapsed| elapsed >= age)
 }
 
-fn remove_older(dir: &Path, age: Duration) -> Result<(), BlobError> {
+/// Removes files that were not written to for `age`, if `may_go` agrees to the name; gives their number.
+fn remove_older(dir: &Path, age: Duration, may_go: impl Fn(&str) -> bool) -> Result<u64, BlobError> {
+    let mut removed = 0;
     for entry in fs::read_dir(dir).map_err(BlobError::io("list", dir))? {
         let entry = entry.map_err(BlobError::io("list", dir))?;
         // Another process may remove the same leftovers.
-        if entry.metadata().is_ok_and(|metadata| is_older(&metadata, age)) {
-            let _ = fs::remove_file(entry.path());
+        let is_old = entry.metadata().is_ok_and(|metadata| is_older(&metadata, age));
+        if is_old && entry.file_name().to_str().is_some_and(&may_go) && fs::remove_file(entry.path()).is_ok() {
+            removed += 1;
         }
     }
-    Ok(())
+    Ok(removed)
 }

@@ -5,11 +5,16 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
-use crate::{BlobError, Blobs, Digest};
+use crate::{Algorithm, BlobError, Blobs, Digest, Hasher};
+
+/// How long a request may take to let go of an upload that a later one wants: what it has in hand is written first.
+const LET_GO_WITHIN: Duration = Duration::from_secs(10);
 
 /// The name of an upload, hard to guess.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,8 +37,14 @@ impl FromStr for UploadId {
 /// What is remembered of an upload between requests. An upload that is not in memory is read again from the disk.
 #[derive(Debug)]
 pub(crate) enum Progress {
-    Waiting { hasher: Sha256, offset: u64 },
-    Writing,
+    Waiting {
+        hasher: Hasher,
+        offset: u64,
+    },
+    /// Rung when a later request wants the upload.
+    Writing {
+        wanted: Arc<Notify>,
+    },
 }
 
 /// An upload in the hands of one request. Dropped, it waits for the next request with all its bytes.
@@ -43,8 +54,9 @@ pub struct Upload {
     id: UploadId,
     path: PathBuf,
     file: File,
-    hasher: Sha256,
+    hasher: Hasher,
     offset: u64,
+    wanted: Arc<Notify>,
     finished: bool,
 }
 
@@ -54,7 +66,7 @@ impl Blobs {
         let id = UploadId(Uuid::new_v4());
         let path = self.upload_path(id);
         File::create_new(&path).map_err(BlobError::io("create", &path))?;
-        self.uploads().insert(id, Progress::Waiting { hasher: Sha256::new(), offset: 0 });
+        self.uploads().insert(id, Progress::Waiting { hasher: new_hasher(), offset: 0 });
         Ok(id)
     }
 
@@ -63,19 +75,69 @@ impl Blobs {
     /// The first call after a restart reads the bytes that had arrived before.
     pub fn upload(&self, id: UploadId) -> Result<Upload, BlobError> {
         let path = self.upload_path(id);
-        let known = match self.uploads().insert(id, Progress::Writing) {
-            Some(Progress::Writing) => return Err(BlobError::UploadBusy { upload: id }),
+        let wanted = Arc::new(Notify::new());
+        let mut uploads = self.uploads();
+        let known = match uploads.insert(id, Progress::Writing { wanted: Arc::clone(&wanted) }) {
+            Some(writing @ Progress::Writing { .. }) => {
+                uploads.insert(id, writing);
+                return Err(BlobError::UploadBusy { upload: id });
+            }
             Some(Progress::Waiting { hasher, offset }) => Some((hasher, offset)),
             None => None,
         };
-        let taken = self.take_upload(id, &path, known);
+        drop(uploads);
+        let taken = self.take_upload(id, &path, known, wanted);
         if taken.is_err() {
             self.uploads().remove(&id);
+            self.inner.let_go.notify_waiters();
         }
         taken
     }
 
-    fn take_upload(&self, id: UploadId, path: &PathBuf, known: Option<(Sha256, u64)>) -> Result<Upload, BlobError> {
+    /// Like [`Blobs::upload`], but a request that holds the upload is asked to let it go.
+    ///
+    /// A client whose connection broke continues on a new one, often before this side has noticed. So the later request is
+    /// the one that counts.
+    pub async fn take_over_upload(&self, id: UploadId) -> Result<Upload, BlobError> {
+        let deadline = tokio::time::Instant::now() + LET_GO_WITHIN;
+        loop {
+            let let_go = self.inner.let_go.notified();
+            tokio::pin!(let_go);
+            // From here on no ring is missed.
+            let_go.as_mut().enable();
+            let blobs = self.clone();
+            let taken = tokio::task::spawn_blocking(move || blobs.upload(id)).await;
+            match taken.map_err(|_| BlobError::UploadBusy { upload: id })? {
+                Err(BlobError::UploadBusy { .. }) => {}
+                other => return other,
+            }
+            if let Some(Progress::Writing { wanted }) = self.uploads().get(&id) {
+                wanted.notify_one();
+            }
+            if tokio::time::timeout_at(deadline, let_go).await.is_err() {
+                return Err(BlobError::UploadBusy { upload: id });
+            }
+        }
+    }
+
+    /// Forgets what is in memory of an upload whose file is about to go. False while somebody writes to it.
+    pub(crate) fn forget_upload(&self, name: &str) -> bool {
+        let Ok(id) = name.parse() else { return true };
+        let mut uploads = self.uploads();
+        if matches!(uploads.get(&id), Some(Progress::Writing { .. })) {
+            return false;
+        }
+        uploads.remove(&id);
+        true
+    }
+
+    fn take_upload(
+        &self,
+        id: UploadId,
+        path: &PathBuf,
+        known: Option<(Hasher, u64)>,
+        wanted: Arc<Notify>,
+    ) -> Result<Upload, BlobError> {
         let mut file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => BlobError::UploadNotFound { upload: id },
             _ => BlobError::io("open", path)(error),
@@ -83,12 +145,12 @@ impl Blobs {
         let (hasher, offset) = match known {
             Some(known) => known,
             None => {
-                let mut hasher = Sha256::new();
+                let mut hasher = new_hasher();
                 let offset = io::copy(&mut file, &mut hasher).map_err(BlobError::io("read", path))?;
                 (hasher, offset)
             }
         };
-        Ok(Upload { blobs: self.clone(), id, path: path.clone(), file, hasher, offset, finished: false })
+        Ok(Upload { blobs: self.clone(), id, path: path.clone(), file, hasher, offset, wanted, finished: false })
     }
 
     /// How many bytes of an upload have arrived.
@@ -102,6 +164,11 @@ impl Blobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Err(BlobError::UploadNotFound { upload: id }),
             Err(error) => Err(BlobError::io("look at", &path)(error)),
         }
+    }
+
+    /// How many uploads have begun and not ended, as far as anybody continued them since a restart.
+    pub fn uploads_under_way(&self) -> usize {
+        self.uploads().len()
     }
 
     fn upload_path(&self, id: UploadId) -> PathBuf {
@@ -124,14 +191,16 @@ impl Upload {
         self.offset
     }
 
+    /// Rings when a later request wants the upload; whoever writes should then stop and drop it.
+    pub fn wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.wanted)
+    }
+
     /// Makes a blob of it. A digest other than `expected` is an error, and ends the upload too.
     pub fn commit(mut self, expected: Digest) -> Result<Digest, BlobError> {
-        let actual = Digest::from_hasher(self.hasher.clone());
-        self.blobs.adopt(&self.file, &self.path, actual, Some(expected)).inspect_err(|error| {
-            self.finished = matches!(error, BlobError::Mismatch { .. });
-        })?;
-        self.finished = true;
-        Ok(actual)
+        let adopted = self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), Some(expected));
+        self.finished = matches!(adopted, Ok(_) | Err(BlobError::Mismatch { .. }));
+        adopted
     }
 
     /// Gives it up and forgets its bytes.
@@ -162,5 +231,11 @@ impl Drop for Upload {
             let waiting = Progress::Waiting { hasher: self.hasher.clone(), offset: self.offset };
             self.blobs.uploads().insert(self.id, waiting);
         }
+        self.blobs.inner.let_go.notify_waiters();
     }
+}
+
+/// Of the algorithm that nearly every blob will be named by.
+fn new_hasher() -> Hasher {
+    Hasher::new(Algorithm::Sha256)
 }

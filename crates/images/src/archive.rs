@@ -210,7 +210,7 @@ impl TarArchive {
 
 /// Makes a blob of a stream.
 fn store(source: impl Read + Send, blobs: &Blobs, wanted: &Wanted, bytes_max: u64) -> Result<(), ImageError> {
-    let mut writer = blobs.writer()?;
+    let mut writer = blobs.writer_by(wanted.digest.algorithm())?;
     let copied = match wanted.form {
         Form::AsItIs => io::copy(&mut source.take(bytes_max), &mut writer),
         Form::Plain => compression::reader(source, bytes_max).and_then(|mut plain| io::copy(&mut plain, &mut writer)),

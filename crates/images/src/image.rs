@@ -143,7 +143,7 @@ pub(crate) fn document(blobs: &Blobs, digest: Digest) -> Result<Vec<u8>, ImageEr
         BlobError::TooLarge { .. } => ImageError::Invalid { what: "manifest", reason: error.to_string() },
         other => other.into(),
     })?;
-    match Digest::of(&bytes) {
+    match digest.of_same_kind(&bytes) {
         actual if actual == digest => Ok(bytes),
         actual => Err(ImageError::DocumentMismatch { what: "manifest", expected: digest, actual }),
     }

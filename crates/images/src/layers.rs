@@ -9,8 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use blobs::{Blobs, Digest, durable};
-use sha2::{Digest as _, Sha256};
+use blobs::{Blobs, Digest, Hasher, durable};
 use uuid::Uuid;
 
 use crate::single::Single;
@@ -146,14 +145,14 @@ impl Layers {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(disk)?;
 
         let plain = compression::reader(blobs.file(blob)?, self.bytes_max).map_err(disk)?;
-        let mut source = Hashing { source: plain, hasher: Sha256::new() };
+        let mut source = Hashing { source: plain, hasher: Hasher::new(layer.diff_id.algorithm()) };
         match apply(&mut source, &root, lower) {
             Ok(()) => {}
             Err(ApplyError::NeedsLower) => return Ok(Unpacked::NeedsLower),
             Err(ApplyError::Invalid { reason }) => return Err(ImageError::LayerInvalid { reason }),
             Err(ApplyError::Io(source)) => return Err(disk(source)),
         }
-        let actual = Digest::from_hasher(source.hasher);
+        let actual = source.hasher.finish();
         if actual != layer.diff_id {
             return Err(ImageError::LayerMismatch { expected: layer.diff_id, actual });
         }
@@ -188,7 +187,7 @@ impl Layers {
 /// Takes the digest of what passes through.
 struct Hashing<R> {
     source: R,
-    hasher: Sha256,
+    hasher: Hasher,
 }
 
 impl<R: Read> Read for Hashing<R> {

@@ -115,8 +115,8 @@ fn import(inner: &Inner, archive: &Archive) -> Result<Vec<Imported>, ImageError>
     }
     let blobs = inner.blobs();
     archive.import(blobs, parts.wanted, inner.options.unpacked_bytes_max)?;
-    for document in parts.documents {
-        blobs.put(&document)?;
+    for (digest, document) in parts.documents {
+        blobs.put_by(digest.algorithm(), &document)?;
     }
     for build in builds {
         imported.push(build.finish(blobs)?);
@@ -127,7 +127,7 @@ fn import(inner: &Inner, archive: &Archive) -> Result<Vec<Imported>, ImageError>
 /// What shall become blobs.
 #[derive(Default)]
 struct Parts {
-    documents: Vec<Vec<u8>>,
+    documents: Vec<(Digest, Vec<u8>)>,
     wanted: Vec<Wanted>,
 }
 
@@ -180,16 +180,16 @@ fn oci_images(
 
 /// Finds what the image `digest` needs for `platform`; gives the digest of its configuration.
 fn oci_parts(archive: &Archive, digest: Digest, platform: &Platform, parts: &mut Parts) -> Result<Digest, ImageError> {
-    let path = |digest: &Digest| format!("blobs/sha256/{}", digest.hex());
+    let path = |digest: &Digest| format!("blobs/{}/{}", digest.algorithm().as_str(), digest.hex());
     let mut next = digest;
     for _ in 0..=INDEX_DEPTH_MAX {
         let bytes = archive.document(&path(&next))?.ok_or_else(|| invalid(format!("{next} is missing")))?;
-        let actual = Digest::of(&bytes);
+        let actual = next.of_same_kind(&bytes);
         if actual != next {
             return Err(ImageError::DocumentMismatch { what: "manifest", expected: next, actual });
         }
         let document = Document::parse(&bytes)?;
-        parts.documents.push(bytes);
+        parts.documents.push((next, bytes));
         match document {
             Document::Index(manifests) => next = choose(&manifests, platform)?.digest,
             Document::Manifest(Manifest { config, layers }) => {
@@ -238,7 +238,7 @@ fn docker_image(archive: &Archive, image: &DockerImage, parts: &mut Parts) -> Re
         parts.wanted.push(Wanted { path: path.clone(), digest: *digest, form: Form::Plain });
     }
     let config = descriptor("application/vnd.oci.image.config.v1+json", Digest::of(&bytes), bytes.len() as u64);
-    parts.documents.push(bytes);
+    parts.documents.push((config.digest, bytes));
     Ok(Build { config, layers: diff_ids, names: image.names()? })
 }
 

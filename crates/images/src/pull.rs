@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use blobs::Digest;
 use bytes::Bytes;
 
 use crate::image::{Content, Image, document};
@@ -165,7 +166,7 @@ impl ImageStore {
     /// Brings the manifest that a name stands for, the indexes that lead to it, and the configuration.
     async fn bring_documents(&self, session: &Session, name: &Reference) -> Result<Arc<Content>, ImageError> {
         let Fetched { digest: root, mut bytes } = session.manifest(&name.target()).await?;
-        self.keep_document(bytes.clone()).await?;
+        self.keep_document(root, bytes.clone()).await?;
         for _ in 0..=INDEX_DEPTH_MAX {
             match Document::parse(&bytes)? {
                 Document::Index(manifests) => {
@@ -174,7 +175,7 @@ impl ImageStore {
                         Ok(bytes) => bytes.into(),
                         Err(_) => session.manifest(&next.to_string()).await?.bytes,
                     };
-                    self.keep_document(bytes.clone()).await?;
+                    self.keep_document(next, bytes.clone()).await?;
                 }
                 Document::Manifest(manifest) => {
                     let (blob, size) = (manifest.config.digest, manifest.config.size);
@@ -193,7 +194,7 @@ impl ImageStore {
         Err(ImageError::Invalid { what: "index", reason: "too many indexes in each other".to_owned() })
     }
 
-    async fn keep_document(&self, bytes: Bytes) -> Result<(), ImageError> {
-        self.on_disk(move |inner| Ok(inner.blobs().put(&bytes).map(|_| ())?)).await
+    async fn keep_document(&self, digest: Digest, bytes: Bytes) -> Result<(), ImageError> {
+        self.on_disk(move |inner| Ok(inner.blobs().put_by(digest.algorithm(), &bytes).map(|_| ())?)).await
     }
 }

@@ -5,9 +5,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use blobs::{BlobError, Digest};
+use blobs::{BlobError, Digest, Hasher};
 use futures::{StreamExt, TryStreamExt, stream};
-use sha2::{Digest as _, Sha256};
 
 use crate::image::{Content, Image, Part};
 use crate::layers::Unpacked;
@@ -133,9 +132,9 @@ impl ImageStore {
     async fn is_spoiled(&self, blob: Digest) -> Result<bool, ImageError> {
         self.on_disk(move |inner| {
             let path = inner.blobs().path(&blob);
-            let mut hasher = Sha256::new();
+            let mut hasher = Hasher::new(blob.algorithm());
             io::copy(&mut inner.blobs().file(&blob)?, &mut hasher).map_err(ImageError::disk("read", &path))?;
-            Ok(Digest::from_hasher(hasher) != blob)
+            Ok(hasher.finish() != blob)
         })
         .await
     }

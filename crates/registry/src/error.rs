@@ -40,6 +40,14 @@ pub enum RegistryError {
     /// The chunk does not begin where the last one ended.
     #[error("blob upload out of order: the next byte is {offset}")]
     UploadOutOfOrder { offset: u64 },
+    #[error("the content range has {range} bytes, and the content {length}")]
+    ChunkLength { range: u64, length: u64 },
+    #[error("too many uploads are under way")]
+    TooManyUploads,
+    #[error("invalid number of results requested: '{text}'")]
+    PageInvalid { text: String },
+    #[error("page not found")]
+    NoSuchPlace,
     #[error("the range is outside of the blob's {size} bytes")]
     RangeInvalid { size: u64 },
     #[error("the content is larger than the {limit} bytes allowed")]
@@ -98,7 +106,8 @@ impl RegistryError {
 
     /// The HTTP status and the specification's code.
     ///
-    /// Source: OCI distribution specification, "Error codes"; `SERVER_ERROR` is ours, as that list has none for our faults.
+    /// Source: OCI distribution specification, "Error codes". That list has no code for our faults, `SERVER_ERROR` is ours; nor for a
+    /// bad page size, where the code is that of Docker's registry.
     pub fn answer(&self) -> (StatusCode, &'static str) {
         use RegistryError::*;
         match self {
@@ -111,6 +120,10 @@ impl RegistryError {
             UploadUnknown => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
             UploadInvalid { .. } | ClientGone => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             UploadOutOfOrder { .. } | RangeInvalid { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID"),
+            ChunkLength { .. } => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
+            TooManyUploads => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            PageInvalid { .. } => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
+            NoSuchPlace => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             ManifestInvalid { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),

@@ -7,6 +7,7 @@
 //!     _tags/<tag>                               a record of the manifest it names
 //!     _blobs/<hex>                              empty: the repository may hand out this blob
 //!     _referrers/<subject hex>/<hex>            empty: this manifest is about that subject
+//!     _uploads/<id>                             empty: that upload was begun for this repository
 //!     _indexes/<hex>/<index hex>                empty: that index, if it is still there, lists this manifest
 //!     _replicas/<hex>                           where copies of this image went
 //!     _records/<name>.json                      what the owner wants kept beside the repository
@@ -19,8 +20,9 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use blobs::{Digest, durable};
+use blobs::{Digest, UploadId, durable};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -36,10 +38,11 @@ const TAGS: &str = "_tags";
 const BLOBS: &str = "_blobs";
 const REFERRERS: &str = "_referrers";
 const INDEXES: &str = "_indexes";
+const UPLOADS: &str = "_uploads";
 const REPLICAS: &str = "_replicas";
 const RECORDS: &str = "_records";
 /// All that a repository has beside its settings.
-const PARTS: [&str; 7] = [TAGS, MANIFESTS, BLOBS, REFERRERS, INDEXES, REPLICAS, RECORDS];
+const PARTS: [&str; 8] = [TAGS, MANIFESTS, BLOBS, REFERRERS, INDEXES, REPLICAS, RECORDS, UPLOADS];
 const REGISTRY: &str = "_registry";
 
 impl RepositoryDir {
@@ -81,6 +84,22 @@ impl RepositoryDir {
 
     pub(crate) fn referrer(&self, subject: &Digest, digest: &Digest) -> PathBuf {
         self.referrers(subject).join(digest.hex())
+    }
+
+    pub(crate) fn all_referrers(&self) -> PathBuf {
+        self.0.join(REFERRERS)
+    }
+
+    pub(crate) fn all_indexes(&self) -> PathBuf {
+        self.0.join(INDEXES)
+    }
+
+    pub(crate) fn uploads(&self) -> PathBuf {
+        self.0.join(UPLOADS)
+    }
+
+    pub(crate) fn upload(&self, id: &UploadId) -> PathBuf {
+        self.uploads().join(id.to_string())
     }
 
     pub(crate) fn indexes(&self, digest: &Digest) -> PathBuf {
@@ -208,6 +227,12 @@ pub(crate) fn mark(path: &Path) -> Result<(), RegistryError> {
         return Ok(());
     }
     durable::write(path, b"").map_err(RegistryError::io("write", path))
+}
+
+/// Notes that what a mark is about is used. It is a hint for collections, and not worth a flush.
+pub(crate) fn touch(path: &Path) -> Result<(), RegistryError> {
+    let touched = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
+    touched.map_err(RegistryError::io("touch", path))
 }
 
 /// Puts the mark of a manifest into a directory that may not be there yet.

@@ -8,13 +8,14 @@
 //! accepts any, the one of ECR's `GetAuthorizationToken` included, and a push to a repository that does not exist creates
 //! it ([`Config::create_on_push`]).
 //!
-//! It never holds a blob in memory, and it never deletes a blob's bytes: others may use them. It says which it needs
-//! ([`Registry::needed_blobs`]), and whoever owns the blob directory sweeps.
+//! It never holds a blob in memory. It deletes blobs only where they are its own ([`Registry::collect`]); where a node shares them, it
+//! says which it needs ([`Registry::needed_blobs`]), and the node sweeps.
 //!
 //! Start reading at [`Registry`], then `http/mod.rs`.
 
 #![forbid(unsafe_code)]
 
+mod collect;
 mod deletion;
 mod error;
 mod http;
@@ -29,7 +30,9 @@ mod repository;
 mod settings;
 mod signing;
 mod templates;
+mod upload;
 
+pub use collect::Collected;
 pub use deletion::Deleted;
 pub use error::RegistryError;
 pub use http::router;

@@ -43,7 +43,8 @@ pub struct Manifest {
     /// What it is, when it is no container image: the `artifactType`, else the config's media type.
     pub artifact_type: Option<String>,
     pub annotations: std::collections::BTreeMap<String, String>,
-    /// Config and layers, which must be blobs of the repository.
+    /// Config and layers, which must be blobs of the repository. Of an index, what it lists besides manifests: build caches
+    /// are indexes of layers.
     pub blobs: Vec<Digest>,
     /// An index's manifests, which must be manifests of the repository.
     pub manifests: Vec<Digest>,
@@ -80,6 +81,10 @@ struct Descriptor {
 }
 
 impl Descriptor {
+    fn is_manifest(&self) -> bool {
+        self.media_type.as_deref().is_none_or(|text| MediaType::parse(text).is_some())
+    }
+
     /// Some layers lie elsewhere by licence, and are never pushed.
     fn lies_elsewhere(&self) -> bool {
         let media_type = self.media_type.as_deref().unwrap_or_default();
@@ -113,12 +118,13 @@ impl Manifest {
         }
         let subject = document.subject.as_ref().map(|subject| subject.digest);
         if media_type.is_index() {
+            let (manifests, others): (Vec<_>, Vec<_>) = document.manifests.iter().partition(|part| part.is_manifest());
             return Ok(Manifest {
                 media_type,
                 artifact_type: document.artifact_type,
                 annotations: document.annotations,
-                blobs: Vec::new(),
-                manifests: document.manifests.iter().map(|manifest| manifest.digest).collect(),
+                blobs: others.into_iter().filter(|part| !part.lies_elsewhere()).map(|part| part.digest).collect(),
+                manifests: manifests.into_iter().map(|manifest| manifest.digest).collect(),
                 subject,
                 content_size: 0,
             });

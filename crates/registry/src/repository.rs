@@ -13,8 +13,7 @@ use crate::layout::{self, RepositoryDir};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::signing::Signer;
 use crate::{
-    AppliedFor, Manifest, MediaType, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag,
-    Target,
+    AppliedFor, Manifest, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag, Target,
 };
 
 /// How the registry behaves.
@@ -45,6 +44,8 @@ pub struct Registry {
     dir: PathBuf,
     // Writers take turns, so that a tag never names a manifest that is being deleted.
     turn: Mutex<()>,
+    // Readers do not wait for the disk as writers do, so they have a lock of their own.
+    using: Mutex<()>,
 }
 
 /// A repository as it is stored.
@@ -71,6 +72,9 @@ pub struct ManifestRecord {
     pub content_size: u64,
     pub pushed_at: Timestamp,
     pub subject: Option<Digest>,
+    /// The blobs it is made of. Absent in records of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Vec<Digest>>,
 }
 
 /// One image of a repository.
@@ -97,7 +101,7 @@ impl Registry {
         let repositories = dir.join("repositories");
         durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
         let signer = Signer::open(&dir)?;
-        Ok(Registry { config, blobs, signer, dir, turn: Mutex::default() })
+        Ok(Registry { config, blobs, signer, dir, turn: Mutex::default(), using: Mutex::default() })
     }
 
     pub(crate) fn dir(&self, key: &RepositoryKey) -> RepositoryDir {
@@ -197,10 +201,35 @@ impl Registry {
         self.blobs.size(digest)?.ok_or_else(unknown)
     }
 
+    /// The same, for a client that looked because it will rely on the blob: it pushes a manifest next.
+    pub(crate) fn use_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<u64, RegistryError> {
+        let size = self.blob_size(key, digest)?;
+        let gone = || RegistryError::BlobUnknown { digest: *digest, name: key.name.to_string() };
+        if !self.blobs.keep(digest)? {
+            return Err(gone());
+        }
+        self.note_use(key, digest).map_err(|_| gone())?;
+        Ok(size)
+    }
+
+    fn note_use(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
+        let _using = self.using();
+        layout::touch(&self.dir(key).blob(digest))
+    }
+
+    /// Held for the moment in which a repository's blob becomes used, or is forgotten: never both.
+    pub(crate) fn using(&self) -> MutexGuard<'_, ()> {
+        self.using.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Records that a repository has a blob.
     pub(crate) fn link_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
         let _turn = self.turn();
         self.repository(key)?;
+        // It may be there, and old enough for a collection that is looking at it.
+        if self.note_use(key, digest).is_ok() {
+            return Ok(());
+        }
         layout::mark(&self.dir(key).blob(digest))
     }
 
@@ -265,23 +294,28 @@ impl Registry {
         bytes: &[u8],
     ) -> Result<(Digest, Manifest), RegistryError> {
         let manifest = Manifest::parse(content_type, bytes)?;
-        let digest = Digest::of(bytes);
+        let digest = match target {
+            Target::Tag(_) => Digest::of(bytes),
+            Target::Digest(expected) => expected.of_same_kind(bytes),
+        };
         if let Target::Digest(expected) = target
             && *expected != digest
         {
             return Err(RegistryError::DigestMismatch { expected: *expected, actual: digest });
         }
         self.repository_for_push(key)?;
-        self.blobs.put(bytes)?;
+        self.blobs.put_by(digest.algorithm(), bytes)?;
 
         let _turn = self.turn();
         let repository = self.repository(key)?;
         let dir = self.dir(key);
         let missing = |digest: Digest| RegistryError::ManifestBlobUnknown { digest, name: key.name.to_string() };
         for part in &manifest.blobs {
-            if !dir.blob(part).exists() || !self.blobs.exists(part)? {
+            // Used, not only looked at: a collection in progress leaves both.
+            if !dir.blob(part).exists() || !self.blobs.keep(part)? {
                 return Err(missing(*part));
             }
+            self.note_use(key, part)?;
         }
         let mut content_size = manifest.content_size;
         for part in &manifest.manifests {
@@ -312,6 +346,7 @@ impl Registry {
                 content_size,
                 pushed_at: now(),
                 subject: manifest.subject,
+                needs: Some(manifest.blobs.clone()),
             };
             layout::write(&dir.manifest(&digest), &record)?;
         }
@@ -397,9 +432,4 @@ fn unknown(key: &RepositoryKey) -> RegistryError {
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
-/// Whether a stored media type is one of an index.
-pub(crate) fn is_index(media_type: &str) -> bool {
-    MediaType::parse(media_type).is_some_and(MediaType::is_index)
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use blobs::{BlobWriter, Blobs, Digest, PumpError};
+use blobs::{BlobError, BlobWriter, Blobs, Digest, PumpError};
 use bytes::Bytes;
 use futures::{Stream, StreamExt, stream};
 use http::{Response, StatusCode, Uri, header};
@@ -49,8 +49,12 @@ impl Session {
 }
 
 impl Download<'_> {
+    fn writer(&self) -> Result<BlobWriter, BlobError> {
+        self.blobs.writer_by(self.digest.algorithm())
+    }
+
     async fn run(&self) -> Result<(), ImageError> {
-        let mut writer = self.blobs.writer()?;
+        let mut writer = self.writer()?;
         for attempt in 1.. {
             let broken = match self.attempt(writer).await {
                 Ok(complete) => {
@@ -68,7 +72,7 @@ impl Download<'_> {
             };
             writer = match broken {
                 Some(writer) => writer,
-                None => self.blobs.writer()?,
+                None => self.writer()?,
             };
             tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
         }
@@ -87,7 +91,7 @@ impl Download<'_> {
         let writer = match response.status() {
             StatusCode::OK if start == 0 => writer,
             // It cannot continue, so it begins again.
-            StatusCode::OK => self.blobs.writer().map_err(|error| (None, Broken::For(error.into())))?,
+            StatusCode::OK => self.writer().map_err(|error| (None, Broken::For(error.into())))?,
             StatusCode::PARTIAL_CONTENT if continues_at(&response, start) => writer,
             StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
                 return Err((None, Broken::Off(self.cut("the registry sent another range"))));

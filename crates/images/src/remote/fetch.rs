@@ -78,13 +78,12 @@ impl Session {
             url: url.to_string(),
             reason: "unexpected EOF".to_owned(),
         })?;
-        let digest = Digest::of(&bytes);
-        match target.parse::<Digest>() {
-            Ok(expected) if expected != digest => {
-                Err(ImageError::DocumentMismatch { what: "manifest", expected, actual: digest })
-            }
-            _ => Ok(Fetched { digest, bytes }),
+        let Ok(expected) = target.parse::<Digest>() else { return Ok(Fetched { digest: Digest::of(&bytes), bytes }) };
+        let actual = expected.of_same_kind(&bytes);
+        if actual != expected {
+            return Err(ImageError::DocumentMismatch { what: "manifest", expected, actual });
         }
+        Ok(Fetched { digest: expected, bytes })
     }
 
     pub(super) fn url(&self, rest: &str) -> Result<Uri, ImageError> {

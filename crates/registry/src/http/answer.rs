@@ -66,6 +66,23 @@ pub(super) fn set_digest(headers: &mut HeaderMap, digest: &blobs::Digest) {
     set(headers, HeaderName::from_static("docker-content-digest"), digest);
 }
 
+/// Whether the client has what `digest` names already, and says so.
+///
+/// Source: RFC 9110, "If-None-Match"; our entity tags are digests.
+pub(super) fn is_known(headers: &HeaderMap, digest: &blobs::Digest) -> bool {
+    let digest = digest.to_string();
+    text(headers, &header::IF_NONE_MATCH).is_some_and(|tags| {
+        tags.split(',').map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"')).any(|tag| tag == digest)
+    })
+}
+
+pub(super) fn unchanged(digest: &blobs::Digest) -> Response {
+    let mut response = empty(StatusCode::NOT_MODIFIED);
+    set(response.headers_mut(), header::ETAG, format!("\"{digest}\""));
+    set_digest(response.headers_mut(), digest);
+    response
+}
+
 /// The query's parameters; of one given twice, the last.
 pub(super) fn query(request: &Request) -> HashMap<String, String> {
     Query::try_from_uri(request.uri()).map(|Query(query)| query).unwrap_or_default()

@@ -42,14 +42,17 @@ async fn read(
     request: Request,
 ) -> Result<Response, RegistryError> {
     let (size, file) = on_disk(&registry, move |registry| {
-        let size = registry.blob_size(&key, &digest)?;
-        // A client that looks before it pushes will rely on this blob next.
-        registry.blobs.keep(&digest)?;
+        let size = registry.use_blob(&key, &digest)?;
         Ok((size, registry.blobs.file(&digest)?))
     })
     .await?;
 
-    let range = answer::text(request.headers(), &header::RANGE).and_then(parse_range);
+    if answer::is_known(request.headers(), &digest) {
+        return Ok(answer::unchanged(&digest));
+    }
+    // Source: RFC 9110, "Range": it means something for GET alone.
+    let range = answer::text(request.headers(), &header::RANGE).filter(|_| *request.method() == Method::GET);
+    let range = range.and_then(parse_range);
     let (start, end) = match range {
         None => (0, size),
         Some(range) => range.within(size).ok_or(RegistryError::RangeInvalid { size })?,

@@ -17,7 +17,7 @@ pub(super) async fn handle(
     request: Request,
 ) -> Result<Response, RegistryError> {
     match *request.method() {
-        Method::GET | Method::HEAD => read(registry, key, target, request.method() == Method::HEAD).await,
+        Method::GET | Method::HEAD => read(registry, key, target, request).await,
         Method::PUT => put(registry, key, target, request).await,
         Method::DELETE => {
             on_disk(&registry, move |registry| registry.delete_manifest(&key, &target)).await?;
@@ -31,14 +31,18 @@ async fn read(
     registry: Arc<Registry>,
     key: RepositoryKey,
     target: Target,
-    is_head: bool,
+    request: Request,
 ) -> Result<Response, RegistryError> {
+    let is_head = request.method() == Method::HEAD;
     let (digest, record, bytes) = on_disk(&registry, move |registry| {
         let (digest, record) = registry.resolve(&key, &target)?;
         let bytes = if is_head { Vec::new() } else { registry.manifest_bytes(&digest)? };
         Ok((digest, record, bytes))
     })
     .await?;
+    if answer::is_known(request.headers(), &digest) {
+        return Ok(answer::unchanged(&digest));
+    }
     let mut response = answer::empty(StatusCode::OK);
     let headers = response.headers_mut();
     answer::set(headers, header::CONTENT_TYPE, &record.media_type);

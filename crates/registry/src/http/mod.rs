@@ -47,7 +47,7 @@ async fn dispatch(registry: Arc<Registry>, request: Request) -> Result<Response,
     let path = path::decode(request.uri().path()).ok_or(RegistryError::Unsupported)?;
     let key = |name: &str| name.parse::<RepositoryName>().map(|name| RepositoryKey::new(&scope, name));
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    match Place::of(&path).ok_or(RegistryError::Unsupported)? {
+    match Place::of(&path).ok_or(RegistryError::NoSuchPlace)? {
         Place::Ping if is_read => Ok(answer::json(StatusCode::OK, &serde_json::json!({}))),
         Place::Catalog if is_read => lists::catalog(registry, scope, request).await,
         Place::Tags { name } if is_read => lists::tags(registry, key(name)?, request).await,

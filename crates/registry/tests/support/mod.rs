@@ -33,7 +33,15 @@ impl Server {
     }
 
     pub async fn start_with(config: Config) -> Server {
-        let dir = tempfile::tempdir().unwrap();
+        Server::start_in(tempfile::tempdir().unwrap(), config).await
+    }
+
+    /// Another server over what this one kept.
+    pub async fn restart(self) -> Server {
+        Server::start_in(self.dir, Config::default()).await
+    }
+
+    async fn start_in(dir: TempDir, config: Config) -> Server {
         let registry = Arc::new(open(dir.path(), config));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -90,6 +98,7 @@ impl Server {
     }
 }
 
+pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 pub fn open(dir: &Path, config: Config) -> Registry {
