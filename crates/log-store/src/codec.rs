@@ -3,8 +3,9 @@
 //! Numbers are LEB128, signed ones zigzagged.
 
 /// Bytes that do not say what they should.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Malformed;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the bytes are malformed")]
+pub struct Malformed;
 
 pub(crate) fn put_u64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -66,6 +67,15 @@ impl<'a> Reader<'a> {
     pub(crate) fn i64(&mut self) -> Result<i64, Malformed> {
         let value = self.u64()?;
         Ok((value >> 1) as i64 ^ -((value & 1) as i64))
+    }
+
+    /// All that is left.
+    pub(crate) fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(crate) fn end(&self) -> Result<(), Malformed> {
+        if self.is_empty() { Ok(()) } else { Err(Malformed) }
     }
 
     pub(crate) fn bytes(&mut self) -> Result<&'a [u8], Malformed> {

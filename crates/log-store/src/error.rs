@@ -17,6 +17,12 @@ pub enum StoreError {
     Newer { path: PathBuf, found: u32, known: u32 },
     #[error("writing to {} failed before; it is closed until Berth starts again", path.display())]
     Broken { path: PathBuf },
+    #[error("failed to {action} the segment {name}")]
+    Object { action: &'static str, name: String, source: Arc<object_store::Error> },
+    #[error("failed to compress log events")]
+    Compress { source: Arc<io::Error> },
+    #[error("logs come faster than they can be sealed, or sealing fails; the write-ahead log is full")]
+    Behind,
 }
 
 impl StoreError {
@@ -29,9 +35,18 @@ impl StoreError {
         StoreError::Damaged { path: path.to_owned(), offset, what }
     }
 
-    /// A segment was removed while it was being read: its events are gone, which is what removing means.
+    pub(crate) fn object(action: &'static str, name: &str) -> impl FnOnce(object_store::Error) -> StoreError {
+        let name = name.to_owned();
+        move |source| StoreError::Object { action, name, source: Arc::new(source) }
+    }
+
+    /// It is not there.
     pub(crate) fn is_gone(&self) -> bool {
-        matches!(self, StoreError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        match self {
+            StoreError::Io { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            StoreError::Object { source, .. } => matches!(**source, object_store::Error::NotFound { .. }),
+            _ => false,
+        }
     }
 }
 

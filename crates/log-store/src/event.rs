@@ -72,6 +72,15 @@ impl Position {
         Position(self.0.saturating_sub(1))
     }
 
+    /// The millisecond and the ingestion number.
+    pub(crate) fn parts(self) -> (u64, u64) {
+        ((self.0 >> 64) as u64, self.0 as u64)
+    }
+
+    pub(crate) fn of_parts(millisecond: u64, number: u64) -> Self {
+        Position((u128::from(millisecond) << 64) | u128::from(number))
+    }
+
     /// The same order, backwards. Its own inverse.
     pub(crate) fn mirrored(self) -> Self {
         Position(!self.0)
@@ -118,6 +127,31 @@ impl StoredEvent {
     /// The `eventId` of the API.
     pub fn event_id(&self) -> String {
         self.position().to_string()
+    }
+}
+
+/// An event that still lies in the bytes it was read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawEvent<'a> {
+    pub(crate) stream: u64,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) number: u64,
+    pub(crate) ingestion_ms: i64,
+    pub(crate) message: &'a str,
+}
+
+impl RawEvent<'_> {
+    pub(crate) fn position(&self) -> Position {
+        Position::new(self.timestamp_ms, self.number)
+    }
+
+    pub(crate) fn to_stored(self) -> StoredEvent {
+        StoredEvent {
+            timestamp_ms: self.timestamp_ms,
+            number: self.number,
+            ingestion_ms: self.ingestion_ms,
+            message: self.message.to_owned(),
+        }
     }
 }
 

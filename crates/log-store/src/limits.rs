@@ -23,21 +23,50 @@ pub const EVENT_AHEAD_MAX: Duration = Duration::from_secs(2 * 3600);
 pub const PAGE_EVENTS_MAX: usize = 10_000;
 /// The most bytes in a page, overhead included. Source: GetLogEvents ("as many log events as can fit in 1 MB").
 pub const PAGE_BYTES_MAX: usize = 1_048_576;
-/// How much one page reads from disk before it answers with what it has and a place to go on.
+/// How many bytes of events one page looks through before it answers with what it has and a place to go on.
 pub const PAGE_SCAN_BYTES_MAX: u64 = 32 << 20;
+/// Events that one page holds back because others may come before them, in bytes. Above this it keeps what fits the page.
+pub const PAGE_HELD_BYTES_MAX: usize = 8 << 20;
 
-/// When a segment is full, in bytes and in records. The second bounds the memory of its index: 3 MiB.
-pub const SEGMENT_BYTES_MAX: u64 = 16 << 20;
-pub const SEGMENT_RECORDS_MAX: usize = 65_536;
-/// Requests that may wait for the writer, and the bytes of events they may hold.
+/// A file of the write-ahead log is full at this many bytes, or at this many batches (which bounds the memory of their
+/// places: 4 MiB).
+pub const WAL_FILE_BYTES_MAX: u64 = 8 << 20;
+pub const WAL_FILE_RECORDS_MAX: usize = 65_536;
+/// Events wait this long in the write-ahead log, and then they are sealed however few they are.
+pub const WAL_AGE_MAX: Duration = Duration::from_secs(3600);
+/// Full files that wait to be sealed. So the write-ahead log takes 40 MiB, and what one turn more may add.
+pub const WAL_FILES_MAX: usize = 4;
+/// How long the writer waits for one of them to be sealed before it refuses events.
+pub const WAL_PATIENCE: Duration = Duration::from_secs(10);
+/// Pauses between attempts to seal, when the disk is full or the object store is away; they double.
+pub const SEAL_RETRY_MIN: Duration = Duration::from_millis(200);
+pub const SEAL_RETRY_MAX: Duration = Duration::from_secs(30);
+
+/// Small segments are merged until they hold this many bytes of events. It bounds the memory of a merge.
+pub const SEGMENT_RAW_BYTES_MAX: u64 = 16 << 20;
+/// This many small segments beside each other are worth merging.
+pub const MERGE_MIN: usize = 8;
+/// A merge reads this many at most.
+pub const MERGE_MAX: usize = 64;
+/// A merged segment spans this many days at most, and less where retention is short: a segment goes as a whole.
+pub const SEGMENT_SPAN_DAYS_MAX: u32 = 30;
+
+/// Events that share one filter of words, in bytes.
+pub const STRIPE_RAW_BYTES: usize = 1 << 20;
+/// Events that are compressed together, in bytes.
+pub const BLOCK_RAW_BYTES: usize = 128 << 10;
+/// A block with its last event, which may be as large as a batch, and its columns.
+pub const BLOCK_RAW_BYTES_MAX: usize = 6 << 20;
+
+/// Bytes of requests that may wait for the writer.
 pub const QUEUE_KIB_MAX: u32 = 64 << 10;
 /// Requests that share one `fdatasync` at most, and their bytes.
 pub const TURN_REQUESTS_MAX: usize = 512;
-pub const TURN_BYTES_MAX: usize = 8 << 20;
+pub const TURN_BYTES_MAX: usize = 4 << 20;
 /// The largest record: a batch with its framing.
 pub const RECORD_BYTES_MAX: usize = 4 << 20;
-/// How many segments the writer keeps open. Above this it closes those it does not need now.
-pub const FILES_OPEN_MAX: usize = 256;
+/// Damages that are remembered by name; all are in the log.
+pub const DAMAGES_MAX: usize = 100;
 
 /// What a batch of events may be refused for. Each text is what AWS answers in an InvalidParameterException.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

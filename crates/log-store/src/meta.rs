@@ -9,8 +9,9 @@ use crate::directory::write_durably;
 use crate::error::StoreError;
 use crate::event::GroupKey;
 
-/// The format this code writes, of the file and of everything beside it.
-const FORMAT: u32 = 1;
+/// The format this code writes, of the file and of all that belongs to the group. In the first, events lay uncompressed in
+/// the directory of their group: see `legacy`.
+pub(crate) const FORMAT: u32 = 2;
 pub(crate) const META_NAME: &str = "group.json";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!((meta.retention_days, meta.tags["team"].as_str()), (Some(7), "blue"));
         meta.save(directory.path()).unwrap();
         assert_eq!(Meta::load(directory.path()).unwrap(), Some(meta));
-        std::fs::write(directory.path().join(META_NAME), golden.replace(":1,", ":2,")).unwrap();
-        assert!(matches!(Meta::load(directory.path()), Err(StoreError::Newer { found: 2, .. })));
+        std::fs::write(directory.path().join(META_NAME), golden.replace(":1,", ":3,")).unwrap();
+        assert!(matches!(Meta::load(directory.path()), Err(StoreError::Newer { found: 3, .. })));
     }
 }

@@ -35,8 +35,31 @@ pub struct Query {
     pub events_max: usize,
     /// or when one more would exceed this many bytes of messages with AWS's overhead (never before the first),
     pub bytes_max: usize,
-    /// or when this many bytes were read from disk.
+    /// or when this many bytes of events were looked through.
     pub scan_bytes_max: u64,
+    /// What is known of the messages that are wanted, so that others need not be looked at.
+    pub needles: Needles,
+}
+
+/// Texts that every message has which the caller will accept. They only save work: the caller still looks at each message
+/// itself, and one that has none of them may be shown to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needles {
+    /// It contains each of these,
+    pub all: Vec<String>,
+    /// and at least one of these, unless there are none.
+    pub any: Vec<String>,
+}
+
+impl Needles {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.any.is_empty()
+    }
+
+    /// Whether something that contains a text as `has` tells may contain a message that is wanted.
+    pub(crate) fn may_be_in(&self, has: impl Fn(&str) -> bool) -> bool {
+        self.all.iter().all(|needle| has(needle)) && (self.any.is_empty() || self.any.iter().any(|needle| has(needle)))
+    }
 }
 
 impl Query {
@@ -51,6 +74,7 @@ impl Query {
             events_max: PAGE_EVENTS_MAX,
             bytes_max: PAGE_BYTES_MAX,
             scan_bytes_max: PAGE_SCAN_BYTES_MAX,
+            needles: Needles::default(),
         }
     }
 }

@@ -1,22 +1,28 @@
 //! The log store as its callers see it.
 
+mod open;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, mpsc};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
+use object_store::ObjectStore;
 use stdx::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
+use crate::damage::Damages;
 use crate::error::{ChangeError, ReadError, StoreError};
 use crate::event::{GroupKey, LogEvent, StreamKey};
 use crate::group::Group;
-use crate::limits::{QUEUE_KIB_MAX, RECORD_BYTES_MAX};
+use crate::limits::RECORD_BYTES_MAX;
 use crate::meta::{GroupChange, Meta, NewGroup};
+use crate::objects::Objects;
+use crate::options::Options;
 use crate::query::{Page, Query};
 use crate::scan;
-use crate::writer::{Change, Groups, Request, Writer};
+use crate::writer::{Change, Groups, Request};
 
 /// A log group as it is described.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,31 +51,33 @@ pub struct StreamInfo {
 /// that is allowed. Dropping the store finishes what was handed over.
 pub struct LogStore {
     groups: Groups,
+    objects: Objects,
+    damages: Damages,
     requests: Option<mpsc::Sender<Request>>,
     places: Arc<Semaphore>,
-    writer: Option<JoinHandle<()>>,
+    stopping: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl LogStore {
     /// Opens the store in a directory, and makes the directory when it is not there.
     pub fn open(directory: impl AsRef<Path>) -> Result<LogStore, StoreError> {
-        let root = directory.as_ref().to_path_buf();
-        fs::create_dir_all(&root).map_err(StoreError::io("create", &root))?;
-        let lock = lock(&root)?;
-        let (groups, next_directory) = load_groups(&root)?;
-        let groups: Groups = Arc::new(RwLock::new(groups));
-        let writer = Writer {
-            root: root.clone(),
-            groups: groups.clone(),
-            next_directory,
-            files: Default::default(),
-            _lock: lock,
-        };
-        let (requests, queue) = mpsc::channel();
-        let thread = std::thread::Builder::new().name("log-writer".into()).spawn(move || writer.run(&queue));
-        let writer = thread.map_err(StoreError::io("start the writer thread of", &root))?;
-        let places = Arc::new(Semaphore::new(QUEUE_KIB_MAX as usize));
-        Ok(LogStore { groups, requests: Some(requests), places, writer: Some(writer) })
+        LogStore::open_with(directory, Options::default())
+    }
+
+    pub fn open_with(directory: impl AsRef<Path>, options: Options) -> Result<LogStore, StoreError> {
+        let root = directory.as_ref();
+        open::open(root, options, || Objects::local(root.join("segments")))
+    }
+
+    /// Opens a store whose segments lie elsewhere; all else lies in the directory. A store that needs a tokio runtime is
+    /// opened in one.
+    pub fn open_in(
+        directory: impl AsRef<Path>,
+        segments: Arc<dyn ObjectStore>,
+        options: Options,
+    ) -> Result<LogStore, StoreError> {
+        open::open(directory.as_ref(), options, || Ok(Objects::shared(segments)))
     }
 
     /// Appends a batch in chronological order; all of it is durable when this returns, or none of it is there.
@@ -108,6 +116,16 @@ impl LogStore {
     /// Gives back the space of events that retention has outlived. To be called now and then.
     pub async fn expire(&self, now: Timestamp) -> Result<(), ChangeError> {
         self.change(0, Change::Expire { now }).await
+    }
+
+    /// Seals all that is in the write-ahead log, without waiting for it to be full or old.
+    pub async fn seal(&self) -> Result<(), ChangeError> {
+        self.change(0, Change::Seal).await
+    }
+
+    /// What was found damaged since the store was opened, and lived with. Pages that need it fail as well.
+    pub fn damages(&self) -> Vec<StoreError> {
+        self.damages.all()
     }
 
     pub fn group(&self, key: &GroupKey) -> Option<GroupInfo> {
@@ -150,7 +168,7 @@ impl LogStore {
     /// One page of the events whose messages `accept` wants. Blocks.
     pub fn read(&self, query: &Query, accept: &dyn Fn(&str) -> bool) -> Result<Page, ReadError> {
         let group = self.find(&query.group).ok_or(ReadError::GroupNotFound)?;
-        scan::page(&group, query, accept)
+        scan::page(&group, &self.objects, query, accept)
     }
 
     fn find(&self, key: &GroupKey) -> Option<Arc<Group>> {
@@ -169,10 +187,12 @@ impl LogStore {
 
 impl Drop for LogStore {
     fn drop(&mut self) {
-        // The writer ends when nobody can send to it any more.
+        // The writer ends when nobody can send to it any more, and the sealer after the segment it is at: the next start
+        // seals the rest.
+        self.stopping.store(true, Ordering::Relaxed);
         self.requests = None;
-        if let Some(writer) = self.writer.take() {
-            let _ = writer.join();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }
@@ -185,36 +205,4 @@ fn info(meta: &Meta) -> GroupInfo {
         tags: meta.tags.clone(),
         class: meta.class.clone(),
     }
-}
-
-fn lock(root: &Path) -> Result<File, StoreError> {
-    let path = root.join("lock");
-    let open = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    let file = open.map_err(StoreError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: root.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(StoreError::io("lock", &path)(source)),
-    }
-}
-
-/// Every group by its small file, and the number of the next directory. What a crash left half made or half deleted goes.
-fn load_groups(root: &Path) -> Result<(BTreeMap<GroupKey, Arc<Group>>, u64), StoreError> {
-    let (mut groups, mut next) = (BTreeMap::new(), 1);
-    for entry in fs::read_dir(root).map_err(StoreError::io("list", root))? {
-        let directory: PathBuf = entry.map_err(StoreError::io("list", root))?.path();
-        let Some(name) = directory.file_name().and_then(|name| name.to_str()) else { continue };
-        let digits = name.trim_end_matches(".deleted");
-        let number = u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 16);
-        // Whatever else lies here is not ours to touch.
-        let Some(number) = number else { continue };
-        next = next.max(number + 1);
-        match Meta::load(&directory)? {
-            Some(meta) if !name.ends_with(".deleted") => {
-                groups.insert(meta.key(), Arc::new(Group::new(directory, meta)));
-            }
-            _ => fs::remove_dir_all(&directory).map_err(StoreError::io("remove", &directory))?,
-        }
-    }
-    Ok((groups, next))
 }

@@ -1,22 +1,26 @@
-//! The one thread that changes anything. It takes what waits, adds it to its groups, and then answers everybody.
+//! The one thread that accepts anything. It takes what waits, makes it durable in one go, and then answers everybody.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use stdx::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 
-use crate::directory::{remove, sync_directory};
+use crate::directory::sync_directory;
 use crate::error::{ChangeError, StoreError};
-use crate::event::{GroupKey, LogEvent, Position, StreamKey};
-use crate::group::{Group, Sealed, index_path, put_deleted, segment_path};
-use crate::limits::{SEGMENT_BYTES_MAX, SEGMENT_RECORDS_MAX, TURN_BYTES_MAX, TURN_REQUESTS_MAX};
+use crate::event::{GroupKey, LogEvent, StreamKey};
+use crate::group::{Found, Group};
+use crate::limits::{TURN_BYTES_MAX, TURN_REQUESTS_MAX};
 use crate::meta::{GroupChange, Meta, NewGroup};
-use crate::pending::{Answer, OpenFiles, Pending, append_to_streams};
+use crate::options::Options;
+use crate::seal::{Backlog, Job};
+use crate::streams::{self, Stream, put_deleted};
+use crate::turn::{Answer, Batches, Pending};
+use crate::wal::WalFile;
 
 pub(crate) type Groups = Arc<RwLock<BTreeMap<GroupKey, Arc<Group>>>>;
 
@@ -37,20 +41,47 @@ pub(crate) enum Change {
     DeleteGroup { key: GroupKey },
     AlterGroup { key: GroupKey, change: GroupChange },
     Expire { now: Timestamp },
+    Seal,
 }
 
 pub(crate) struct Writer {
     pub(crate) root: PathBuf,
     pub(crate) groups: Groups,
+    pub(crate) options: Options,
     pub(crate) next_directory: u64,
-    pub(crate) files: OpenFiles,
-    /// Held for as long as the thread writes.
-    pub(crate) _lock: fs::File,
+    pub(crate) next_file: u64,
+    pub(crate) active: Option<Active>,
+    pub(crate) broken: Option<StoreError>,
+    pub(crate) jobs: Sender<Job>,
+    pub(crate) backlog: Arc<Backlog>,
+    /// Held for as long as anybody writes.
+    pub(crate) _lock: Arc<fs::File>,
+}
+
+/// The file of the write-ahead log that is written to.
+pub(crate) struct Active {
+    file: Arc<WalFile>,
+    length: u64,
+    records: usize,
+    since: Instant,
+    groups: BTreeMap<u64, Arc<Group>>,
 }
 
 impl Writer {
     pub(crate) fn run(mut self, requests: &Receiver<Request>) {
-        while let Ok(first) = requests.recv() {
+        loop {
+            let first = match self.until_old() {
+                None => requests.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(wait) => requests.recv_timeout(wait),
+            };
+            let first = match first {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.rotate();
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let mut turn = vec![first];
             let mut bytes = turn[0].bytes;
             while turn.len() < TURN_REQUESTS_MAX
@@ -62,6 +93,12 @@ impl Writer {
             }
             self.turn(turn);
         }
+    }
+
+    /// How long the events that were written may still wait to be sealed. No events wait for ever.
+    fn until_old(&self) -> Option<Duration> {
+        let active = self.active.as_ref()?;
+        Some(self.options.wal_age_max.saturating_sub(active.since.elapsed()))
     }
 
     fn turn(&mut self, turn: Vec<Request>) {
@@ -85,7 +122,7 @@ impl Writer {
                 // Everything else is rare, and comes after what was handed over before it.
                 other => {
                     self.finish(&mut pending);
-                    let _ = answer.send(self.apply(other));
+                    self.apply(other, answer);
                 }
             }
         }
@@ -93,15 +130,59 @@ impl Writer {
     }
 
     fn finish(&mut self, pending: &mut BTreeMap<GroupKey, Pending>) {
-        for (key, pending) in std::mem::take(pending) {
-            pending.finish(&mut self.files);
-            if let Ok(group) = self.group(&key)
-                && let Err(error) = seal_if_full(&group, false)
-            {
-                // The segment simply grows on; the next turn tries again.
-                tracing::warn!(group = %key.group, error = &error as &dyn std::error::Error, "failed to seal a segment");
-            }
+        let batches = Batches::gather(std::mem::take(pending));
+        if batches.records == 0 {
+            return;
         }
+        let active = match self.room_for(&batches) {
+            Ok(active) => active,
+            Err(error) => return batches.failed(&error),
+        };
+        if let Err(error) = active.file.append(active.length, &batches.bytes) {
+            if let StoreError::Broken { .. } = error {
+                self.broken = Some(error.clone());
+            }
+            return batches.failed(&error);
+        }
+        let offset = active.length;
+        active.length += batches.bytes.len() as u64;
+        active.records += batches.records;
+        active.groups.extend(batches.groups().map(|group| (group.number, group.clone())));
+        let file = active.file.clone();
+        batches.written(&file, offset);
+    }
+
+    /// The file to write to, which is a new one when the last is full.
+    fn room_for(&mut self, batches: &Batches) -> Result<&mut Active, StoreError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
+        let is_full = self.active.as_ref().is_some_and(|active| {
+            active.records > 0
+                && (active.length + batches.bytes.len() as u64 > self.options.wal_file_bytes_max
+                    || active.records + batches.records > self.options.wal_file_records_max)
+        });
+        if is_full {
+            self.rotate();
+        }
+        if self.active.is_none() {
+            if !self.backlog.wait_for_room(self.options.wal_patience) {
+                return Err(StoreError::Behind);
+            }
+            let file = Arc::new(WalFile::create(&self.root.join("wal"), self.next_file)?);
+            self.next_file += 1;
+            let length = crate::frame::MAGIC_BYTES as u64;
+            self.active = Some(Active { file, length, records: 0, since: Instant::now(), groups: BTreeMap::new() });
+        }
+        self.active.as_mut().ok_or(StoreError::Behind)
+    }
+
+    /// Ends the file that is written to, and has it sealed.
+    fn rotate(&mut self) {
+        let Some(active) = self.active.take() else { return };
+        self.backlog.add();
+        let groups = active.groups.into_values().collect();
+        let _ = self.jobs.send(Job::Seal { file: active.file, groups });
     }
 
     fn group(&self, key: &GroupKey) -> Result<Arc<Group>, ChangeError> {
@@ -132,7 +213,7 @@ impl Writer {
         pending: &'p mut BTreeMap<GroupKey, Pending>,
         stream: &StreamKey,
         created_ms: i64,
-    ) -> Result<(&'p mut Pending, crate::group::Stream), ChangeError> {
+    ) -> Result<(&'p mut Pending, Stream), ChangeError> {
         let group = self.group(&stream.group)?;
         let made = group.change(|state| match state.streams.contains_key(stream.stream.as_str()) {
             true => None,
@@ -142,29 +223,36 @@ impl Writer {
         Ok((self.pending(pending, &stream.group)?, made))
     }
 
-    fn apply(&mut self, change: Change) -> Result<(), ChangeError> {
-        match change {
+    /// What is answered here, and what the sealer answers.
+    fn apply(&mut self, change: Change, answer: Answer) {
+        let done = match change {
             Change::CreateGroup { key, created_ms, new } => self.create_group(key, created_ms, new),
             Change::DeleteGroup { key } => self.delete_group(&key),
             Change::AlterGroup { key, change } => self.change_group(&key, change),
             Change::DeleteStream { stream } => self.delete_stream(&stream),
-            Change::Expire { now } => self.expire(now),
+            Change::Expire { now } => return drop(self.jobs.send(Job::Expire { now, answer })),
+            Change::Seal => {
+                self.rotate();
+                return drop(self.jobs.send(Job::Sealed { answer }));
+            }
             Change::Put { .. } | Change::CreateStream { .. } => unreachable!("these are gathered, not applied"),
-        }
+        };
+        let _ = answer.send(done);
     }
 
     fn create_group(&mut self, key: GroupKey, created_ms: i64, new: NewGroup) -> Result<(), ChangeError> {
         if self.group(&key).is_ok() {
             return Err(ChangeError::GroupExists);
         }
-        let directory = self.root.join(format!("{:016x}", self.next_directory));
+        let number = self.next_directory;
+        let directory = self.root.join(format!("{number:016x}"));
         self.next_directory += 1;
         let meta = Meta::new(&key, created_ms, new);
         let made = fs::create_dir(&directory).map_err(StoreError::io("create", &directory));
         made.and_then(|()| meta.save(&directory))
             .and_then(|()| sync_directory(&self.root))
             .map_err(ChangeError::Write)?;
-        let group = Arc::new(Group::new(directory, meta));
+        let group = Arc::new(Group::new(number, directory, meta, Found::default()));
         self.groups.write().unwrap_or_else(PoisonError::into_inner).insert(key, group);
         Ok(())
     }
@@ -174,12 +262,10 @@ impl Writer {
         let doomed = group.directory.with_extension("deleted");
         let gone = fs::rename(&group.directory, &doomed).map_err(StoreError::io("delete", &group.directory));
         gone.and_then(|()| sync_directory(&self.root)).map_err(ChangeError::Write)?;
+        group.mark_deleted();
         self.groups.write().unwrap_or_else(PoisonError::into_inner).remove(key);
-        self.files.forget(&group);
         // The name is gone for good; what cannot be removed now is removed at the next start.
-        if let Err(error) = fs::remove_dir_all(&doomed) {
-            tracing::warn!(directory = %doomed.display(), %error, "failed to remove a deleted log group");
-        }
+        let _ = self.jobs.send(Job::Purge { group: group.number, directory: doomed });
         Ok(())
     }
 
@@ -198,26 +284,9 @@ impl Writer {
         let id = self.stream_id(stream)?;
         let mut entry = Vec::new();
         put_deleted(&mut entry, id);
-        append_to_streams(&group, &entry).map_err(ChangeError::Write)?;
+        streams::append(&group, &entry).map_err(ChangeError::Write)?;
         group.change(|state| state.remove_stream(&stream.stream)).map_err(ChangeError::Write)?;
-        let names = group.read(|state| state.names.clone()).map_err(ChangeError::Write)?;
-        drop_segments(&group, |sealed| !sealed.streams.keys().any(|id| names.contains_key(id)))
-            .map_err(ChangeError::Write)
-    }
-
-    /// Removes segments that hold nothing younger than the retention of their group.
-    fn expire(&mut self, now: Timestamp) -> Result<(), ChangeError> {
-        let groups: Vec<_> = self.groups.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        for group in groups {
-            let Some(days) = group.meta().retention_days else { continue };
-            let cutoff = Position::start_of((now - Duration::from_secs(u64::from(days) * 24 * 3600)).as_millis());
-            let old = group.read(|state| state.active.as_ref().is_some_and(|active| active.index.last() < cutoff));
-            if old.map_err(ChangeError::Write)? {
-                seal_if_full(&group, true).map_err(ChangeError::Write)?;
-                self.files.forget(&group);
-            }
-            drop_segments(&group, |sealed| sealed.last < cutoff).map_err(ChangeError::Write)?;
-        }
+        let _ = self.jobs.send(Job::Sweep { group });
         Ok(())
     }
 }
@@ -228,33 +297,4 @@ fn respond<T>(found: Result<T, ChangeError>, answer: Answer, go_on: impl FnOnce(
         Ok(found) => go_on(found, answer),
         Err(error) => drop(answer.send(Err(error))),
     }
-}
-
-fn drop_segments(group: &Group, useless: impl Fn(&Sealed) -> bool) -> Result<(), StoreError> {
-    for number in group.change(|state| state.drop_segments(useless))? {
-        // The events first: an index without events is nothing, events without an index come back.
-        remove(&segment_path(&group.directory, number))?;
-        remove(&index_path(&group.directory, number))?;
-    }
-    Ok(())
-}
-
-/// Gives the newest segment its index and ends it, when it is full, or when it is told to and there is something in it.
-fn seal_if_full(group: &Group, now: bool) -> Result<(), StoreError> {
-    let full = group.read(|state| {
-        state
-            .active
-            .as_ref()
-            .filter(|active| {
-                let full = active.length >= SEGMENT_BYTES_MAX || active.index.records.len() >= SEGMENT_RECORDS_MAX;
-                full || (now && !active.index.records.is_empty())
-            })
-            .map(|active| (active.number, active.index.clone()))
-    })?;
-    let Some((number, index)) = full else { return Ok(()) };
-    index.save(&index_path(&group.directory, number))?;
-    group.change(|state| {
-        state.active = None;
-        state.sealed.push(Arc::new(Sealed::new(number, index)));
-    })
 }

@@ -1,22 +1,19 @@
 //! A crash may leave any part of what was not acknowledged, and nothing of it may hurt what was.
 
+mod world;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use log_store::{ChangeError, GroupKey, LogEvent, LogStore, NewGroup, Query, StoreError, Streams};
-use stdx::Timestamp;
+use log_store::{ChangeError, LogEvent, LogStore, NewGroup, Options, Query, StoreError, Streams};
 use tempfile::TempDir;
+use world::{NOW, copy, file, group};
 
-const NOW: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 const CHILD: &str = "BERTH_TEST_CRASH_LOGS";
-
-fn group() -> GroupKey {
-    GroupKey::new("000000000000", "us-east-1", "g")
-}
 
 fn read_all(store: &LogStore, stream: &str) -> Vec<String> {
     let mut query = Query { streams: Streams::Named(vec![stream.into()]), ..Query::new(group()) };
@@ -36,21 +33,6 @@ async fn put(store: &LogStore, stream: &str, number: u64) -> Result<(), ChangeEr
     store.put(group().stream(stream), vec![event], NOW).await
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() { copy(&path, &target) } else { fs::copy(&path, &target).map(drop).unwrap() }
-    }
-}
-
-fn file(root: &Path, ends_with: &str) -> PathBuf {
-    let directory = fs::read_dir(root).unwrap().map(|e| e.unwrap().path()).find(|path| path.is_dir()).unwrap();
-    let mut names = fs::read_dir(directory).unwrap().map(|e| e.unwrap().path());
-    names.find(|path| path.to_str().unwrap().ends_with(ends_with)).unwrap()
-}
-
 /// The last record is cut, or spoilt, at each of its bytes: all before it is there, and writing goes on behind it.
 #[tokio::test]
 async fn a_torn_tail_is_cut_at_any_byte() {
@@ -60,15 +42,15 @@ async fn a_torn_tail_is_cut_at_any_byte() {
     store.create_stream(group().stream("s"), NOW).await.unwrap();
     put(&store, "s", 1).await.unwrap();
     put(&store, "s", 2).await.unwrap();
-    let whole = fs::metadata(file(original.path(), ".seg")).unwrap().len();
+    let whole = fs::metadata(file(original.path(), ".wal")).unwrap().len();
     put(&store, "s", 3).await.unwrap();
     drop(store);
-    let bytes = fs::read(file(original.path(), ".seg")).unwrap();
+    let bytes = fs::read(file(original.path(), ".wal")).unwrap();
     for at in whole as usize..bytes.len() {
         for torn in [bytes[..at].to_vec(), [&bytes[..at], &[!bytes[at]], &bytes[at + 1..]].concat()] {
             let directory = TempDir::new().unwrap();
             copy(original.path(), directory.path());
-            fs::write(file(directory.path(), ".seg"), torn).unwrap();
+            fs::write(file(directory.path(), ".wal"), torn).unwrap();
             let store = LogStore::open(directory.path()).unwrap();
             assert_eq!(read_all(&store, "s"), ["1", "2"], "torn at {at}");
             put(&store, "s", 4).await.unwrap();
@@ -107,7 +89,9 @@ async fn a_torn_list_of_streams_keeps_those_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
     let Ok(path) = std::env::var(CHILD) else { return };
-    let store = std::sync::Arc::new(LogStore::open(path).unwrap());
+    // So small that most of the time something is being sealed or merged.
+    let options = Options { wal_file_bytes_max: 2000, segment_raw_bytes_max: 30_000, ..Options::default() };
+    let store = std::sync::Arc::new(LogStore::open_with(path, options).unwrap());
     let _ = store.create_group(group(), NewGroup::default(), NOW).await;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..4 {

@@ -161,11 +161,10 @@ async fn many_segments_are_read_and_expire() {
         let events = (0..10).map(|i| event(time + i, format!("{batch}/{i} {padding}"))).collect();
         store.put(stream, events, NOW).await.unwrap();
     }
+    store.seal().await.unwrap();
     let segments = || {
-        let group =
-            std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().path()).find(|p| p.is_dir()).unwrap();
-        let names = std::fs::read_dir(group).unwrap().map(|e| e.unwrap().path());
-        names.filter(|path| path.extension().is_some_and(|ext| ext == "seg")).count()
+        let groups = std::fs::read_dir(directory.path().join("segments")).unwrap().map(|entry| entry.unwrap().path());
+        groups.map(|group| std::fs::read_dir(group).unwrap().count()).sum::<usize>()
     };
     assert!(segments() >= 3, "{} segments", segments());
     let first_words = |store: &LogStore, query: &Query| -> Vec<String> {
