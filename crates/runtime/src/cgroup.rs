@@ -17,6 +17,9 @@ const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 const V2_ROOT: &str = "/sys/fs/cgroup";
 
+/// Where the processes of a container go whose root we need. Others who run containers in containers call it so too.
+const ASIDE: &str = "init";
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cgroups {
     /// A tree for each controller, or for some together. The v2 tree of a hybrid machine has no controllers; some OCI
@@ -217,21 +220,60 @@ fn join(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
 }
 
-/// The kernel's own mapping from v1's 2..262144 to v2's 1..10000, as the OCI runtimes have it.
+/// From v1's 2..262144 to v2's 1..10000, as the OCI runtimes have it since a container's usual 1024 became the usual 100.
 fn weight(shares: u64) -> u64 {
-    1 + (shares.clamp(2, 262_144) - 2) * 9999 / 262_142
+    let log = (shares.clamp(2, 262_144) as f64).log2();
+    let exponent = (log * log + 125.0 * log) / 612.0 - 7.0 / 34.0;
+    (10_f64.powf(exponent).ceil() as u64).clamp(1, 10_000)
 }
 
 /// On v2 a controller works in a cgroup only if every one above it passes it on.
 fn enable(root: &Path, path: &str, controller: &str) -> io::Result<()> {
+    let given = fs::read_to_string(root.join("cgroup.controllers"))?;
+    if !given.split_whitespace().any(|name| name == controller) {
+        return Err(missing(controller));
+    }
     let mut dir = root.to_owned();
     let names = path.split('/').filter(|name| !name.is_empty()).collect::<Vec<_>>();
     for name in names {
-        fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"))?;
+        let pass_on = || fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
+        match pass_on() {
+            Err(err) if err.raw_os_error() == Some(libc::EBUSY) && dir == root => {
+                vacate(root)?;
+                pass_on()?;
+            }
+            passed => passed?,
+        }
         dir.push(name);
         fs::create_dir_all(&dir)?;
     }
     Ok(())
+}
+
+/// Moves the processes of the tree's root one level down: within a container the root is a cgroup as any other, which passes
+/// controllers on only when no process is in it.
+fn vacate(root: &Path) -> io::Result<()> {
+    let aside = root.join(ASIDE);
+    fs::create_dir_all(&aside)?;
+    tracing::info!("moving this container's processes to the cgroup {}, to make room beside them", aside.display());
+    let deadline = Instant::now() + EMPTY_WITHIN;
+    loop {
+        let text = fs::read_to_string(root.join("cgroup.procs"))?;
+        if text.is_empty() {
+            return Ok(());
+        }
+        for pid in text.lines() {
+            match fs::write(aside.join("cgroup.procs"), pid) {
+                // It has ended since.
+                Err(err) if err.raw_os_error() == Some(libc::ESRCH) => {}
+                moved => moved?,
+            }
+        }
+        // Another one may have been started meanwhile.
+        if Instant::now() > deadline {
+            return Err(io::Error::from_raw_os_error(libc::EBUSY));
+        }
+    }
 }
 
 fn collect_pids(dir: &Path, pids: &mut BTreeSet<i32>) -> io::Result<()> {
@@ -317,6 +359,6 @@ mod tests {
 
     #[test]
     fn shares_become_weights() {
-        assert_eq!((weight(0), weight(2), weight(1024), weight(262_144)), (1, 1, 39, 10_000));
+        assert_eq!((weight(0), weight(2), weight(1024), weight(262_144)), (1, 1, 100, 10_000));
     }
 }

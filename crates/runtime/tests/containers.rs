@@ -175,6 +175,30 @@ async fn a_container_is_confined() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_uses_its_own_devices_and_no_others() {
+    let world = World::new();
+    let task = world.task("t1").await;
+    // /dev/null, which everybody has, and the kernel's log.
+    let words = "device 1 3 device 1 11";
+    task.start(&world.spec("web", words)).await.unwrap();
+    let mut given = world.spec("given", words);
+    let log = std::path::PathBuf::from("/dev/kmsg");
+    given.devices = vec![runtime::Device { host_path: log.clone(), container_path: log, access: "w".into() }];
+    task.start(&given).await.unwrap();
+    let privileged = ContainerSpec { privileged: true, ..world.spec("privileged", words) };
+    task.start(&privileged).await.unwrap();
+    for (container, expected) in [
+        ("web", ["opened", "Operation not permitted"]),
+        ("given", ["opened", "opened"]),
+        ("privileged", ["opened", "opened"]),
+    ] {
+        assert_eq!(exit(&*task, container).await.code, 0);
+        assert_eq!(world.log(&*task, container).await, expected, "{container}");
+    }
+    world.leave().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_privileged_container_starts() {
     let world = World::new();
     let task = world.task("t1").await;

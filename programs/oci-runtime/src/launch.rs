@@ -13,6 +13,7 @@ use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 
+use crate::device_policy;
 use crate::executor::{ReportingExecutor, reason};
 use crate::lifecycle;
 use crate::options::{Create, Global};
@@ -74,8 +75,8 @@ pub fn remove_fifo(global: &Global, id: &str) -> Result<()> {
 }
 
 fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
-    prepare(&create.bundle)?;
-    ContainerBuilder::new(create.id.clone(), SyscallType::default())
+    let config = prepare(&create.bundle)?;
+    let container = ContainerBuilder::new(create.id.clone(), SyscallType::default())
         .with_executor(ReportingExecutor::new(report))
         .with_root_path(&global.root)?
         .with_pid_file(create.pid_file.as_ref())?
@@ -84,20 +85,26 @@ fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
         .with_systemd(false)
         .with_detach(create.detach)
         .build()
-        .context("failed to create the container")
+        .context("failed to create the container")?;
+    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    if let Err(err) = device_policy::apply(&config, pid) {
+        lifecycle::delete(global, &create.id, true).context("failed to clean up")?;
+        return Err(err);
+    }
+    Ok(container)
 }
 
-/// What runc does before the container's first process exists, and libcontainer leaves out.
-fn prepare(bundle: &Path) -> Result<()> {
+/// What runc does before the container's first process exists, and libcontainer leaves out. Returns the configuration.
+fn prepare(bundle: &Path) -> Result<serde_json::Value> {
     let config = std::fs::read(bundle.join("config.json")).context("failed to read config.json")?;
     let config: serde_json::Value = serde_json::from_slice(&config).context("failed to parse config.json")?;
     if let Some(uid) = config["process"]["user"]["uid"].as_u64().and_then(|uid| u32::try_from(uid).ok()) {
         give_stdio(uid);
     }
-    match (config["root"]["path"].as_str(), config["process"]["cwd"].as_str()) {
-        (Some(root), Some(cwd)) => make_working_directory(&bundle.join(root), cwd),
-        _ => Ok(()),
+    if let (Some(root), Some(cwd)) = (config["root"]["path"].as_str(), config["process"]["cwd"].as_str()) {
+        make_working_directory(&bundle.join(root), cwd)?;
     }
+    Ok(config)
 }
 
 /// Gives the pipes to the container's user, or a program that opens `/dev/stdout` anew is refused.

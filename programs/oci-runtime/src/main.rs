@@ -8,6 +8,7 @@
 //!
 //! Start reading at [`launch`]. [`options`] is the command line, [`log`] where errors go.
 
+mod device_policy;
 mod executor;
 mod launch;
 mod lifecycle;

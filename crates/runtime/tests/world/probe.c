@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 static void print_file(const char *path) {
@@ -31,6 +33,14 @@ int main(int count, char **args) {
         else if (!strcmp(word, "eat")) for (;;) { char *block = malloc(1 << 20); memset(block, 1, 1 << 20); }
         else if (!strcmp(word, "cat")) print_file(args[++i]);
         else if (!strcmp(word, "put")) close(open(args[++i], O_WRONLY | O_CREAT, 0644));
+        else if (!strcmp(word, "device")) {
+            int major = atoi(args[++i]), minor = atoi(args[++i]);
+            unlink("/node");
+            if (mknod("/node", S_IFCHR | 0600, makedev(major, minor)) < 0) { printf("mknod: %s\n", strerror(errno)); continue; }
+            int fd = open("/node", O_WRONLY);
+            puts(fd < 0 ? strerror(errno) : "opened");
+            close(fd);
+        }
         else if (!strcmp(word, "child")) { if (fork() == 0) for (;;) pause(); }
         else if (!strcmp(word, "who")) printf("%d:%d %s\n", getuid(), getgid(), getcwd(NULL, 0));
         else if (!strcmp(word, "env")) puts(getenv(args[++i]) ? getenv(args[i]) : "(none)");
