@@ -34,7 +34,7 @@ pub(crate) async fn run(
     // "Events with a timestamp later than this time are not returned."
     let to = input.end_time.map_or(Position::LAST, Position::end_of);
     let events_max = input.limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(EVENTS_PAGE);
-    let query = Query { streams, from, to, events_max, ..Query::new(key) };
+    let query = Query { streams, from, to, events_max, needles: pattern.needles(), ..Query::new(key) };
     let page = match pattern.wants_everything() {
         true => service.page(query, |_| true).await?,
         false => service.page(query, move |message| pattern.matches(message)).await?,

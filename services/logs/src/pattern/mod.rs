@@ -95,6 +95,14 @@ impl FilterPattern {
         }
     }
 
+    /// What the log store may know before it reads a message.
+    pub(crate) fn needles(&self) -> log_store::Needles {
+        match &self.0 {
+            Kind::Terms(terms) => terms.needles(),
+            Kind::Everything | Kind::Json(_) | Kind::Fields(_) => log_store::Needles::default(),
+        }
+    }
+
     pub fn matches(&self, message: &str) -> bool {
         match &self.0 {
             Kind::Everything => true,

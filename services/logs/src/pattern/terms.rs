@@ -1,5 +1,7 @@
 //! `ERROR "out of memory" -DEBUG`, and `?ERROR ?WARN`: words that a message has, or has not.
 
+use log_store::Needles;
+
 use super::PatternError;
 use super::cursor::Cursor;
 
@@ -59,6 +61,17 @@ fn term(cursor: &mut Cursor<'_>) -> Result<Term, PatternError> {
 }
 
 impl Terms {
+    /// Texts that a message must have which matches, as far as they are plain.
+    pub(super) fn needles(&self) -> Needles {
+        let text = |term: &Term| match term {
+            Term::Text(text) => Some(text.clone()),
+            Term::Regex(_) => None,
+        };
+        let alone = self.required.is_empty() && self.excluded.is_empty();
+        let any = if alone { self.optional.iter().map(text).collect() } else { None };
+        Needles { all: self.required.iter().filter_map(text).collect(), any: any.unwrap_or_default() }
+    }
+
     pub(super) fn matches(&self, message: &str) -> bool {
         // AWS ignores the terms with a question mark when there are any others; see quirks.rs.
         let alone = self.required.is_empty() && self.excluded.is_empty();

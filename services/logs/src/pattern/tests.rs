@@ -225,3 +225,23 @@ proptest! {
         prop_assert!(pattern.matches(&message));
     }
 }
+
+#[test]
+fn needles_are_what_must_be_there() {
+    let check = |pattern: &str, all: &[&str], any: &[&str]| {
+        let needles = FilterPattern::parse(pattern).unwrap().needles();
+        assert_eq!((needles.all, needles.any), (owned(all), owned(any)), "{pattern}");
+    };
+    check("", &[], &[]);
+    check("ERROR \"out of memory\" -DEBUG", &["ERROR", "out of memory"], &[]);
+    check("?ERROR ?WARN", &[], &["ERROR", "WARN"]);
+    // One of them may be anything, so none is needed; and beside others they mean nothing.
+    check("?ERROR ?%w.rn%", &[], &[]);
+    check("?ERROR -DEBUG", &[], &[]);
+    check("ERROR %w.rn%", &["ERROR"], &[]);
+    check("{ $.level = \"error\" }", &[], &[]);
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
