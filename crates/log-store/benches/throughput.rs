@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use log_store::{Direction, GroupKey, LogEvent, LogStore, NewGroup, Query, Streams};
+use log_store::{Direction, GroupKey, LogEvent, LogStore, Needles, NewGroup, Query, Streams};
 use stdx::Timestamp;
 use tempfile::TempDir;
 
@@ -49,6 +49,11 @@ async fn main() {
         events as f64 / took.as_secs_f64(),
         STREAMS * BATCHES
     );
+    let start = Instant::now();
+    store.seal().await.unwrap();
+    let bytes = size(&directory.path().join("segments"));
+    let (segments, each) = (bytes >> 20, bytes as f64 / events as f64);
+    println!("sealed to the last {:?} later: {segments} MiB of segments, {each:.1} bytes an event", start.elapsed());
     drop(store);
     println!("resident after closing: {} KiB", resident());
 
@@ -77,6 +82,17 @@ async fn main() {
         }
     }
     println!("look through all of them for a word: {:?}, {pages} pages; resident {} KiB", start.elapsed(), resident());
+    let start = Instant::now();
+    let needles = Needles { all: vec!["never there".into()], any: Vec::new() };
+    let page =
+        store.read(&Query { needles, ..Query::new(group()) }, &|message| message.contains("never there")).unwrap();
+    assert!(page.events.is_empty() && page.next.is_none());
+    println!("the same with the word known: {:?}", start.elapsed());
+}
+
+fn size(path: &std::path::Path) -> u64 {
+    let entries = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap());
+    entries.map(|entry| if entry.path().is_dir() { size(&entry.path()) } else { entry.metadata().unwrap().len() }).sum()
 }
 
 fn resident() -> u64 {

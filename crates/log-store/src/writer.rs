@@ -52,6 +52,8 @@ pub(crate) struct Writer {
     pub(crate) next_file: u64,
     pub(crate) active: Option<Active>,
     pub(crate) broken: Option<StoreError>,
+    /// The sealer did not keep up when we last waited for it; then nobody waits again till it does.
+    pub(crate) behind: bool,
     pub(crate) jobs: Sender<Job>,
     pub(crate) backlog: Arc<Backlog>,
     /// Held for as long as anybody writes.
@@ -166,7 +168,9 @@ impl Writer {
             self.rotate();
         }
         if self.active.is_none() {
-            if !self.backlog.wait_for_room(self.options.wal_patience) {
+            let patience = if self.behind { Duration::ZERO } else { self.options.wal_patience };
+            self.behind = !self.backlog.wait_for_room(patience);
+            if self.behind {
                 return Err(StoreError::Behind);
             }
             let file = Arc::new(WalFile::create(&self.root.join("wal"), self.next_file)?);

@@ -68,7 +68,7 @@ fn compare(store: &LogStore, model: &Model, hidden_before: i64, (from, to): (i64
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
     fn the_store_is_a_sorted_list(steps in prop::collection::vec(step(), 1..40), range in (0i64..200, 0i64..200), page in 1usize..9) {

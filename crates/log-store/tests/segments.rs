@@ -283,3 +283,29 @@ async fn files_are_what_the_decoders_say() {
         }
     }
 }
+
+/// Far more overlaps than a page may hold back: it keeps what fits, and the next page finds the rest.
+#[tokio::test]
+async fn a_page_holds_no_more_than_it_needs() {
+    let directory = TempDir::new().unwrap();
+    let store = with_stream(LogStore::open(directory.path()).unwrap()).await;
+    let (batches, each) = (40, 50);
+    for batch in 0..batches {
+        let events = (0..each).map(|i| event(i * 100 + batch, format!("{i}/{batch} {}", "x".repeat(10_000)))).collect();
+        store.put(group().stream("a"), events, NOW).await.unwrap();
+        if batch == batches / 2 {
+            store.seal().await.unwrap();
+        }
+    }
+    let mut expected: Vec<String> =
+        (0..each).flat_map(|i| (0..batches).map(move |batch| format!("{i}/{batch}"))).collect();
+    for direction in [Direction::Forward, Direction::Backward] {
+        for (page, bytes_max) in [(10_000, 1 << 20), (70, 1 << 20), (10_000, 300_000)] {
+            let query = Query { direction, bytes_max, ..of_a() };
+            let found = messages(&store, &query, page);
+            let found: Vec<_> = found.iter().map(|message| message.split(' ').next().unwrap()).collect();
+            assert_eq!(found, expected, "{direction:?}, {page} events and {bytes_max} bytes");
+        }
+        expected.reverse();
+    }
+}

@@ -219,9 +219,12 @@ async fn a_damaged_manifest_is_made_again() {
         assert_eq!(all(&store), expected(10), "spoilt at {at}");
         store.seal().await.unwrap();
         assert_eq!(all(&store), expected(10), "spoilt at {at}, then sealed");
-        drop(store);
-        fs::remove_file(file(copied.path(), "manifest.log")).unwrap();
     }
+    let lost = damaged(&original);
+    fs::remove_file(file(lost.path(), "manifest.log")).unwrap();
+    let store = LogStore::open(lost.path()).unwrap();
+    assert_eq!(all(&store), expected(10), "lost");
+    assert!(store.damages().iter().all(is_damage) && store.damages().len() == 1);
 }
 
 #[tokio::test]

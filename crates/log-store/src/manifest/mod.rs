@@ -27,7 +27,8 @@ const SLACK_BYTES: u64 = 64 << 10;
 
 pub(crate) struct Manifest {
     path: PathBuf,
-    file: File,
+    /// Made with the first step: a start writes nothing.
+    file: Option<File>,
     length: u64,
     /// How long it was when it was written anew.
     fresh: u64,
@@ -36,46 +37,55 @@ pub(crate) struct Manifest {
 }
 
 impl Manifest {
-    /// Reads it, or makes it. One that is damaged is made again from what the segments say of themselves.
+    /// Reads it. One that is damaged, or lost, is made again from what the segments say of themselves.
     pub(crate) fn open(root: &Path, objects: &Objects, damages: &Damages) -> Result<Manifest, StoreError> {
         let path = root.join("manifest.log");
         let mut table = Table::default();
-        match std::fs::read(&path) {
+        let damaged = |offset, what| damages.tell(StoreError::damaged(&path, offset as u64, what));
+        let whole = match std::fs::read(&path) {
             Ok(bytes) => match read(&bytes, &mut table) {
-                Ok(End::Whole) => {}
+                Ok(End::Whole) => Some(bytes.len() as u64),
                 Ok(End::Torn { offset }) => {
                     if recover::adopt(&mut table, objects, &root.join("wal"))? {
-                        damages.tell(StoreError::damaged(&path, offset as u64, "the last step fails its checksum"));
+                        damaged(offset, "the last step fails its checksum");
                     }
+                    None
                 }
                 Err(offset) => {
-                    damages.tell(StoreError::damaged(&path, offset as u64, "the manifest fails its checksum"));
+                    damaged(offset, "the manifest fails its checksum");
                     table = recover::rebuild(objects, damages)?;
+                    None
                 }
             },
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                table = recover::rebuild(objects, damages)?;
+                if !table.groups.is_empty() {
+                    damaged(0, "the manifest is missing");
+                }
+                None
+            }
             Err(error) => return Err(StoreError::io("read", &path)(error)),
-        }
-        // Always anew, which also takes a torn tail off.
-        let bytes = encode(&table);
-        write_durably(&path, &bytes)?;
-        let file = open(&path)?;
-        let length = bytes.len() as u64;
+        };
+        let file = whole.map(|_| open(&path)).transpose()?;
+        let length = whole.unwrap_or_default();
         Ok(Manifest { path, file, length, fresh: length, broken: false, table })
     }
 
     /// Commits one step: it is durable when this returns, or has not happened.
     pub(crate) fn commit(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        if self.broken {
-            return Err(StoreError::Broken { path: self.path.clone() });
+        if self.file.is_none() {
+            self.rewrite()?;
         }
+        let Some(file) = self.file.as_ref().filter(|_| !self.broken) else {
+            return Err(StoreError::Broken { path: self.path.clone() });
+        };
         let mut bytes = Vec::new();
         frame::put_frame(&mut bytes, |out| entry.encode(out));
-        if let Err(error) = self.file.write_all_at(&bytes, self.length) {
-            self.broken = self.file.set_len(self.length).is_err();
+        if let Err(error) = file.write_all_at(&bytes, self.length) {
+            self.broken = file.set_len(self.length).is_err();
             return Err(StoreError::io("write", &self.path)(error));
         }
-        if let Err(error) = self.file.sync_data() {
+        if let Err(error) = file.sync_data() {
             // Nobody knows what is on the disk now; only reading it anew can tell.
             self.broken = true;
             return Err(StoreError::io("make durable", &self.path)(error));
@@ -92,12 +102,14 @@ impl Manifest {
         Ok(())
     }
 
+    /// Writes it anew, which also takes a torn tail off.
     fn rewrite(&mut self) -> Result<(), StoreError> {
         let bytes = encode(&self.table);
         write_durably(&self.path, &bytes)?;
         // If that fails, what we hold open has lost its name.
-        self.file = open(&self.path).inspect_err(|_| self.broken = true)?;
+        let file = open(&self.path).inspect_err(|_| self.broken = true)?;
         (self.length, self.fresh) = (bytes.len() as u64, bytes.len() as u64);
+        self.file = Some(file);
         Ok(())
     }
 }

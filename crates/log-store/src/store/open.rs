@@ -86,6 +86,7 @@ pub(super) fn open(
         next_file,
         active: None,
         broken: None,
+        behind: false,
         jobs,
         backlog,
         _lock: lock,
