@@ -10,6 +10,7 @@ mod docker;
 mod figures;
 mod first_line;
 mod footprint;
+mod lines;
 
 use kit::{Docker, Machine};
 
@@ -23,6 +24,8 @@ const REPLACEMENTS: usize = 10;
 const STARTS: usize = 10;
 /// Idle tasks, to see what one more costs.
 const IDLE_TASKS: usize = 50;
+/// What one container prints.
+const LINES: u64 = 1_000_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -34,8 +37,16 @@ fn main() {
             runtime.block_on(berth::inside(number(count), number(together)));
         }
         ["launches"] => launches(),
+        ["lines"] => {
+            let mut machine = Machine::new();
+            start(&mut machine);
+            let ours = lines::berth(&machine, LINES);
+            let engine = Docker::start(&machine);
+            docker::Bench::new(&machine, &engine).clear();
+            print_lines(&ours, &lines::docker(&machine, &engine, LINES));
+        }
         _ => {
-            eprintln!("usage: bench [launches]");
+            eprintln!("usage: bench [launches|lines]");
             std::process::exit(2);
         }
     }
@@ -78,6 +89,7 @@ fn all() {
     let peer = docker::Bench::new(&machine, &engine);
     let (peer_one, peer_many) = (peer.launches(PEER_LAUNCHES, 1), peer.launches(PEER_LAUNCHES, TOGETHER));
     peer.clear();
+    let (printed, peer_printed) = (lines::berth(&machine, LINES), lines::docker(&machine, &engine, LINES));
 
     println!(
         "| launch: cached image, bridge network, one dynamic port | p50 ms | p99 ms | a second | `docker run -d -p` p50 ms | p99 ms | a second | ratio of p50 |"
@@ -117,4 +129,19 @@ fn all() {
     let shims = loaded.shims.max(1) as u64;
     println!("| one shim: resident | {} |", loaded.shim_resident_kib / shims);
     println!("| one shim: private and dirty | {} |", loaded.shim_private_kib / shims);
+    println!();
+    print_lines(&printed, &peer_printed);
+}
+
+fn print_lines(ours: &lines::Printed, theirs: &lines::Printed) {
+    println!(
+        "| {} lines of one container | lines a second | lines a second and core | bytes on disk a line |",
+        ours.lines
+    );
+    println!("|---|---|---|---|");
+    for (who, it) in
+        [("Berth: printed → GetLogEvents has the last", ours), ("Docker, json-file: run → `docker logs`", theirs)]
+    {
+        println!("| {who} | {:.0} | {:.0} | {:.1} |", it.per_second(), it.per_core(), it.disk_bytes_per_line());
+    }
 }

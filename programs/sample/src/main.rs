@@ -5,6 +5,7 @@
 //! learns who it is from the ECS task metadata endpoint, or from its host name.
 //!
 //! `berth-sample check` asks a running sample on this host whether it is well, for a container health check.
+//! `berth-sample lines 1000` prints so many and ends, for whoever tries out logs.
 //!
 //! Start reading at `app.rs`.
 
@@ -15,6 +16,7 @@ mod identity;
 mod page;
 mod query;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -46,8 +48,26 @@ fn main() -> ExitCode {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => fail(format_args!("not well: {error}")),
         },
-        Some(other) => fail(format_args!("`{other}` is not a command; there is only `check`")),
+        Some("lines") => match std::env::args().nth(2).map(|count| count.parse()) {
+            Some(Ok(count)) => print_lines(count),
+            _ => fail(format_args!("`lines` needs to know how many")),
+        },
+        Some(other) => fail(format_args!("`{other}` is not a command; there are `check` and `lines`")),
     }
+}
+
+/// Lines such as a busy web server writes, one at a time as it would.
+fn print_lines(count: u64) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    for number in 0..count {
+        let (item, took) = (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 44, number % 97);
+        let written =
+            writeln!(out, "line {number} \"GET /items/{item} HTTP/1.1\" 200 {} \"curl/8.5.0\" {took} ms", item % 4096);
+        if let Err(error) = written {
+            return fail(format_args!("cannot print: {error}"));
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn serve(port: u16) -> ExitCode {
