@@ -273,6 +273,7 @@ fn vacate(root: &Path) -> io::Result<()> {
         if Instant::now() > deadline {
             return Err(io::Error::from_raw_os_error(libc::EBUSY));
         }
+        std::thread::sleep(LOOK_AGAIN_AFTER);
     }
 }
 

@@ -25,17 +25,29 @@ const READ: i32 = 2;
 const WRITE: i32 = 4;
 const EVERYTHING: i32 = MKNOD | READ | WRITE;
 
+const PSEUDO_TERMINALS: i32 = 136;
+/// null, zero, full, random, urandom, tty, console, ptmx.
+const HARMLESS: [(i32, i32); 8] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)];
+
 /// Holds a container, whose first process this is, to the device rules of its configuration. Does nothing on cgroup v1,
 /// where a controller has been told.
 pub fn apply(config: &Value, pid: i32) -> Result<()> {
     if !Path::new(ROOT).join("cgroup.controllers").exists() {
         return Ok(());
     }
-    let Some(rules) = config["linux"]["resources"]["devices"].as_array() else { return Ok(()) };
-    let rules = rules.iter().map(Rule::parse).collect::<Result<Vec<_>>>()?;
-    let Some(program) = program(&rules) else { return Ok(()) };
+    let Some(program) = program(&rules(&config["linux"]["resources"]["devices"])?) else { return Ok(()) };
     let program = load(&program).context("failed to load the program that decides about devices")?;
     attach(&program, &cgroup(pid)?).context("failed to attach the program that decides about devices")
+}
+
+/// Those of the configuration, and after them what every container may do: as on cgroup v1, and as every OCI runtime has it.
+fn rules(devices: &Value) -> Result<Vec<Rule>> {
+    let mut rules = devices.as_array().into_iter().flatten().map(Rule::parse).collect::<Result<Vec<_>>>()?;
+    let allow = |kind, major, minor, access| Rule { allow: true, kind: Some(kind), major, minor, access };
+    rules.extend([BLOCK, CHARACTER].map(|kind| allow(kind, None, None, MKNOD)));
+    rules.push(allow(CHARACTER, Some(PSEUDO_TERMINALS), None, EVERYTHING));
+    rules.extend(HARMLESS.map(|(major, minor)| allow(CHARACTER, Some(major), Some(minor), EVERYTHING)));
+    Ok(rules)
 }
 
 /// One line of the configuration. A later one wins over an earlier one, for each kind of access by itself.
@@ -127,13 +139,13 @@ fn program(rules: &[Rule]) -> Option<Vec<Instruction>> {
         load(MAJOR, 4),
         load(MINOR, 8),
     ];
-    let begin = program.len();
-    let mut otherwise = false;
+    let last = rules.iter().rposition(Rule::is_about_everything);
+    let otherwise = last.is_some_and(|last| rules[last].allow);
+    let rules = &rules[last.map_or(0, |last| last + 1)..];
+    if otherwise && rules.iter().all(|rule| rule.allow) {
+        return None;
+    }
     for rule in rules.iter().rev() {
-        if rule.is_about_everything() {
-            otherwise = rule.allow;
-            break;
-        }
         let mut conditions = Vec::new();
         for (register, wanted) in [(KIND, rule.kind), (MAJOR, rule.major), (MINOR, rule.minor)] {
             conditions.extend(wanted.map(|wanted| (register, wanted)));
@@ -152,9 +164,6 @@ fn program(rules: &[Rule]) -> Option<Vec<Instruction>> {
             false => program.extend([instruction(JUMP_IF_ANY_BIT, WANTED, 1, rule.access), instruction(JUMP, 0, 2, 0)]),
         }
         program.extend(answer(rule.allow));
-    }
-    if program.len() == begin && otherwise {
-        return None;
     }
     program.extend(answer(otherwise));
     Some(program)
@@ -257,18 +266,14 @@ mod tests {
         }
     }
 
-    fn rules(config: &Value) -> Vec<Rule> {
-        config.as_array().unwrap().iter().map(|rule| Rule::parse(rule).unwrap()).collect()
+    fn compile(devices: &Value) -> Option<Vec<Instruction>> {
+        program(&rules(devices).unwrap())
     }
 
-    /// As Berth writes them.
-    fn usual() -> Value {
+    /// As Berth writes them, and some more.
+    fn some() -> Value {
         json!([
             { "allow": false, "access": "rwm" },
-            { "allow": true, "type": "c", "access": "m" },
-            { "allow": true, "type": "b", "access": "m" },
-            { "allow": true, "type": "c", "major": 1, "minor": 3, "access": "rwm" },
-            { "allow": true, "type": "c", "major": 136, "access": "rwm" },
             { "allow": true, "type": "b", "major": 7, "minor": 1, "access": "r" },
             { "allow": true, "type": "b", "major": 7, "minor": 1, "access": "w" },
             { "allow": true, "type": "b", "major": 8, "minor": -1, "access": "rw" },
@@ -278,13 +283,13 @@ mod tests {
 
     #[test]
     fn the_last_rule_about_an_access_wins() {
-        let program = program(&rules(&usual())).unwrap();
+        let program = compile(&some()).unwrap();
         for (kind, access, major, minor, expected) in [
             (CHARACTER, READ | WRITE, 1, 3, true),
             (CHARACTER, EVERYTHING, 1, 3, true),
-            (CHARACTER, READ, 1, 5, false),
-            (CHARACTER, MKNOD, 1, 5, true),
-            (CHARACTER, MKNOD | READ, 1, 5, false),
+            (CHARACTER, READ, 1, 11, false),
+            (CHARACTER, MKNOD, 1, 11, true),
+            (CHARACTER, MKNOD | READ, 1, 11, false),
             (BLOCK, READ, 1, 3, false),
             (BLOCK, MKNOD, 1, 3, true),
             (CHARACTER, WRITE, 136, 17, true),
@@ -302,18 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn without_rules_nothing_is_allowed() {
-        assert!(!execute(&program(&[]).unwrap(), CHARACTER, READ, 1, 3));
+    fn without_rules_only_the_harmless_ones_are_left() {
+        for nothing in [json!([]), Value::Null] {
+            let program = compile(&nothing).unwrap();
+            assert!(execute(&program, CHARACTER, READ, 1, 3) && execute(&program, BLOCK, MKNOD, 8, 0));
+            assert!(!execute(&program, CHARACTER, READ, 1, 11));
+        }
     }
 
     #[test]
     fn what_allows_everything_needs_no_program() {
-        assert_eq!(program(&rules(&json!([{ "allow": true, "access": "rwm" }]))), None);
+        assert_eq!(compile(&json!([{ "allow": true, "access": "rwm" }])), None);
         let but_one =
-            json!([{ "allow": true }, { "allow": false, "type": "c", "major": 1, "minor": 3, "access": "w" }]);
-        let program = program(&rules(&but_one)).unwrap();
-        assert!(execute(&program, CHARACTER, READ, 1, 3) && execute(&program, BLOCK, EVERYTHING, 8, 0));
-        assert!(!execute(&program, CHARACTER, READ | WRITE, 1, 3));
+            json!([{ "allow": true }, { "allow": false, "type": "c", "major": 1, "minor": 11, "access": "w" }]);
+        let program = compile(&but_one).unwrap();
+        assert!(execute(&program, CHARACTER, READ, 1, 11) && execute(&program, BLOCK, EVERYTHING, 8, 0));
+        assert!(!execute(&program, CHARACTER, READ | WRITE, 1, 11));
     }
 
     #[test]
@@ -325,7 +334,8 @@ mod tests {
 
     #[test]
     fn the_kernel_takes_the_program() {
-        load(&program(&rules(&usual())).unwrap()).unwrap();
-        load(&program(&[]).unwrap()).unwrap();
+        for devices in [some(), json!([])] {
+            load(&compile(&devices).unwrap()).unwrap();
+        }
     }
 }
