@@ -9,6 +9,7 @@ pub type Error = shape::OperationError<ErrorCode>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorCode {
     AccessDeniedException,
+    AttributeLimitExceededException,
     BlockedException,
     ClientException,
     ClusterContainsCapacityProviderException,
@@ -20,7 +21,9 @@ pub enum ErrorCode {
     InternalFailure,
     InvalidParameterException,
     LimitExceededException,
+    MissingVersionException,
     NamespaceNotFoundException,
+    NoUpdateAvailableException,
     PlatformTaskDefinitionIncompatibilityException,
     PlatformUnknownException,
     ResourceInUseException,
@@ -29,6 +32,7 @@ pub enum ErrorCode {
     ServiceNotActiveException,
     ServiceNotFoundException,
     ServiceUnavailable,
+    TargetNotFoundException,
     ThrottlingException,
     UnrecognizedClientException,
     UnsupportedFeatureException,
@@ -37,8 +41,9 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 26] = [
+static FACTS: [ErrorFacts; 30] = [
     ErrorFacts::client("AccessDeniedException", 400),
+    ErrorFacts::client("AttributeLimitExceededException", 400),
     ErrorFacts::client("BlockedException", 400),
     ErrorFacts::client("ClientException", 400),
     ErrorFacts::client("ClusterContainsCapacityProviderException", 400),
@@ -50,7 +55,9 @@ static FACTS: [ErrorFacts; 26] = [
     ErrorFacts::server("InternalFailure", 500),
     ErrorFacts::client("InvalidParameterException", 400),
     ErrorFacts::client("LimitExceededException", 400),
+    ErrorFacts::client("MissingVersionException", 400),
     ErrorFacts::client("NamespaceNotFoundException", 400),
+    ErrorFacts::client("NoUpdateAvailableException", 400),
     ErrorFacts::client("PlatformTaskDefinitionIncompatibilityException", 400),
     ErrorFacts::client("PlatformUnknownException", 400),
     ErrorFacts::client("ResourceInUseException", 400),
@@ -59,6 +66,7 @@ static FACTS: [ErrorFacts; 26] = [
     ErrorFacts::client("ServiceNotActiveException", 400),
     ErrorFacts::client("ServiceNotFoundException", 400),
     ErrorFacts::server("ServiceUnavailable", 503),
+    ErrorFacts::client("TargetNotFoundException", 400),
     ErrorFacts::client("ThrottlingException", 400),
     ErrorFacts::client("UnrecognizedClientException", 400),
     ErrorFacts::client("UnsupportedFeatureException", 400),

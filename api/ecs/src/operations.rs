@@ -18,6 +18,7 @@ pub static MODEL: ServiceModel = ServiceModel {
     operations: &[
         &CREATE_CLUSTER,
         &CREATE_SERVICE,
+        &DELETE_ATTRIBUTES,
         &DELETE_CLUSTER,
         &DELETE_SERVICE,
         &DELETE_TASK_DEFINITIONS,
@@ -37,6 +38,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &LIST_TASK_DEFINITION_FAMILIES,
         &LIST_TASK_DEFINITIONS,
         &LIST_TASKS,
+        &PUT_ATTRIBUTES,
         &PUT_CLUSTER_CAPACITY_PROVIDERS,
         &REGISTER_CONTAINER_INSTANCE,
         &REGISTER_TASK_DEFINITION,
@@ -50,6 +52,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &UNTAG_RESOURCE,
         &UPDATE_CLUSTER,
         &UPDATE_CLUSTER_SETTINGS,
+        &UPDATE_CONTAINER_AGENT,
         &UPDATE_CONTAINER_INSTANCES_STATE,
         &UPDATE_SERVICE,
     ],
@@ -88,6 +91,23 @@ pub static CREATE_SERVICE: Operation = Operation {
         "ClusterNotFoundException",
         "PlatformTaskDefinitionIncompatibilityException",
         "UnsupportedFeatureException",
+    ],
+};
+
+pub static DELETE_ATTRIBUTES: Operation = Operation {
+    name: "DeleteAttributes",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_ATTRIBUTES_REQUEST,
+    output: &schemas::DELETE_ATTRIBUTES_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "TargetNotFoundException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
     ],
 };
 
@@ -354,6 +374,24 @@ pub static LIST_TASKS: Operation = Operation {
     ],
 };
 
+pub static PUT_ATTRIBUTES: Operation = Operation {
+    name: "PutAttributes",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_ATTRIBUTES_REQUEST,
+    output: &schemas::PUT_ATTRIBUTES_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "TargetNotFoundException",
+        "ServerException",
+        "AttributeLimitExceededException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+    ],
+};
+
 pub static PUT_CLUSTER_CAPACITY_PROVIDERS: Operation = Operation {
     name: "PutClusterCapacityProviders",
     http_method: "POST",
@@ -576,6 +614,25 @@ pub static UPDATE_CLUSTER_SETTINGS: Operation = Operation {
     ],
 };
 
+pub static UPDATE_CONTAINER_AGENT: Operation = Operation {
+    name: "UpdateContainerAgent",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_CONTAINER_AGENT_REQUEST,
+    output: &schemas::UPDATE_CONTAINER_AGENT_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "NoUpdateAvailableException",
+        "MissingVersionException",
+        "ServerException",
+        "UpdateInProgressException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+    ],
+};
+
 pub static UPDATE_CONTAINER_INSTANCES_STATE: Operation = Operation {
     name: "UpdateContainerInstancesState",
     http_method: "POST",
@@ -629,6 +686,15 @@ impl Call for CreateService {
     type Input = shapes::CreateServiceRequest;
     type Output = shapes::CreateServiceResponse;
     const OPERATION: &'static Operation = &CREATE_SERVICE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteAttributes;
+
+impl Call for DeleteAttributes {
+    type Input = shapes::DeleteAttributesRequest;
+    type Output = shapes::DeleteAttributesResponse;
+    const OPERATION: &'static Operation = &DELETE_ATTRIBUTES;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -803,6 +869,15 @@ impl Call for ListTasks {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct PutAttributes;
+
+impl Call for PutAttributes {
+    type Input = shapes::PutAttributesRequest;
+    type Output = shapes::PutAttributesResponse;
+    const OPERATION: &'static Operation = &PUT_ATTRIBUTES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct PutClusterCapacityProviders;
 
 impl Call for PutClusterCapacityProviders {
@@ -917,6 +992,15 @@ impl Call for UpdateClusterSettings {
     type Input = shapes::UpdateClusterSettingsRequest;
     type Output = shapes::UpdateClusterSettingsResponse;
     const OPERATION: &'static Operation = &UPDATE_CLUSTER_SETTINGS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateContainerAgent;
+
+impl Call for UpdateContainerAgent {
+    type Input = shapes::UpdateContainerAgentRequest;
+    type Output = shapes::UpdateContainerAgentResponse;
+    const OPERATION: &'static Operation = &UPDATE_CONTAINER_AGENT;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

@@ -371,6 +371,14 @@ pub static CREATE_SERVICE_REQUEST: Schema = Schema::structure(
 pub static CREATE_SERVICE_RESPONSE: Schema =
     Schema::structure("CreateServiceResponse", &[Member::new("service", &SERVICE)]);
 
+pub static DELETE_ATTRIBUTES_REQUEST: Schema = Schema::structure(
+    "DeleteAttributesRequest",
+    &[Member::new("cluster", &shape::STRING), Member::new("attributes", &ATTRIBUTES).required()],
+);
+
+pub static DELETE_ATTRIBUTES_RESPONSE: Schema =
+    Schema::structure("DeleteAttributesResponse", &[Member::new("attributes", &ATTRIBUTES)]);
+
 pub static DELETE_CLUSTER_REQUEST: Schema =
     Schema::structure("DeleteClusterRequest", &[Member::new("cluster", &shape::STRING).required()]);
 
@@ -1117,6 +1125,14 @@ pub static PROXY_CONFIGURATION_PROPERTIES: Schema = Schema::list("ProxyConfigura
 pub static PROXY_CONFIGURATION_TYPE: Schema =
     Schema::enumeration("ProxyConfigurationType", crate::enums::proxy_configuration_type::VALUES);
 
+pub static PUT_ATTRIBUTES_REQUEST: Schema = Schema::structure(
+    "PutAttributesRequest",
+    &[Member::new("cluster", &shape::STRING), Member::new("attributes", &ATTRIBUTES).required()],
+);
+
+pub static PUT_ATTRIBUTES_RESPONSE: Schema =
+    Schema::structure("PutAttributesResponse", &[Member::new("attributes", &ATTRIBUTES)]);
+
 pub static PUT_CLUSTER_CAPACITY_PROVIDERS_REQUEST: Schema = Schema::structure(
     "PutClusterCapacityProvidersRequest",
     &[
@@ -1141,6 +1157,7 @@ pub static REGISTER_CONTAINER_INSTANCE_REQUEST: Schema = Schema::structure(
         Member::new("attributes", &ATTRIBUTES),
         Member::new("platformDevices", &PLATFORM_DEVICES),
         Member::new("tags", &TAGS),
+        Member::new("clientToken", &shape::STRING),
     ],
 );
 
@@ -1840,6 +1857,14 @@ pub static UPDATE_CLUSTER_SETTINGS_REQUEST: Schema = Schema::structure(
 
 pub static UPDATE_CLUSTER_SETTINGS_RESPONSE: Schema =
     Schema::structure("UpdateClusterSettingsResponse", &[Member::new("cluster", &CLUSTER)]);
+
+pub static UPDATE_CONTAINER_AGENT_REQUEST: Schema = Schema::structure(
+    "UpdateContainerAgentRequest",
+    &[Member::new("cluster", &shape::STRING), Member::new("containerInstance", &shape::STRING).required()],
+);
+
+pub static UPDATE_CONTAINER_AGENT_RESPONSE: Schema =
+    Schema::structure("UpdateContainerAgentResponse", &[Member::new("containerInstance", &CONTAINER_INSTANCE)]);
 
 pub static UPDATE_CONTAINER_INSTANCES_STATE_REQUEST: Schema = Schema::structure(
     "UpdateContainerInstancesStateRequest",

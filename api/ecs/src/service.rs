@@ -7,25 +7,26 @@ use async_trait::async_trait;
 use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
 
 use crate::shapes::{
-    CreateClusterRequest, CreateClusterResponse, CreateServiceRequest, CreateServiceResponse, DeleteClusterRequest,
-    DeleteClusterResponse, DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest,
-    DeleteTaskDefinitionsResponse, DeregisterContainerInstanceRequest, DeregisterContainerInstanceResponse,
-    DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeClustersRequest,
-    DescribeClustersResponse, DescribeContainerInstancesRequest, DescribeContainerInstancesResponse,
-    DescribeServicesRequest, DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse,
-    DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest, DiscoverPollEndpointResponse,
-    ListAttributesRequest, ListAttributesResponse, ListClustersRequest, ListClustersResponse,
-    ListContainerInstancesRequest, ListContainerInstancesResponse, ListServicesRequest, ListServicesResponse,
-    ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
-    ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest,
-    ListTasksResponse, PutClusterCapacityProvidersRequest, PutClusterCapacityProvidersResponse,
-    RegisterContainerInstanceRequest, RegisterContainerInstanceResponse, RegisterTaskDefinitionRequest,
-    RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest, StartTaskResponse,
-    StopTaskRequest, StopTaskResponse, SubmitAttachmentStateChangesRequest, SubmitAttachmentStateChangesResponse,
-    SubmitContainerStateChangeRequest, SubmitContainerStateChangeResponse, SubmitTaskStateChangeRequest,
-    SubmitTaskStateChangeResponse, TagResourceRequest, TagResourceResponse, UntagResourceRequest,
-    UntagResourceResponse, UpdateClusterRequest, UpdateClusterResponse, UpdateClusterSettingsRequest,
-    UpdateClusterSettingsResponse, UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse,
+    CreateClusterRequest, CreateClusterResponse, CreateServiceRequest, CreateServiceResponse, DeleteAttributesRequest,
+    DeleteAttributesResponse, DeleteClusterRequest, DeleteClusterResponse, DeleteServiceRequest, DeleteServiceResponse,
+    DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse, DeregisterContainerInstanceRequest,
+    DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
+    DescribeClustersRequest, DescribeClustersResponse, DescribeContainerInstancesRequest,
+    DescribeContainerInstancesResponse, DescribeServicesRequest, DescribeServicesResponse,
+    DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTasksRequest, DescribeTasksResponse,
+    DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, ListAttributesRequest, ListAttributesResponse,
+    ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse,
+    ListServicesRequest, ListServicesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
+    ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest,
+    ListTaskDefinitionsResponse, ListTasksRequest, ListTasksResponse, PutAttributesRequest, PutAttributesResponse,
+    PutClusterCapacityProvidersRequest, PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest,
+    RegisterContainerInstanceResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest,
+    RunTaskResponse, StartTaskRequest, StartTaskResponse, StopTaskRequest, StopTaskResponse,
+    SubmitAttachmentStateChangesRequest, SubmitAttachmentStateChangesResponse, SubmitContainerStateChangeRequest,
+    SubmitContainerStateChangeResponse, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse,
+    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse, UpdateClusterRequest,
+    UpdateClusterResponse, UpdateClusterSettingsRequest, UpdateClusterSettingsResponse, UpdateContainerAgentRequest,
+    UpdateContainerAgentResponse, UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse,
     UpdateServiceRequest, UpdateServiceResponse,
 };
 use crate::{Error, MODEL};
@@ -43,6 +44,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: CreateServiceRequest,
     ) -> Result<CreateServiceResponse, Error>;
+    async fn delete_attributes(
+        &self,
+        caller: &Caller,
+        input: DeleteAttributesRequest,
+    ) -> Result<DeleteAttributesResponse, Error>;
     async fn delete_cluster(
         &self,
         caller: &Caller,
@@ -126,6 +132,11 @@ pub trait Ecs: Send + Sync + 'static {
         input: ListTaskDefinitionsRequest,
     ) -> Result<ListTaskDefinitionsResponse, Error>;
     async fn list_tasks(&self, caller: &Caller, input: ListTasksRequest) -> Result<ListTasksResponse, Error>;
+    async fn put_attributes(
+        &self,
+        caller: &Caller,
+        input: PutAttributesRequest,
+    ) -> Result<PutAttributesResponse, Error>;
     async fn put_cluster_capacity_providers(
         &self,
         caller: &Caller,
@@ -175,6 +186,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: UpdateClusterSettingsRequest,
     ) -> Result<UpdateClusterSettingsResponse, Error>;
+    async fn update_container_agent(
+        &self,
+        caller: &Caller,
+        input: UpdateContainerAgentRequest,
+    ) -> Result<UpdateContainerAgentResponse, Error>;
     async fn update_container_instances_state(
         &self,
         caller: &Caller,
@@ -205,6 +221,7 @@ impl<S: Ecs> Service for Router<S> {
         match operation.name {
             "CreateCluster" => answer(self.0.create_cluster(&caller, Value::from_document(input)).await),
             "CreateService" => answer(self.0.create_service(&caller, Value::from_document(input)).await),
+            "DeleteAttributes" => answer(self.0.delete_attributes(&caller, Value::from_document(input)).await),
             "DeleteCluster" => answer(self.0.delete_cluster(&caller, Value::from_document(input)).await),
             "DeleteService" => answer(self.0.delete_service(&caller, Value::from_document(input)).await),
             "DeleteTaskDefinitions" => {
@@ -238,6 +255,7 @@ impl<S: Ecs> Service for Router<S> {
             }
             "ListTaskDefinitions" => answer(self.0.list_task_definitions(&caller, Value::from_document(input)).await),
             "ListTasks" => answer(self.0.list_tasks(&caller, Value::from_document(input)).await),
+            "PutAttributes" => answer(self.0.put_attributes(&caller, Value::from_document(input)).await),
             "PutClusterCapacityProviders" => {
                 answer(self.0.put_cluster_capacity_providers(&caller, Value::from_document(input)).await)
             }
@@ -265,6 +283,7 @@ impl<S: Ecs> Service for Router<S> {
             "UpdateClusterSettings" => {
                 answer(self.0.update_cluster_settings(&caller, Value::from_document(input)).await)
             }
+            "UpdateContainerAgent" => answer(self.0.update_container_agent(&caller, Value::from_document(input)).await),
             "UpdateContainerInstancesState" => {
                 answer(self.0.update_container_instances_state(&caller, Value::from_document(input)).await)
             }

@@ -1116,6 +1116,54 @@ impl Value for CreateServiceResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteAttributesRequest {
+    pub cluster: Option<String>,
+    pub attributes: Option<Vec<Attribute>>,
+}
+
+impl Shape for DeleteAttributesRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_ATTRIBUTES_REQUEST
+    }
+}
+
+impl Value for DeleteAttributesRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cluster: fields.take("cluster"), attributes: fields.take("attributes") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("cluster", self.cluster);
+        fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteAttributesResponse {
+    pub attributes: Option<Vec<Attribute>>,
+}
+
+impl Shape for DeleteAttributesResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_ATTRIBUTES_RESPONSE
+    }
+}
+
+impl Value for DeleteAttributesResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { attributes: fields.take("attributes") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteClusterRequest {
     pub cluster: Option<String>,
 }
@@ -3576,6 +3624,54 @@ impl Value for ProxyConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAttributesRequest {
+    pub cluster: Option<String>,
+    pub attributes: Option<Vec<Attribute>>,
+}
+
+impl Shape for PutAttributesRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ATTRIBUTES_REQUEST
+    }
+}
+
+impl Value for PutAttributesRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cluster: fields.take("cluster"), attributes: fields.take("attributes") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("cluster", self.cluster);
+        fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAttributesResponse {
+    pub attributes: Option<Vec<Attribute>>,
+}
+
+impl Shape for PutAttributesResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ATTRIBUTES_RESPONSE
+    }
+}
+
+impl Value for PutAttributesResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { attributes: fields.take("attributes") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct PutClusterCapacityProvidersRequest {
     pub cluster: Option<String>,
     pub capacity_providers: Option<Vec<String>>,
@@ -3640,6 +3736,7 @@ pub struct RegisterContainerInstanceRequest {
     pub attributes: Option<Vec<Attribute>>,
     pub platform_devices: Option<Vec<PlatformDevice>>,
     pub tags: Option<Vec<Tag>>,
+    pub client_token: Option<String>,
 }
 
 impl Shape for RegisterContainerInstanceRequest {
@@ -3661,10 +3758,11 @@ impl Value for RegisterContainerInstanceRequest {
             attributes: fields.take("attributes"),
             platform_devices: fields.take("platformDevices"),
             tags: fields.take("tags"),
+            client_token: fields.take("clientToken"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(9);
+        let mut fields = Fields::with_capacity(10);
         fields.put("cluster", self.cluster);
         fields.put("instanceIdentityDocument", self.instance_identity_document);
         fields.put("instanceIdentityDocumentSignature", self.instance_identity_document_signature);
@@ -3674,6 +3772,7 @@ impl Value for RegisterContainerInstanceRequest {
         fields.put("attributes", self.attributes);
         fields.put("platformDevices", self.platform_devices);
         fields.put("tags", self.tags);
+        fields.put("clientToken", self.client_token);
         fields.into_document()
     }
 }
@@ -5871,6 +5970,54 @@ impl Value for UpdateClusterSettingsResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("cluster", self.cluster);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateContainerAgentRequest {
+    pub cluster: Option<String>,
+    pub container_instance: Option<String>,
+}
+
+impl Shape for UpdateContainerAgentRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_CONTAINER_AGENT_REQUEST
+    }
+}
+
+impl Value for UpdateContainerAgentRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cluster: fields.take("cluster"), container_instance: fields.take("containerInstance") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("cluster", self.cluster);
+        fields.put("containerInstance", self.container_instance);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateContainerAgentResponse {
+    pub container_instance: Option<ContainerInstance>,
+}
+
+impl Shape for UpdateContainerAgentResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_CONTAINER_AGENT_RESPONSE
+    }
+}
+
+impl Value for UpdateContainerAgentResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { container_instance: fields.take("containerInstance") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("containerInstance", self.container_instance);
         fields.into_document()
     }
 }

@@ -24,6 +24,9 @@ pub struct ContainerInstance {
     pub attributes: Vec<Attribute>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
+    /// What its agent last said about its own health.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<InstanceHealthCheck>,
     pub registered_at: Timestamp,
     /// Rises with every change, as `ContainerInstance.version` does.
     pub version: u64,
@@ -45,6 +48,11 @@ impl ContainerInstance {
 
     pub fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.iter().find(|attribute| attribute.name == name)?.value.as_deref()
+    }
+
+    /// True for an attribute that a person gave it, and that a person may change or take away.
+    pub fn is_custom(attribute: &str) -> bool {
+        !["ecs.", "com.amazonaws.ecs."].iter().any(|prefix| attribute.starts_with(prefix))
     }
 
     /// The launch type of the tasks it takes: an ECS Anywhere instance says so by an attribute of its agent.
@@ -85,6 +93,56 @@ pub struct Attribute {
     pub name: String,
     #[serde(rename = "v", default, skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
+}
+
+/// The result of one kind of health check of an instance.
+///
+/// Source: Amazon ECS API Reference, `InstanceHealthCheckResult`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceHealthCheck {
+    pub kind: InstanceHealthCheckKind,
+    pub status: InstanceHealth,
+    pub last_updated: Timestamp,
+    pub last_status_change: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InstanceHealthCheckKind {
+    ContainerRuntime,
+    AcceleratedCompute,
+    Daemon,
+}
+
+impl InstanceHealthCheckKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceHealthCheckKind::ContainerRuntime => "CONTAINER_RUNTIME",
+            InstanceHealthCheckKind::AcceleratedCompute => "ACCELERATED_COMPUTE",
+            InstanceHealthCheckKind::Daemon => "DAEMON",
+        }
+    }
+}
+
+/// From the best to the worst, so that the worst of several is their maximum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum InstanceHealth {
+    Ok,
+    Initializing,
+    InsufficientData,
+    Impaired,
+}
+
+impl InstanceHealth {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceHealth::Ok => "OK",
+            InstanceHealth::Initializing => "INITIALIZING",
+            InstanceHealth::InsufficientData => "INSUFFICIENT_DATA",
+            InstanceHealth::Impaired => "IMPAIRED",
+        }
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

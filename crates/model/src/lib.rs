@@ -24,7 +24,9 @@ pub mod units;
 pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, TaskDefinitionArn};
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_definition::ContainerDefinition;
-pub use container_instance::{Attribute, ContainerInstance, ContainerInstanceStatus};
+pub use container_instance::{
+    Attribute, ContainerInstance, ContainerInstanceStatus, InstanceHealth, InstanceHealthCheck, InstanceHealthCheckKind,
+};
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;

@@ -29,6 +29,7 @@ fn instance() -> Arc<ContainerInstance> {
             attribute("ecs.capability.efs", None),
         ],
         tags: Vec::new(),
+        health: Vec::new(),
         registered_at: Timestamp::from_millis(1_700_000_000_000),
         version: 1,
     })

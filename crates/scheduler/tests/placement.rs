@@ -32,6 +32,7 @@ fn instance(id: &str, zone: &str, cpu: u32, memory: u32) -> ContainerInstance {
         registered: Resources { cpu: CpuUnits(cpu), memory: MemoryMib(memory), ..Default::default() },
         attributes: vec![Attribute { name: "zone".into(), value: Some(zone.into()) }],
         tags: Vec::new(),
+        health: Vec::new(),
         registered_at: Timestamp::EPOCH,
         version: 1,
     }

@@ -62,6 +62,7 @@ fn instance(number: u8) -> model::ContainerInstance {
         registered: Default::default(),
         attributes: Vec::new(),
         tags: Vec::new(),
+        health: Vec::new(),
         registered_at: Timestamp::EPOCH,
         version: 1,
     }

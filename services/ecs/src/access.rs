@@ -20,6 +20,7 @@ macro_rules! access {
 pub const ACCESS: &[Access] = access! {
     "CreateCluster" on "cluster",
     "CreateService" on "service",
+    "DeleteAttributes" on "container-instance",
     "DeleteCluster" on "cluster",
     "DeleteService" on "service",
     "DeleteTaskDefinitions" on "task-definition",
@@ -39,6 +40,7 @@ pub const ACCESS: &[Access] = access! {
     "ListTaskDefinitionFamilies" on "*",
     "ListTaskDefinitions" on "*",
     "ListTasks" on "container-instance",
+    "PutAttributes" on "container-instance",
     "PutClusterCapacityProviders" on "cluster",
     "RegisterContainerInstance" on "cluster",
     "RegisterTaskDefinition" on "task-definition",
@@ -52,6 +54,7 @@ pub const ACCESS: &[Access] = access! {
     "UntagResource" on "*",
     "UpdateCluster" on "cluster",
     "UpdateClusterSettings" on "cluster",
+    "UpdateContainerAgent" on "container-instance",
     "UpdateContainerInstancesState" on "container-instance",
     "UpdateService" on "service",
 };

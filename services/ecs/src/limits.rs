@@ -34,3 +34,13 @@ pub(crate) const RUN_TASK_TOKEN_CHARS_MAX: usize = 64;
 pub(crate) const CREATE_SERVICE_TOKEN_CHARS_MAX: usize = 36;
 /// The most failures that one RunTask lists. They are one for each instance that does not fit, and a person reads the closest.
 pub(crate) const FAILURES_MAX: usize = 100;
+/// The client token of a registration is a UUID. Source: the ECS agent, `ecs-agent/api/ecs/client/ecs_client.go`.
+pub(crate) const REGISTER_TOKEN_CHARS_MAX: usize = 64;
+/// Source: Amazon ECS API Reference, `PutAttributes.attributes`, `DeleteAttributes.attributes`: in one call.
+pub(crate) const ATTRIBUTES_PER_CALL_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `AttributeLimitExceededException`: custom attributes of one resource.
+pub(crate) const CUSTOM_ATTRIBUTES_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `Attribute.name`, `Attribute.value`.
+pub(crate) const ATTRIBUTE_CHARS_MAX: usize = 128;
+/// Source: the ECS agent, `ecs-agent/api/ecs/client/ecs_client.go`: the longest reason of a task and of a container.
+pub(crate) const REASON_CHARS_MAX: usize = 1024;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use model::arn::looks_like_arn;
 use model::{
-    Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, Service, ServiceArn, Task, TaskArn,
-    TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus,
+    Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, Service,
+    ServiceArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus,
 };
 
 use crate::ctx::Ctx;
@@ -83,6 +83,15 @@ pub(crate) fn container_instance(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -
     let own = |arn: ContainerInstanceArn| (arn.scope == ctx.scope && arn.cluster == cluster.name).then_some(arn.id);
     let id = id_in(text, own)?;
     ctx.snapshot.container_instances.get(&format!("{}/{}/{id}", ctx.scope, cluster.name)).cloned()
+}
+
+/// One that has not been deregistered.
+pub(crate) fn active_container_instance(
+    ctx: &Ctx<'_>,
+    cluster: &Cluster,
+    text: &str,
+) -> Option<Arc<ContainerInstance>> {
+    container_instance(ctx, cluster, text).filter(|instance| instance.status != ContainerInstanceStatus::Inactive)
 }
 
 pub(crate) fn service(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Service>> {

@@ -77,6 +77,7 @@ macro_rules! operations {
 operations! {
     create_cluster: CreateClusterRequest => CreateClusterResponse,
     create_service: CreateServiceRequest => CreateServiceResponse,
+    delete_attributes: DeleteAttributesRequest => DeleteAttributesResponse,
     delete_cluster: DeleteClusterRequest => DeleteClusterResponse,
     delete_service: DeleteServiceRequest => DeleteServiceResponse,
     delete_task_definitions: DeleteTaskDefinitionsRequest => DeleteTaskDefinitionsResponse,
@@ -96,6 +97,7 @@ operations! {
     list_task_definition_families: ListTaskDefinitionFamiliesRequest => ListTaskDefinitionFamiliesResponse,
     list_task_definitions: ListTaskDefinitionsRequest => ListTaskDefinitionsResponse,
     list_tasks: ListTasksRequest => ListTasksResponse,
+    put_attributes: PutAttributesRequest => PutAttributesResponse,
     put_cluster_capacity_providers: PutClusterCapacityProvidersRequest => PutClusterCapacityProvidersResponse,
     register_container_instance: RegisterContainerInstanceRequest => RegisterContainerInstanceResponse,
     register_task_definition: RegisterTaskDefinitionRequest => RegisterTaskDefinitionResponse,
@@ -109,6 +111,7 @@ operations! {
     untag_resource: UntagResourceRequest => UntagResourceResponse,
     update_cluster: UpdateClusterRequest => UpdateClusterResponse,
     update_cluster_settings: UpdateClusterSettingsRequest => UpdateClusterSettingsResponse,
+    update_container_agent: UpdateContainerAgentRequest => UpdateContainerAgentResponse,
     update_container_instances_state: UpdateContainerInstancesStateRequest => UpdateContainerInstancesStateResponse,
     update_service: UpdateServiceRequest => UpdateServiceResponse,
 }

@@ -97,6 +97,26 @@ described = ecs.describe_tasks(tasks=listed + ["nope"], include=["TAGS"])
 assert len(described["tasks"]) == 2 and described["failures"][0]["reason"] == "MISSING", described
 stopped = ecs.stop_task(task=listed[0], reason="too expensive")["task"]
 assert (stopped["desiredStatus"], stopped["stoppedReason"]) == ("STOPPED", "too expensive"), stopped
+
+[instance] = ecs.list_container_instances()["containerInstanceArns"]
+stack = {"name": "stack", "value": "prod", "targetType": "container-instance", "targetId": instance.split("/")[-1]}
+assert ecs.put_attributes(attributes=[stack])["attributes"] == [{"name": "stack", "value": "prod", "targetId": instance}]
+named = lambda: ecs.list_attributes(targetType="container-instance", attributeName="stack")["attributes"]
+assert [one["value"] for one in named()] == ["prod"], named()
+on = lambda value: [{"type": "memberOf", "expression": f"attribute:stack == {value}"}]
+assert len(ecs.run_task(taskDefinition="web", placementConstraints=on("prod"))["tasks"]) == 1
+assert ecs.run_task(taskDefinition="web", placementConstraints=on("test"))["tasks"] == []
+ecs.delete_attributes(attributes=[{"name": "stack", "targetId": instance}])
+assert named() == [], named()
+refused("TargetNotFoundException", "The specified target nope was not found.", ecs.put_attributes,
+        attributes=[dict(stack, targetId="nope")])
+ecs.put_attributes(attributes=[stack])
+refused("AttributeLimitExceededException", f"{instance} would have more than 10 custom attributes.", ecs.put_attributes,
+        attributes=[dict(stack, name=f"a{n}") for n in range(10)])
+refused("MissingVersionException", f"The agent version of container instance {instance} is not known.",
+        ecs.update_container_agent, containerInstance=instance)
+shown = ecs.describe_container_instances(containerInstances=[instance], include=["CONTAINER_INSTANCE_HEALTH"])
+assert shown["containerInstances"][0]["healthStatus"] == {"overallStatus": "INSUFFICIENT_DATA", "details": []}, shown
 print("done")
 "#;
 

@@ -45,7 +45,8 @@ async fn every_attribute_comes_back() {
     assert!(has(&instance, "ecs.availability-zone", Some("us-east-1a")), "one is given to who has none");
     assert_eq!((instance.status.as_deref(), instance.agent_connected), (Some("ACTIVE"), Some(false)));
     assert_eq!(instance.tags.unwrap(), [tag("owner", "me")]);
-    assert_eq!(instance.ec2_instance_id, None);
+    let managed = instance.ec2_instance_id.unwrap();
+    assert!(managed.starts_with("mi-") && managed.len() == 20, "{managed}: a machine outside EC2 is given an id");
     let ports = &instance.registered_resources.unwrap()[2];
     assert_eq!(ports.string_set_value, texts(&["22", "51678"]));
 }
@@ -114,13 +115,113 @@ async fn who_may_not_come_back() {
     refused(answer, "InvalidParameterException", "A resource cannot be negative.");
 }
 
+const DOCUMENT: &str = r#"{"accountId":"111122223333","architecture":"x86_64","availabilityZone":"us-east-1c",
+    "imageId":"ami-0a1b2c3d","instanceId":"i-0123456789abcdef0","instanceType":"m7i.large","region":"us-east-1"}"#;
+
 #[tokio::test]
-async fn the_identity_document_names_the_ec2_instance() {
+async fn the_identity_document_says_what_the_machine_is() {
     let world = World::new().await;
-    let mut input = registration(2048, 4096, &[]);
-    input.instance_identity_document = text(r#"{"instanceId":"i-0123456789abcdef0","region":"us-east-1"}"#);
+    let register = async |document: &str, arn: Option<&str>| {
+        let mut input = registration(2048, 4096, &[("ecs.vpc-id", Some("vpc-1")), ("ecs.subnet-id", Some("subnet-1"))]);
+        input.instance_identity_document = text(document);
+        input.instance_identity_document_signature = text("bm90IGNoZWNrZWQ=");
+        input.container_instance_arn = arn.map(str::to_owned);
+        world
+            .ecs
+            .register_container_instance(&world.caller, input)
+            .await
+            .map(|answer| answer.container_instance.unwrap())
+    };
+    let instance = register(DOCUMENT, None).await.unwrap();
+    assert_eq!(instance.ec2_instance_id, text("i-0123456789abcdef0"));
+    for (name, value) in [
+        ("ecs.availability-zone", "us-east-1c"),
+        ("ecs.instance-type", "m7i.large"),
+        ("ecs.ami-id", "ami-0a1b2c3d"),
+        ("ecs.vpc-id", "vpc-1"),
+    ] {
+        assert!(has(&instance, name, Some(value)), "{name}");
+    }
+    let arn = instance.container_instance_arn.unwrap();
+    let id = arn.rsplit('/').next().unwrap();
+    assert_eq!(register(DOCUMENT, Some(&arn)).await.unwrap().container_instance_arn.as_ref(), Some(&arn));
+    let grown = register(&DOCUMENT.replace("m7i.large", "m7i.xlarge"), Some(&arn)).await;
+    let message = format!(
+        "Container instance type changes are not supported. Container instance {id} was previously registered as m7i.large."
+    );
+    refused(grown, "ClientException", &message);
+    let stolen = register(&DOCUMENT.replace("i-0123456789abcdef0", "i-0fedcba9876543210"), Some(&arn)).await;
+    let message = format!("Container instance {id} was previously registered by EC2 instance i-0123456789abcdef0.");
+    refused(stolen, "ClientException", &message);
+    refused(register("{", None).await, "ClientException", "Invalid identity document.");
+    assert_eq!(world.snapshot().container_instances.len(), 1);
+}
+
+#[tokio::test]
+async fn a_machine_of_systems_manager_keeps_its_name() {
+    let mut world = World::new().await;
+    world.caller.principal.arn =
+        "arn:aws:sts::123456789012:assumed-role/ecsAnywhereRole/mi-0123456789abcdef0".to_owned();
+    let input = registration(2048, 4096, &SENT);
     let answer = world.ecs.register_container_instance(&world.caller, input).await.unwrap();
-    assert_eq!(answer.container_instance.unwrap().ec2_instance_id, text("i-0123456789abcdef0"));
+    assert_eq!(answer.container_instance.unwrap().ec2_instance_id, text("mi-0123456789abcdef0"));
+    let input = registration(2048, 4096, &[("ecs.os-type", Some("linux"))]);
+    let answer = world.ecs.register_container_instance(&world.caller, input).await.unwrap();
+    assert_eq!(answer.container_instance.unwrap().ec2_instance_id, None, "only an external agent is looked at so");
+}
+
+#[tokio::test]
+async fn a_registration_whose_answer_was_lost_is_made_once() {
+    let world = World::new().await;
+    let register = async |token: &str, memory: i32| {
+        let mut input = registration(2048, memory, &SENT);
+        input.client_token = text(token);
+        world
+            .ecs
+            .register_container_instance(&world.caller, input)
+            .await
+            .map(|answer| answer.container_instance.unwrap().container_instance_arn.unwrap())
+    };
+    let first = register("4ff316b2", 4096).await.unwrap();
+    assert_eq!(register("4ff316b2", 4096).await.unwrap(), first);
+    let other = register("4ff316b2", 1024).await;
+    refused(other, "InvalidParameterException", "The client token was used for another registration.");
+    assert_ne!(register("5a0427c3", 4096).await.unwrap(), first);
+    assert_eq!(world.snapshot().container_instances.len(), 2);
+    // An instance that is gone does not come back through its token.
+    let input = DeregisterContainerInstanceRequest { container_instance: text(&first), ..Default::default() };
+    world.ecs.deregister_container_instance(&world.caller, input).await.unwrap();
+    assert_ne!(register("4ff316b2", 4096).await.unwrap(), first);
+}
+
+#[tokio::test]
+async fn health_is_shown_to_who_asks() {
+    let world = World::new().await;
+    let arn = world.instance(2048, 4096).await;
+    let describe = async |include: &[&str]| {
+        let input = DescribeContainerInstancesRequest {
+            container_instances: texts(&[&arn]),
+            include: texts(include),
+            ..Default::default()
+        };
+        let answer = world.ecs.describe_container_instances(&world.caller, input).await.unwrap();
+        answer.container_instances.unwrap().remove(0).health_status
+    };
+    assert_eq!(describe(&["TAGS"]).await, None);
+    let nothing = describe(&["CONTAINER_INSTANCE_HEALTH"]).await.unwrap();
+    assert_eq!((nothing.overall_status.as_deref(), nothing.details), (Some("INSUFFICIENT_DATA"), Some(vec![])));
+    world.change_instance(&arn, |instance| {
+        instance.health = vec![model::InstanceHealthCheck {
+            kind: model::InstanceHealthCheckKind::ContainerRuntime,
+            status: model::InstanceHealth::Impaired,
+            last_updated: world.now(),
+            last_status_change: world.now(),
+        }];
+    });
+    let shown = describe(&["CONTAINER_INSTANCE_HEALTH"]).await.unwrap();
+    assert_eq!(shown.overall_status.as_deref(), Some("IMPAIRED"));
+    let detail = &shown.details.unwrap()[0];
+    assert_eq!((detail.r#type.as_deref(), detail.last_updated), (Some("CONTAINER_RUNTIME"), Some(world.now())));
 }
 
 #[tokio::test]

@@ -328,12 +328,4 @@ async fn what_no_agent_declares_is_not_placed() {
         });
         assert_eq!(world.run(|_| {}).await.unwrap().tasks.unwrap().len(), 1);
     }
-    let shared = world.define_with("web", |input| input.pid_mode = text("task")).await.unwrap();
-    let described = world.snapshot();
-    let definition = described.task_definitions.iter().find(|one| one.arn().to_string() == shared).unwrap();
-    let names: Vec<_> = definition.requires_attributes.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(
-        names,
-        ["com.amazonaws.ecs.capability.docker-remote-api.1.18", "ecs.capability.pid-ipc-namespace-sharing"]
-    );
 }

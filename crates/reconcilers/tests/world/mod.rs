@@ -191,6 +191,7 @@ pub fn instance(id: &str) -> ContainerInstance {
         registered: Resources { cpu: CpuUnits(4096), memory: MemoryMib(8192), ..Default::default() },
         attributes: Vec::<Attribute>::new(),
         tags: Vec::new(),
+        health: Vec::new(),
         registered_at: START,
         version: 1,
     }

@@ -13,8 +13,8 @@ pub(crate) fn apply(
     ctx: &mut Ctx<'_>,
 ) -> Applied<DeregisterContainerInstanceResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let found = lookup::container_instance(ctx, &cluster, input.container_instance.as_deref().unwrap_or_default());
-    let active = found.filter(|instance| instance.status != ContainerInstanceStatus::Inactive);
+    let named = input.container_instance.as_deref().unwrap_or_default();
+    let active = lookup::active_container_instance(ctx, &cluster, named);
     let mut instance = (*active.ok_or_else(|| client("Referenced container instance not found."))?).clone();
     let tasks: Vec<_> = ctx.snapshot.tasks.by("live", &instance.name()).cloned().collect();
     if !tasks.is_empty() && input.force != Some(true) {

@@ -3,8 +3,8 @@ use model::ContainerInstanceStatus;
 
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::limits::PAGE_MAX;
-use crate::lookup;
 use crate::page::{Order, Pages};
+use crate::{lookup, views};
 
 /// Between an instance and its attribute, inside a token. No attribute name has it.
 const SEPARATOR: char = '\n';
@@ -16,17 +16,12 @@ pub(crate) fn apply(input: &ListAttributesRequest, ctx: &mut Ctx<'_>) -> Applied
     let mut rows: Vec<(String, Attribute)> = Vec::new();
     let instances = ctx.snapshot.container_instances.range(&format!("{}/{}/", ctx.scope, cluster.name));
     for instance in instances.filter(|instance| instance.status != ContainerInstanceStatus::Inactive) {
-        let arn = instance.arn().to_string();
+        let arn = instance.arn();
         for attribute in &instance.attributes {
             let matches = input.attribute_name.as_ref().is_none_or(|name| attribute.name == *name)
                 && input.attribute_value.as_ref().is_none_or(|value| attribute.value.as_ref() == Some(value));
             if matches {
-                let shown = Attribute {
-                    name: Some(attribute.name.clone()),
-                    value: attribute.value.clone(),
-                    target_type: None,
-                    target_id: Some(arn.clone()),
-                };
+                let shown = views::attribute(attribute, Some(&arn));
                 rows.push((format!("{}{SEPARATOR}{}", instance.id, attribute.name), shown));
             }
         }

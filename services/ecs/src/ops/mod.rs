@@ -2,6 +2,7 @@
 
 pub(crate) mod create_cluster;
 pub(crate) mod create_service;
+pub(crate) mod delete_attributes;
 pub(crate) mod delete_cluster;
 pub(crate) mod delete_service;
 pub(crate) mod delete_task_definitions;
@@ -21,6 +22,7 @@ pub(crate) mod list_tags_for_resource;
 pub(crate) mod list_task_definition_families;
 pub(crate) mod list_task_definitions;
 pub(crate) mod list_tasks;
+pub(crate) mod put_attributes;
 pub(crate) mod put_cluster_capacity_providers;
 pub(crate) mod register_container_instance;
 pub(crate) mod register_task_definition;
@@ -34,5 +36,6 @@ pub(crate) mod tag_resource;
 pub(crate) mod untag_resource;
 pub(crate) mod update_cluster;
 pub(crate) mod update_cluster_settings;
+pub(crate) mod update_container_agent;
 pub(crate) mod update_container_instances_state;
 pub(crate) mod update_service;

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use api_ecs::{RegisterContainerInstanceRequest, RegisterContainerInstanceResponse};
 use model::container_instance::VersionInfo;
@@ -10,7 +11,13 @@ use state::Changes;
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{Error, client, invalid};
+use crate::idempotency::{Token, Used};
+use crate::limits::REGISTER_TOKEN_CHARS_MAX;
 use crate::{lookup, views};
+
+mod identity;
+
+use identity::{Identity, managed_instance};
 
 /// An agent joins, or comes back: one that names the ARN it had keeps it, its tasks and its custom attributes.
 pub(crate) fn apply(
@@ -19,83 +26,124 @@ pub(crate) fn apply(
 ) -> Applied<RegisterContainerInstanceResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
     let registered = resources(input.total_resources.as_ref())?;
-    let attributes = attributes(input.attributes.as_ref());
+    let attributes = attributes(input.attributes.as_ref())?;
+    let identity = Identity::read(input.instance_identity_document.as_deref())?;
+    let token = (input.client_token.as_deref(), REGISTER_TOKEN_CHARS_MAX);
+    let token = Token::read(ctx, ("RegisterContainerInstance", &cluster.name), token, input)?;
     let known = match input.container_instance_arn.as_deref().filter(|arn| !arn.is_empty()) {
-        None => None,
-        Some(text) => {
-            let arn: ContainerInstanceArn = text.parse().map_err(|_| invalid("Invalid container instance ARN."))?;
-            if arn.scope != ctx.scope || arn.cluster != cluster.name {
-                return Err(client("The container instance belongs to another cluster."));
-            }
-            let found = ctx.snapshot.container_instances.get(&format!("{}/{}/{}", arn.scope, arn.cluster, arn.id));
-            let active = found.filter(|instance| instance.status != ContainerInstanceStatus::Inactive);
-            // The agent then ends for good, and an operator clears its state: its tasks are not ours any more.
-            Some(active.ok_or_else(|| client("Container instance is not registered with the cluster."))?)
-        }
-    };
-    let instance = match known {
-        Some(known) => {
-            let mut instance = (**known).clone();
-            instance.registered = registered;
-            if let Some(version) = &input.version_info {
-                instance.version_info = version_info(version);
-            }
-            // Custom attributes are sent the first time only, so what was there before stays. Capabilities are sent always: one
-            // that is missing is one that the agent has no more.
-            instance.attributes.retain(|known| {
-                !is_capability(&known.name) || attributes.iter().any(|attribute| attribute.name == known.name)
-            });
-            for attribute in attributes {
-                match instance.attributes.iter_mut().find(|one| one.name == attribute.name) {
-                    Some(one) => one.value = attribute.value,
-                    None => instance.attributes.push(attribute),
-                }
-            }
-            instance.version += 1;
-            instance
-        }
-        None => ContainerInstance {
-            scope: ctx.scope.clone(),
-            cluster: cluster.name.clone(),
-            id: ctx.ids.hex(),
-            status: ContainerInstanceStatus::Active,
-            status_reason: None,
-            ec2_instance_id: identity(input.instance_identity_document.as_deref()),
-            agent_connected: false,
-            version_info: input.version_info.as_ref().map(version_info).unwrap_or_default(),
-            registered,
-            attributes: with_zone(attributes, ctx),
-            tags: convert::tags::parse(input.tags.as_ref())?,
-            registered_at: ctx.now,
-            version: 1,
-        },
+        Some(arn) => Some(named(ctx, &cluster.name, arn)?),
+        None => made_before(ctx, &cluster.name, token.as_ref())?,
     };
     let mut changes = Changes::new();
+    let instance = match known {
+        Some(known) => {
+            identity.check_unchanged(&known)?;
+            let mut instance = (*known).clone();
+            come_back(&mut instance, registered, attributes, input);
+            instance
+        }
+        None => {
+            let new = ContainerInstance {
+                scope: ctx.scope.clone(),
+                cluster: cluster.name.clone(),
+                id: ctx.ids.hex(),
+                status: ContainerInstanceStatus::Active,
+                status_reason: None,
+                ec2_instance_id: None,
+                agent_connected: false,
+                version_info: input.version_info.as_ref().map(version_info).unwrap_or_default(),
+                registered,
+                attributes,
+                tags: convert::tags::parse(input.tags.as_ref())?,
+                health: Vec::new(),
+                registered_at: ctx.now,
+                version: 1,
+            };
+            let instance = join(new, identity, ctx);
+            if let Some(token) = token {
+                token.remember(ctx, &mut changes, vec![instance.id.clone()]);
+            }
+            instance
+        }
+    };
     changes.put(ctx.snapshot, &instance);
     let include = Some(vec!["TAGS".to_owned()]);
     let shown = views::container_instance(ctx.snapshot, &instance, include.as_ref());
     Ok((changes, RegisterContainerInstanceResponse { container_instance: Some(shown) }))
 }
 
+/// The instance that an agent says it is.
+fn named(ctx: &Ctx<'_>, cluster: &str, text: &str) -> Result<Arc<ContainerInstance>, Error> {
+    let arn: ContainerInstanceArn = text.parse().map_err(|_| invalid("Invalid container instance ARN."))?;
+    if arn.scope != ctx.scope || arn.cluster != cluster {
+        return Err(client("The container instance belongs to another cluster."));
+    }
+    let found = ctx.snapshot.container_instances.get(&format!("{}/{}/{}", arn.scope, arn.cluster, arn.id));
+    let active = found.filter(|instance| instance.status != ContainerInstanceStatus::Inactive);
+    // The agent then ends for good, and an operator clears its state: its tasks are not ours any more.
+    active.cloned().ok_or_else(|| client("Container instance is not registered with the cluster."))
+}
+
+/// The instance that the same call made before, when its answer was lost on the way.
+fn made_before(ctx: &Ctx<'_>, cluster: &str, token: Option<&Token>) -> Result<Option<Arc<ContainerInstance>>, Error> {
+    match token.map(|token| token.used(ctx)) {
+        None | Some(Used::Never) => Ok(None),
+        Some(Used::Before(ids)) => {
+            let id = ids.into_iter().next().unwrap_or_default();
+            let found = ctx.snapshot.container_instances.get(&format!("{}/{cluster}/{id}", ctx.scope));
+            Ok(found.filter(|instance| instance.status != ContainerInstanceStatus::Inactive).cloned())
+        }
+        Some(Used::Otherwise(_)) => Err(invalid("The client token was used for another registration.")),
+    }
+}
+
+fn join(mut instance: ContainerInstance, identity: Identity, ctx: &mut Ctx<'_>) -> ContainerInstance {
+    identity.add_to(&mut instance.attributes, ctx);
+    instance.ec2_instance_id = match identity.instance_id {
+        None if instance.is_external() => Some(managed_instance(ctx)),
+        id => id,
+    };
+    instance
+}
+
+fn come_back(
+    instance: &mut ContainerInstance,
+    registered: Resources,
+    attributes: Vec<Attribute>,
+    input: &RegisterContainerInstanceRequest,
+) {
+    instance.registered = registered;
+    if let Some(version) = &input.version_info {
+        instance.version_info = version_info(version);
+    }
+    // Custom attributes are sent the first time only, so what was there before stays. Capabilities are sent always: one
+    // that is missing is one that the agent has no more.
+    instance
+        .attributes
+        .retain(|known| !is_capability(&known.name) || attributes.iter().any(|attribute| attribute.name == known.name));
+    for attribute in attributes {
+        match instance.attributes.iter_mut().find(|one| one.name == attribute.name) {
+            Some(one) => one.value = attribute.value,
+            None => instance.attributes.push(attribute),
+        }
+    }
+    instance.version += 1;
+}
+
 fn is_capability(name: &str) -> bool {
     ["com.amazonaws.ecs.capability.", "ecs.capability."].iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The zone that spread strategies count by. An agent that knows none is in the first one of its region.
-fn with_zone(mut attributes: Vec<Attribute>, ctx: &Ctx<'_>) -> Vec<Attribute> {
-    if !attributes.iter().any(|attribute| attribute.name == "ecs.availability-zone") {
-        let zone = format!("{}a", ctx.scope.region);
-        attributes.push(Attribute { name: "ecs.availability-zone".into(), value: Some(zone) });
+/// The last of several of one name.
+fn attributes(given: Option<&Vec<api_ecs::Attribute>>) -> Result<Vec<Attribute>, Error> {
+    let mut attributes: Vec<Attribute> = Vec::new();
+    for attribute in given.into_iter().flatten() {
+        let name = attribute.name.clone().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| invalid("Attribute names cannot be empty."))?;
+        attributes.retain(|known| known.name != name);
+        attributes.push(Attribute { name, value: attribute.value.clone() });
     }
-    attributes
-}
-
-fn attributes(given: Option<&Vec<api_ecs::Attribute>>) -> Vec<Attribute> {
-    let one = |attribute: &api_ecs::Attribute| Attribute {
-        name: attribute.name.clone().unwrap_or_default(),
-        value: attribute.value.clone(),
-    };
-    given.into_iter().flatten().map(one).collect()
+    Ok(attributes)
 }
 
 fn resources(given: Option<&Vec<api_ecs::Resource>>) -> Result<Resources, Error> {
@@ -118,12 +166,6 @@ fn resources(given: Option<&Vec<api_ecs::Resource>>) -> Result<Resources, Error>
         }
     }
     Ok(resources)
-}
-
-/// The EC2 instance id inside the identity document. An external agent sends an empty text.
-fn identity(document: Option<&str>) -> Option<String> {
-    let document: serde_json::Value = serde_json::from_str(document?).ok()?;
-    document.get("instanceId")?.as_str().map(str::to_owned)
 }
 
 fn version_info(given: &api_ecs::VersionInfo) -> VersionInfo {

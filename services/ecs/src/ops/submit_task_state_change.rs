@@ -7,6 +7,7 @@ use model::{Container, StopCode, Task, TaskStatus};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx, unchanged};
+use crate::limits::REASON_CHARS_MAX;
 use crate::lookup;
 
 /// What an agent says about a task. Reports may repeat and may be about tasks and clusters nobody knows any more; they are
@@ -32,7 +33,7 @@ pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> 
         Some("STOPPED") => {
             changed.execution_stopped_at.get_or_insert(ctx.now);
             let (code, reason) = why_stopped(ctx, &changed, input.reason.as_deref().unwrap_or_default());
-            changed.stopped(code, &reason, ctx.now);
+            changed.stopped(code, &shortened(&reason), ctx.now);
         }
         _ => {}
     }
@@ -73,11 +74,16 @@ pub(crate) fn container(task: &mut Task, report: &ContainerStateChange) {
         container.exit_code = container.exit_code.or(report.exit_code);
     }
     if let Some(reason) = report.reason.clone().filter(|reason| !reason.is_empty()) {
-        container.reason = reason;
+        container.reason = shortened(&reason);
     }
     if let Some(bindings) = report.network_bindings.as_ref().filter(|bindings| !bindings.is_empty()) {
         container.network_bindings = bindings.iter().filter_map(binding).collect();
     }
+}
+
+/// Agents cut what they say themselves; whoever does not gets it cut here.
+fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON_CHARS_MAX).collect()
 }
 
 fn binding(report: &api_ecs::NetworkBinding) -> Option<NetworkBinding> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use model::resources::Protocol;
-use model::{ContainerInstance, Resources};
+use model::{ContainerInstance, ContainerInstanceArn, InstanceHealth, InstanceHealthCheck, Resources};
 use state::Snapshot;
 
 use super::included;
@@ -44,21 +44,38 @@ pub(crate) fn container_instance(
         agent_connected: Some(instance.agent_connected),
         running_tasks_count: Some(load.tasks_running as i32),
         pending_tasks_count: Some(load.tasks_pending as i32),
-        attributes: Some(
-            instance
-                .attributes
-                .iter()
-                .map(|attribute| api_ecs::Attribute {
-                    name: Some(attribute.name.clone()),
-                    value: attribute.value.clone(),
-                    ..Default::default()
-                })
-                .collect(),
-        ),
+        attributes: Some(instance.attributes.iter().map(|one| attribute(one, None)).collect()),
         attachments: Some(Vec::new()),
         registered_at: Some(instance.registered_at),
+        health_status: included(include, "CONTAINER_INSTANCE_HEALTH").then(|| health(&instance.health)),
         tags: Some(if included(include, "TAGS") { convert::tags::view(&instance.tags) } else { Vec::new() }),
         ..Default::default()
+    }
+}
+
+/// An attribute, and whose it is where that does not go without saying.
+pub(crate) fn attribute(kept: &model::Attribute, of: Option<&ContainerInstanceArn>) -> api_ecs::Attribute {
+    api_ecs::Attribute {
+        name: Some(kept.name.clone()),
+        value: kept.value.clone(),
+        target_type: None,
+        target_id: of.map(ContainerInstanceArn::to_string),
+    }
+}
+
+/// The whole is as well as its worst part. An agent that has said nothing yet leaves too little to judge by.
+fn health(checks: &[InstanceHealthCheck]) -> api_ecs::ContainerInstanceHealthStatus {
+    let worst = checks.iter().map(|check| check.status).max().unwrap_or(InstanceHealth::InsufficientData);
+    let detail = |check: &InstanceHealthCheck| api_ecs::InstanceHealthCheckResult {
+        r#type: Some(check.kind.as_str().into()),
+        status: Some(check.status.as_str().into()),
+        last_updated: Some(check.last_updated),
+        last_status_change: Some(check.last_status_change),
+        ..Default::default()
+    };
+    api_ecs::ContainerInstanceHealthStatus {
+        overall_status: Some(worst.as_str().into()),
+        details: Some(checks.iter().map(detail).collect()),
     }
 }
 

@@ -7,7 +7,7 @@ mod task;
 mod task_definition;
 
 pub(crate) use cluster::cluster;
-pub(crate) use container_instance::container_instance;
+pub(crate) use container_instance::{attribute, container_instance};
 pub(crate) use service::service;
 pub(crate) use task::task;
 pub(crate) use task_definition::task_definition;
