@@ -88,7 +88,7 @@ pub struct IamRoleCredentialsMessage {
 }
 
 /// Whose keys they are. An agent drops other values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum RoleType {
     TaskApplication,
     TaskExecution,

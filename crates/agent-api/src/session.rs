@@ -3,6 +3,9 @@
 //! [`Session`] outlives connections. The control plane moves bytes, calls [`Session::step`] with what happened, and does
 //! what the actions say. It gives no hints about what is missing: the session knows, and sends it again at reconnect.
 
+mod attachments;
+mod credentials;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -10,10 +13,13 @@ use stdx::Timestamp;
 
 use crate::close::code;
 use crate::payload::{DesiredStatus, Payload, Task};
-use crate::{
-    FromAgent, Heartbeat, IamRoleCredentialsMessage, ManifestTask, RoleCredentials, RoleType, TaskManifest,
-    TaskStopVerificationAck, ToAgent,
-};
+use crate::{FromAgent, Heartbeat, ManifestTask, RoleType, TaskManifest, TaskStopVerificationAck, ToAgent};
+
+use attachments::{Addressee, Attachments};
+use credentials::Credentials;
+
+pub use attachments::Announcement;
+pub use credentials::{REFRESH_BEFORE, TaskCredentials};
 
 /// The official agent hangs up after one to two minutes of silence.
 pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(30);
@@ -39,12 +45,16 @@ pub enum Event {
     Disconnected,
     /// These tasks should be as they say. Idempotent: a task already on its way is not sent twice.
     Deliver(Vec<Task>),
-    /// Fresh keys for a task that has already been delivered.
-    Credentials {
-        task_arn: String,
-        task_cluster_arn: String,
-        role_type: RoleType,
-        credentials: RoleCredentials,
+    /// Keys of a role of a task, the first ones or fresh ones. They travel with the task, or after it.
+    Credentials(TaskCredentials),
+    /// A network interface or a volume comes to the instance. It is told until the agent has heard it, or waits no more.
+    Announce {
+        attachment_arn: String,
+        announcement: Announcement,
+    },
+    /// It is attached, or will never be.
+    Announced {
+        attachment_arn: String,
     },
     /// Everything that should be on the instance; the agent answers with what it would stop.
     Manifest(Vec<ManifestTask>),
@@ -77,8 +87,11 @@ pub enum Action {
         code: u16,
         reason: &'static str,
     },
-    /// The agent restarted and wants the credentials of all its tasks.
-    SendCredentials,
+    /// These keys are about to end: answer with [`Event::Credentials`].
+    RefreshCredentials {
+        task_arn: String,
+        role_type: RoleType,
+    },
     /// The agent would stop these: answer with [`Event::ConfirmStops`].
     VerifyStops {
         message_id: String,
@@ -116,6 +129,8 @@ struct Connection {
     next_heartbeat: Timestamp,
     /// The last sign of the agent: its connect or an acknowledged heartbeat.
     heard_at: Timestamp,
+    /// The message id of the last manifest, while its verification may still come.
+    manifest: Option<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -125,13 +140,23 @@ pub struct Session {
     /// The last sequence number used; payloads and manifests share the line.
     seq_num: i64,
     wanted: BTreeMap<String, Wanted>,
+    credentials: Credentials,
+    attachments: Attachments,
     connection: Option<Connection>,
 }
 
 impl Session {
     /// `seq_num`: larger than any this instance ever saw. Milliseconds since 1970 serve well after a restart.
     pub fn new(cluster_arn: String, container_instance_arn: String, seq_num: i64) -> Session {
-        Session { cluster_arn, container_instance_arn, seq_num, wanted: BTreeMap::new(), connection: None }
+        Session {
+            cluster_arn,
+            container_instance_arn,
+            seq_num,
+            wanted: BTreeMap::new(),
+            credentials: Credentials::default(),
+            attachments: Attachments::default(),
+            connection: None,
+        }
     }
 
     pub fn connected(&self) -> bool {
@@ -147,32 +172,18 @@ impl Session {
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::Connected { connection, send_credentials } => {
-                self.connected_now(connection, now, send_credentials, &mut actions)
-            }
+            Event::Connected { connection, send_credentials } => self.connected_now(connection, now, send_credentials),
             Event::Disconnected => self.connection = None,
             Event::Deliver(tasks) => tasks.into_iter().for_each(|task| self.want(task)),
-            Event::Credentials { task_arn, task_cluster_arn, role_type, credentials } => {
-                self.send(&mut actions, |message_id, _| {
-                    ToAgent::IamRoleCredentials(IamRoleCredentialsMessage {
-                        message_id,
-                        task_arn,
-                        task_cluster_arn: Some(task_cluster_arn),
-                        role_type,
-                        role_credentials: credentials,
-                    })
-                });
+            Event::Credentials(keys) => self.credentials.put(keys, now),
+            Event::Announce { attachment_arn, announcement } => {
+                self.attachments.announce(attachment_arn, announcement, now)
             }
+            Event::Announced { attachment_arn } => self.attachments.forget(&attachment_arn),
             Event::Manifest(tasks) => self.send_manifest(tasks, now, &mut actions),
-            Event::ConfirmStops { message_id, tasks } => self.send(&mut actions, |_, _| {
-                ToAgent::TaskStopVerificationAck(TaskStopVerificationAck {
-                    message_id,
-                    generated_at: now.as_millis(),
-                    stop_tasks: tasks,
-                })
-            }),
+            Event::ConfirmStops { message_id, tasks } => self.confirm_stops(message_id, tasks, now, &mut actions),
             Event::Reported { task_arn, status } => self.reported(&task_arn, status),
-            Event::Forget { task_arn } => drop(self.wanted.remove(&task_arn)),
+            Event::Forget { task_arn } => self.forget(&task_arn),
             Event::Received(message) => self.received(message, now, &mut actions),
             Event::Tick => {}
         }
@@ -180,15 +191,14 @@ impl Session {
         actions
     }
 
-    fn connected_now(&mut self, id: String, now: Timestamp, send_credentials: bool, actions: &mut Vec<Action>) {
+    fn connected_now(&mut self, id: String, now: Timestamp, send_credentials: bool) {
         // The first heartbeat goes out at once: it tells both sides early that the socket works.
-        self.connection = Some(Connection { id, messages: 0, next_heartbeat: now, heard_at: now });
+        self.connection = Some(Connection { id, messages: 0, next_heartbeat: now, heard_at: now, manifest: None });
         for wanted in self.wanted.values_mut() {
             (wanted.message_id, wanted.acked) = (None, false);
         }
-        if send_credentials {
-            actions.push(Action::SendCredentials);
-        }
+        self.credentials.reconnected(send_credentials);
+        self.attachments.reconnected();
     }
 
     /// A stop replaces a start; a start never replaces a stop, because a task does not come back.
@@ -206,11 +216,19 @@ impl Session {
 
     /// A stopped task ends every wait.
     fn reported(&mut self, task_arn: &str, status: DesiredStatus) {
+        if status == DesiredStatus::Stopped {
+            return self.forget(task_arn);
+        }
         let Some(wanted) = self.wanted.get_mut(task_arn) else { return };
         wanted.running = true;
-        if status == DesiredStatus::Stopped || wanted.done() {
+        if wanted.done() {
             self.wanted.remove(task_arn);
         }
+    }
+
+    fn forget(&mut self, task_arn: &str) {
+        self.wanted.remove(task_arn);
+        self.credentials.forget(task_arn);
     }
 
     fn received(&mut self, message: FromAgent, now: Timestamp, actions: &mut Vec<Action>) {
@@ -223,12 +241,19 @@ impl Session {
                     wanted.remembered |= wanted.acked;
                 }
                 self.wanted.retain(|_, wanted| !wanted.done());
+                self.attachments.acked(&ack.message_id);
             }
-            FromAgent::TaskStopVerification(verification) => actions.push(Action::VerifyStops {
-                message_id: verification.message_id,
-                candidates: verification.stop_candidates,
-            }),
-            FromAgent::Nack(_) | FromAgent::HeartbeatAck(_) | FromAgent::IamRoleCredentialsAck(_) => {}
+            FromAgent::IamRoleCredentialsAck(ack) => self.credentials.acked(&ack),
+            // What an agent thinks of an older manifest is answered by the newer one.
+            FromAgent::TaskStopVerification(verification) => {
+                if connection.manifest.as_deref() == Some(&verification.message_id) {
+                    actions.push(Action::VerifyStops {
+                        message_id: verification.message_id,
+                        candidates: verification.stop_candidates,
+                    });
+                }
+            }
+            FromAgent::Nack(_) | FromAgent::HeartbeatAck(_) => {}
         }
     }
 
@@ -241,11 +266,31 @@ impl Session {
             actions.push(Action::Close { code: code::GOING_AWAY, reason: "heartbeats were not acknowledged" });
             return;
         }
+        let ending = self.credentials.ending(now);
+        actions
+            .extend(ending.into_iter().map(|(task_arn, role_type)| Action::RefreshCredentials { task_arn, role_type }));
+        self.send_announcements(now, actions);
         self.send_payloads(now, actions);
+        self.send_credentials(now, actions);
         self.send_heartbeat(now, actions);
-        if let Some(at) = self.next_look() {
+        if let Some(at) = self.next_look(now) {
             actions.push(Action::LookAgain { at });
         }
+    }
+
+    /// Before the payloads: a task with its own interface is told after its interface.
+    fn send_announcements(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(connection) = &mut self.connection else { return };
+        let to = Addressee { cluster_arn: &self.cluster_arn, container_instance_arn: &self.container_instance_arn };
+        let due = self.attachments.due(&to, now, || connection.next_message_id());
+        actions.extend(due.into_iter().map(|message| Action::Send(Box::new(message))));
+    }
+
+    /// After the payloads, which carry the keys of the tasks that they start.
+    fn send_credentials(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let Some(connection) = &mut self.connection else { return };
+        let due = self.credentials.due(now, || connection.next_message_id());
+        actions.extend(due.into_iter().map(|message| Action::Send(Box::new(ToAgent::IamRoleCredentials(message)))));
     }
 
     fn send_payloads(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
@@ -265,7 +310,9 @@ impl Session {
                 let Some(wanted) = self.wanted.get_mut(arn) else { continue };
                 wanted.message_id = Some(message_id.clone());
                 wanted.sent_at = now;
-                tasks.push(wanted.task.clone());
+                let mut task = wanted.task.clone();
+                self.credentials.travel_in(&mut task, &message_id, now);
+                tasks.push(task);
             }
             actions.push(Action::Send(Box::new(ToAgent::Payload(Payload {
                 message_id,
@@ -290,33 +337,43 @@ impl Session {
     }
 
     fn send_manifest(&mut self, tasks: Vec<ManifestTask>, now: Timestamp, actions: &mut Vec<Action>) {
-        self.seq_num += 1;
-        let timeline = self.seq_num;
-        let (cluster_arn, container_instance_arn) = (self.cluster_arn.clone(), self.container_instance_arn.clone());
-        self.send(actions, |message_id, _| {
-            ToAgent::TaskManifest(TaskManifest {
-                message_id,
-                cluster_arn,
-                container_instance_arn,
-                generated_at: now.as_millis(),
-                timeline,
-                tasks,
-            })
-        });
-    }
-
-    /// Sends when there is somebody to send to; what is lost otherwise is sent afresh after the next connect.
-    fn send(&mut self, actions: &mut Vec<Action>, message: impl FnOnce(String, &Connection) -> ToAgent) {
+        // When there is nobody to send to, the next connect brings the next manifest.
         let Some(connection) = &mut self.connection else { return };
+        self.seq_num += 1;
         let message_id = connection.next_message_id();
-        actions.push(Action::Send(Box::new(message(message_id, connection))));
+        connection.manifest = Some(message_id.clone());
+        actions.push(Action::Send(Box::new(ToAgent::TaskManifest(TaskManifest {
+            message_id,
+            cluster_arn: self.cluster_arn.clone(),
+            container_instance_arn: self.container_instance_arn.clone(),
+            generated_at: now.as_millis(),
+            timeline: self.seq_num,
+            tasks,
+        }))));
     }
 
-    fn next_look(&self) -> Option<Timestamp> {
+    /// Once for each manifest, and only when there is something to stop: so it is with the agent.
+    fn confirm_stops(
+        &mut self,
+        message_id: String,
+        stop_tasks: Vec<ManifestTask>,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(connection) = &mut self.connection else { return };
+        if connection.manifest.take_if(|manifest| *manifest == message_id).is_some() && !stop_tasks.is_empty() {
+            let generated_at = now.as_millis();
+            let ack = TaskStopVerificationAck { message_id, generated_at, stop_tasks };
+            actions.push(Action::Send(Box::new(ToAgent::TaskStopVerificationAck(ack))));
+        }
+    }
+
+    fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
         let connection = self.connection.as_ref()?;
         let unacked = self.wanted.values().filter(|wanted| !wanted.acked && wanted.message_id.is_some());
         let resend = unacked.map(|wanted| wanted.sent_at + RESEND_AFTER).min();
-        Some(resend.map_or(connection.next_heartbeat, |at| at.min(connection.next_heartbeat)))
+        let others = [resend, self.credentials.next_look(now), self.attachments.next_look()];
+        others.into_iter().flatten().chain([connection.next_heartbeat]).min()
     }
 }
 

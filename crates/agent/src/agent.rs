@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::acs::Acs;
-use crate::clock::Backoff;
+use crate::clock::{Backoff, new_id};
 use crate::config::AgentConfig;
 use crate::control::HttpControlPlane;
 use crate::endpoints::EndpointCache;
@@ -126,7 +126,7 @@ async fn register(
     control: &dyn ControlPlane,
     existing: Option<&str>,
 ) -> Result<(String, Vec<Attribute>), AgentError> {
-    let request = registration::request(config, &Machine::detect(), existing);
+    let request = registration::request(config, &Machine::detect(), existing, new_id());
     let mut backoff = Backoff::new(Duration::from_millis(100), 2.0, Duration::from_secs(192), 0.2);
     let deadline = Instant::now() + REGISTER_FOR;
     loop {

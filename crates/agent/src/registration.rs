@@ -80,9 +80,16 @@ fn memory_mib(meminfo: &str) -> Option<u64> {
     Some(kib / 1024)
 }
 
-/// The registration. One that names an existing instance leaves custom attributes out, as the official agent's does.
-pub fn request(config: &AgentConfig, machine: &Machine, existing: Option<&str>) -> RegisterContainerInstanceRequest {
+/// The registration. One that names an existing instance leaves custom attributes out, as the official agent's does. `token` is the same
+/// for every try, so that an answer that is lost makes no second instance.
+pub fn request(
+    config: &AgentConfig,
+    machine: &Machine,
+    existing: Option<&str>,
+    token: String,
+) -> RegisterContainerInstanceRequest {
     RegisterContainerInstanceRequest {
+        client_token: Some(token),
         cluster: Some(config.cluster.clone()),
         container_instance_arn: existing.map(str::to_owned),
         instance_identity_document: Some(String::new()),
@@ -168,7 +175,7 @@ mod tests {
             instance_attributes: BTreeMap::from([("rack".into(), "7".into())]),
             ..AgentConfig::new("http://h", "/n")
         };
-        let first = request(&config, &MACHINE, None);
+        let first = request(&config, &MACHINE, None, "t".into());
         let resources = first.total_resources.unwrap();
         assert_eq!((resources[0].integer_value, resources[1].integer_value), (Some(2048), Some(24000)));
         assert_eq!(resources[2].string_set_value.as_ref().unwrap().join(" "), "22 2375 2376 51678 51679");
@@ -179,7 +186,7 @@ mod tests {
         for name in ["rack", "ecs.capability.external", "ecs.capability.full-sync", "ecs.os-type"] {
             assert!(has(&attributes, name), "{name}");
         }
-        let again = request(&config, &MACHINE, Some("arn"));
+        let again = request(&config, &MACHINE, Some("arn"), "t".into());
         assert_eq!(again.container_instance_arn.as_deref(), Some("arn"));
         assert!(!has(&again.attributes.unwrap(), "rack"));
     }

@@ -9,6 +9,7 @@ mod hub;
 mod instance;
 mod payload;
 mod session;
+mod status;
 mod telemetry;
 mod upgrade;
 mod usage;

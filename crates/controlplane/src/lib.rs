@@ -17,6 +17,7 @@
 
 mod agents;
 mod clock;
+mod doors;
 mod ledger;
 mod loops;
 mod server;
@@ -31,14 +32,15 @@ use store::Engine;
 use tokio::task::JoinHandle;
 use wire::{AuthMode, Gateway};
 
-pub use clock::{now, seed};
+pub use clock::{Clock, ManualClock, SystemClock, now, seed};
+pub use doors::{Tls, TlsError};
 pub use ledger::{LoadError, StoreLedger};
-pub use server::{Served, serve};
+pub use server::{Served, serve, serve_tls};
 
 use agents::Hub;
 use wake::Wakes;
 
-/// A running control plane. Dropping it ends its loops; agents and their tasks go on.
+/// A running control plane. Dropping it ends its loops and its agents' connections; the agents and their tasks go on.
 pub struct ControlPlane {
     ledger: Arc<StoreLedger>,
     hub: Arc<Hub>,
@@ -49,9 +51,18 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Loads the records, and starts the loops over them.
     pub async fn start(engine: Arc<dyn Engine>, auth: AuthMode) -> Result<ControlPlane, LoadError> {
+        ControlPlane::start_at(engine, auth, Arc::new(SystemClock)).await
+    }
+
+    /// The same, with a clock for the agents' sessions.
+    pub async fn start_at(
+        engine: Arc<dyn Engine>,
+        auth: AuthMode,
+        clock: Arc<dyn Clock>,
+    ) -> Result<ControlPlane, LoadError> {
         let wakes = Arc::new(Wakes::default());
         let ledger = StoreLedger::open(engine, wakes.clone()).await?;
-        let hub = Hub::new(ledger.clone(), auth);
+        let hub = Hub::new(ledger.clone(), clock, auth);
         agents::forget_connections(&*ledger).await;
         let paused = Arc::new(AtomicBool::new(false));
         let loops = vec![
@@ -92,5 +103,6 @@ impl ControlPlane {
 impl Drop for ControlPlane {
     fn drop(&mut self) {
         self.loops.iter().for_each(JoinHandle::abort);
+        self.hub.abandon();
     }
 }

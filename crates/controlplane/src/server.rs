@@ -17,7 +17,7 @@ use tokio::task::JoinHandle;
 use wire::Gateway;
 
 use crate::agents::{self, Hub};
-use crate::clock::now;
+use crate::doors::{Doors, Scheme, Tls, tell_scheme};
 
 /// How long requests under way may still take when the server leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -48,7 +48,7 @@ async fn health(State(hub): State<Arc<Hub>>) -> Json<Value> {
 }
 
 async fn usage(State(hub): State<Arc<Hub>>) -> Response {
-    Json(hub.usage.json(now())).into_response()
+    Json(hub.usage.json(hub.clock.now())).into_response()
 }
 
 /// A server that answers.
@@ -65,6 +65,16 @@ pub fn serve(listener: TcpListener, router: Router) -> Served {
     let asked = async move { drop(left.wait_for(|leave| *leave).await) };
     let serving = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(asked).into_future());
     Served { leave, serving }
+}
+
+/// The same, over TLS or without it, as whoever connects begins.
+pub fn serve_tls(listener: TcpListener, tls: Tls, router: Router) -> io::Result<Served> {
+    let (leave, mut left) = watch::channel(false);
+    let doors = Doors::open(listener, tls)?;
+    let service = router.layer(axum::middleware::from_fn(tell_scheme)).into_make_service_with_connect_info::<Scheme>();
+    let asked = async move { drop(left.wait_for(|leave| *leave).await) };
+    let serving = tokio::spawn(axum::serve(doors, service).with_graceful_shutdown(asked).into_future());
+    Ok(Served { leave, serving })
 }
 
 impl Served {

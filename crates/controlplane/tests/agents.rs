@@ -91,7 +91,7 @@ async fn a_newer_connection_replaces_an_older_one() {
     while code.is_ok() {
         code = old.text().await;
     }
-    assert_eq!(code, Err(1000));
+    assert_eq!(code, Err(1008), "two that share an identity do not push each other out without end");
     plane.until_connected(&instance, true).await;
     let task = plane.run_task().await;
     assert_eq!(new.payload().await.tasks[0].arn, task);

@@ -57,7 +57,6 @@ pub struct State {
     pub acs: Vec<(Instant, AcsQuery)>,
     pub acs_closed: usize,
     pub from_agent: Vec<FromAgent>,
-    pub credentials_wanted: usize,
     pub verifications: Vec<(String, Vec<ManifestTask>)>,
     pub tcs_opened: usize,
     pub tcs_closed: usize,
@@ -94,7 +93,6 @@ impl Scripted {
             acs: Vec::new(),
             acs_closed: 0,
             from_agent: Vec::new(),
-            credentials_wanted: 0,
             verifications: Vec::new(),
             tcs_opened: 0,
             tcs_closed: 0,
@@ -224,10 +222,9 @@ impl State {
             match action {
                 Action::Send(message) => drop(self.acs_outbox.send(Outgoing::Text(message.encode()))),
                 Action::Close { code, .. } => drop(self.acs_outbox.send(Outgoing::Close(code))),
-                Action::SendCredentials => self.credentials_wanted += 1,
                 Action::VerifyStops { message_id, candidates } => self.verifications.push((message_id, candidates)),
                 // Tests are shorter than any of the session's waits.
-                Action::LookAgain { .. } => {}
+                Action::RefreshCredentials { .. } | Action::LookAgain { .. } => {}
             }
         }
     }

@@ -1,7 +1,8 @@
-//! One open ACS websocket, seen from a session.
+//! One open websocket of an agent, ACS or TCS.
 
-use agent_api::FromAgent;
-use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use std::time::Duration;
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket};
 use model::container_instance::VersionInfo;
 
 /// What an upgrade leaves for the session.
@@ -13,35 +14,26 @@ pub struct Connected {
     pub endpoint: String,
 }
 
-pub struct Connection(WebSocket);
+/// How long the other side has to finish a close. It is not waited for: what it sends until then is thrown away.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
 
-pub enum Incoming {
-    Message(FromAgent),
-    /// A type we do not know, or no message at all: an agent may be newer than we are.
-    Noise,
-    Gone,
-}
+pub struct Connection(WebSocket);
 
 impl Connection {
     pub fn new(socket: WebSocket) -> Connection {
         Connection(socket)
     }
 
-    /// Cancelling loses nothing.
-    pub async fn next(&mut self) -> Incoming {
+    /// The text of the next frame; nothing when the connection is gone. Pings are answered on the way. Cancelling loses nothing.
+    pub async fn next(&mut self) -> Option<Utf8Bytes> {
         loop {
-            let text = match self.0.recv().await {
-                Some(Ok(Message::Text(text))) => text,
-                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => continue,
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return Incoming::Gone,
-            };
-            return match FromAgent::decode(&text) {
-                Ok(decoded) => decoded.known().map_or(Incoming::Noise, Incoming::Message),
-                Err(error) => {
-                    tracing::warn!(error = &error as &dyn std::error::Error, "a broken ACS message is skipped");
-                    Incoming::Noise
-                }
-            };
+            match self.0.recv().await {
+                Some(Ok(Message::Text(text))) => return Some(text),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => {}
+                // Reading on sends the answer to a close, which the official agent waits for.
+                Some(Ok(Message::Close(_))) => {}
+                Some(Err(_)) | None => return None,
+            }
         }
     }
 
@@ -50,9 +42,17 @@ impl Connection {
         self.0.send(Message::Text(text.into())).await.is_ok()
     }
 
-    /// Says why, and drops it: the agent answers by reconnecting, and nobody waits for its close frame.
-    pub async fn close(mut self, code: u16, reason: &'static str) {
-        let frame = CloseFrame { code, reason: reason.into() };
-        let _ = self.0.send(Message::Close(Some(frame))).await;
+    /// Says why, and waits aside until the other side has read it: a socket that is dropped while something unread lies in it takes its
+    /// last words with it.
+    pub fn close(mut self, code: u16, reason: &'static str) {
+        tokio::spawn(async move {
+            let frame = CloseFrame { code, reason: reason.into() };
+            let ended = async {
+                if self.0.send(Message::Close(Some(frame))).await.is_ok() {
+                    while let Some(Ok(_)) = self.0.recv().await {}
+                }
+            };
+            let _ = tokio::time::timeout(CLOSE_WITHIN, ended).await;
+        });
     }
 }

@@ -4,24 +4,36 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use state::Ledger;
+use tokio::task::AbortHandle;
 use wire::AuthMode;
 
 use super::connection::Connected;
 use super::session::{self, Mailbox};
+use super::telemetry::Telemetry;
 use super::usage::UsageBoard;
+use crate::clock::Clock;
 use crate::ledger::StoreLedger;
 use crate::wake::{InstanceWake, Wakes};
 
 pub struct Hub {
     pub ledger: Arc<StoreLedger>,
+    pub clock: Arc<dyn Clock>,
     pub auth: AuthMode,
     pub usage: UsageBoard,
-    sessions: Mutex<BTreeMap<String, Arc<Mailbox>>>,
+    pub telemetry: Telemetry,
+    sessions: Mutex<BTreeMap<String, Serving>>,
+}
+
+/// A session, and the task that serves it.
+struct Serving {
+    mailbox: Arc<Mailbox>,
+    serving: AbortHandle,
 }
 
 impl Hub {
-    pub fn new(ledger: Arc<StoreLedger>, auth: AuthMode) -> Arc<Hub> {
-        Arc::new(Hub { ledger, auth, usage: UsageBoard::default(), sessions: Mutex::default() })
+    pub fn new(ledger: Arc<StoreLedger>, clock: Arc<dyn Clock>, auth: AuthMode) -> Arc<Hub> {
+        let (usage, telemetry) = (UsageBoard::default(), Telemetry::default());
+        Arc::new(Hub { ledger, clock, auth, usage, telemetry, sessions: Mutex::default() })
     }
 
     /// Brings every change to the sessions it concerns, for ever.
@@ -38,9 +50,14 @@ impl Hub {
                         if let Some(mailbox) = self.find(&instance) {
                             mailbox.dirty.mark([session::Look::Instance]);
                         }
+                        if self.is_gone(&instance) {
+                            // Its session ends by itself once it has looked.
+                            self.lock().remove(&instance);
+                            self.telemetry.close(&instance);
+                        }
                     }
                     InstanceWake::Everything => {
-                        let all: Vec<Arc<Mailbox>> = self.lock().values().cloned().collect();
+                        let all: Vec<Arc<Mailbox>> = self.lock().values().map(|one| one.mailbox.clone()).collect();
                         all.iter().for_each(|mailbox| mailbox.dirty.mark([session::Look::Everything]));
                     }
                 }
@@ -51,20 +68,32 @@ impl Hub {
     /// Hands a fresh connection to the instance's session, which drops an older one.
     pub fn connect(&self, instance: &str, connected: Connected) {
         let mut sessions = self.lock();
-        let mailbox = sessions.entry(instance.to_owned()).or_insert_with(|| {
+        let known = sessions.entry(instance.to_owned()).or_insert_with(|| {
             let mailbox = Arc::new(Mailbox::default());
             let ledger: Arc<dyn Ledger> = self.ledger.clone();
-            tokio::spawn(session::run(ledger, instance.to_owned(), mailbox.clone()));
-            mailbox
+            let session = session::run(ledger, self.clock.clone(), instance.to_owned(), mailbox.clone());
+            Serving { mailbox, serving: tokio::spawn(session).abort_handle() }
         });
-        mailbox.connect(connected);
+        known.mailbox.connect(connected);
+    }
+
+    /// Ends every session and every connection.
+    pub fn abandon(&self) {
+        std::mem::take(&mut *self.lock()).into_values().for_each(|one| one.serving.abort());
+        self.telemetry.abandon();
+    }
+
+    fn is_gone(&self, instance: &str) -> bool {
+        let snapshot = self.ledger.snapshot();
+        let known = snapshot.container_instances.get(instance);
+        known.is_none_or(|instance| instance.status == model::ContainerInstanceStatus::Inactive)
     }
 
     fn find(&self, instance: &str) -> Option<Arc<Mailbox>> {
-        self.lock().get(instance).cloned()
+        self.lock().get(instance).map(|one| one.mailbox.clone())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Arc<Mailbox>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Serving>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

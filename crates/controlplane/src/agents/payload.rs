@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 use agent_api::extras::{ContainerExtras, TaskExtras};
 use agent_api::payload::{
-    self, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile, HostVolume,
-    MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, VolumeFrom,
+    self, AsmAuthData, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile,
+    HostVolume, MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, Secret, VolumeFrom,
 };
 use model::task::ContainerOverride;
 use model::task_definition::{NetworkMode, VolumeSource};
@@ -95,7 +95,8 @@ fn container(
         restart_policy: defined.restart_policy.as_ref().map(restart_policy),
         overrides: Some("{}".to_owned()),
         docker_config: Some(docker::config(place, defined, changed, logs.as_ref())),
-        registry_authentication: registry_authentication(place, &defined.image),
+        registry_authentication: registry_authentication(place, defined),
+        secrets: secrets(place, defined),
         environment_files: defined
             .environment_files
             .iter()
@@ -194,9 +195,42 @@ fn volume(volume: &model::task_definition::Volume) -> payload::Volume {
     }
 }
 
-/// An agent asks ECR for a login to an image that ECR's form of name points at: ECR is where we are.
-fn registry_authentication(place: &Place<'_>, image: &str) -> Option<RegistryAuthentication> {
-    let host = image.split('/').next()?;
+/// What the agent fetches with the execution role before the container starts. Only names of secrets travel, never what is in them.
+fn secrets(place: &Place<'_>, defined: &ContainerDefinition) -> Vec<Secret> {
+    let secret = |(name, from): &(String, String), kind: &str, target: &str| Secret {
+        name: name.clone(),
+        value_from: from.clone(),
+        region: region_of(place, from),
+        provider: if from.split(':').nth(2) == Some("secretsmanager") { "asm" } else { "ssm" }.to_owned(),
+        secret_type: Some(kind.to_owned()),
+        container_path: None,
+        target: Some(target.to_owned()),
+    };
+    let variables = defined.secrets.iter().map(|one| secret(one, "ENVIRONMENT_VARIABLE", "CONTAINER"));
+    let options = defined.log_configuration.iter().flat_map(|logs| &logs.secret_options);
+    variables.chain(options.map(|one| secret(one, "BOOTSTRAP", "LOG_DRIVER"))).collect()
+}
+
+/// The region of a secret: its ARN's, and the task's own for a parameter that is only named.
+fn region_of(place: &Place<'_>, from: &str) -> String {
+    let of_arn = from.starts_with("arn:").then(|| from.split(':').nth(3)).flatten();
+    of_arn.filter(|region| !region.is_empty()).unwrap_or(&place.task.scope.region).to_owned()
+}
+
+/// An agent reads the login that the definition names from Secrets Manager. It asks ECR for a login to an image that ECR's form of name
+/// points at: ECR is where we are.
+fn registry_authentication(place: &Place<'_>, defined: &ContainerDefinition) -> Option<RegistryAuthentication> {
+    if let Some(secret) = &defined.repository_credentials {
+        return Some(RegistryAuthentication {
+            auth_type: "asm".to_owned(),
+            ecr_auth_data: None,
+            asm_auth_data: Some(AsmAuthData {
+                credentials_parameter: secret.clone(),
+                region: region_of(place, secret),
+            }),
+        });
+    }
+    let host = defined.image.split('/').next()?;
     let (account, rest) = host.split_once(".dkr.ecr.")?;
     let (region, domain) = rest.split_once('.')?;
     if !domain.starts_with("amazonaws.com") {
@@ -208,6 +242,7 @@ fn registry_authentication(place: &Place<'_>, image: &str) -> Option<RegistryAut
             region: region.to_owned(),
             registry_id: account.to_owned(),
             endpoint_override: Some(place.endpoint.to_owned()),
+            // The session says otherwise when keys of the execution role travel along.
             use_execution_role: false,
         }),
         asm_auth_data: None,

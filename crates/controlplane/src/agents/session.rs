@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use agent_api::FromAgent;
 use agent_api::close::code;
 use agent_api::session::{Action, Event, Session};
 use model::{ContainerInstance, ContainerInstanceStatus};
@@ -9,9 +10,9 @@ use state::Ledger;
 use stdx::Timestamp;
 use tokio::sync::Notify;
 
-use super::connection::{Connected, Connection, Incoming};
+use super::connection::{Connected, Connection};
 use super::{desired, instance};
-use crate::clock::now;
+use crate::clock::Clock;
 use crate::wake::Dirty;
 
 /// What the rest of the control plane leaves for a session.
@@ -47,9 +48,19 @@ impl Mailbox {
     }
 }
 
-/// Serves an instance for as long as the control plane runs.
-pub async fn run(ledger: Arc<dyn Ledger>, name: String, mailbox: Arc<Mailbox>) {
-    let mut actor = Actor { ledger, name, session: None, socket: None, endpoint: String::new(), look: None };
+/// Serves an instance until it is deregistered.
+pub async fn run(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, name: String, mailbox: Arc<Mailbox>) {
+    let time = clock.clone();
+    let mut actor = Actor {
+        ledger,
+        clock,
+        name,
+        session: None,
+        socket: None,
+        endpoint: String::new(),
+        look: None,
+        deregistered: false,
+    };
     loop {
         tokio::select! {
             // A fresh connection first: everything else is about an old one.
@@ -59,35 +70,63 @@ pub async fn run(ledger: Arc<dyn Ledger>, name: String, mailbox: Arc<Mailbox>) {
                 for look in looks {
                     actor.look(look).await;
                 }
+                if actor.deregistered {
+                    return;
+                }
             }
             incoming = next(&mut actor.socket) => actor.received(incoming).await,
-            () = until(actor.look) => actor.step(Event::Tick).await,
+            () = until(&*time, actor.look) => actor.step(Event::Tick).await,
+        }
+    }
+}
+
+/// What has come over a connection.
+enum Incoming {
+    Message(FromAgent),
+    /// A type we do not know, or no message at all: an agent may be newer than we are.
+    Noise,
+    Gone,
+}
+
+impl Incoming {
+    fn read(text: &str) -> Incoming {
+        match FromAgent::decode(text) {
+            Ok(decoded) => decoded.known().map_or(Incoming::Noise, Incoming::Message),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a broken ACS message is skipped");
+                Incoming::Noise
+            }
         }
     }
 }
 
 async fn next(socket: &mut Option<Connection>) -> Incoming {
     match socket {
-        Some(socket) => socket.next().await,
+        Some(socket) => socket.next().await.map_or(Incoming::Gone, |text| Incoming::read(&text)),
         None => std::future::pending().await,
     }
 }
 
-async fn until(at: Option<Timestamp>) {
+async fn until(clock: &dyn Clock, at: Option<Timestamp>) {
     match at {
-        Some(at) => tokio::time::sleep(at.since(now())).await,
+        Some(at) => clock.until(at).await,
         None => std::future::pending().await,
     }
 }
+
+/// The agent understands manifests.
+const FULL_SYNC: &str = "ecs.capability.full-sync";
 
 struct Actor {
     ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
     /// Of the instance's record.
     name: String,
     session: Option<Session>,
     socket: Option<Connection>,
     endpoint: String,
     look: Option<Timestamp>,
+    deregistered: bool,
 }
 
 impl Actor {
@@ -100,21 +139,25 @@ impl Actor {
     async fn connected(&mut self, connected: Connected) {
         let Some(instance) = self.instance() else { return };
         if let Some(old) = self.socket.replace(connected.socket) {
-            old.close(code::NORMAL, "a newer connection of this instance").await;
+            // Not one of the codes that are followed by an immediate reconnect: two agents that share one identity, as copies of a
+            // machine do, would push each other out without end.
+            old.close(code::POLICY, "a newer connection of this instance");
         }
         self.endpoint = connected.endpoint;
         let start = || {
             let cluster = model::ClusterArn::new(&instance.scope, &instance.cluster).to_string();
             // Larger than any number that an earlier control plane used.
-            Session::new(cluster, instance.arn().to_string(), now().as_millis())
+            Session::new(cluster, instance.arn().to_string(), self.clock.now().as_millis())
         };
         self.session.get_or_insert_with(start);
         let connection = uuid::Uuid::new_v4().to_string();
         self.step(Event::Connected { connection, send_credentials: connected.send_credentials }).await;
         self.everything(&instance).await;
-        let snapshot = self.ledger.snapshot();
-        // Last: a manifest counts what was delivered before it.
-        self.step(Event::Manifest(desired::manifest(&snapshot, &instance))).await;
+        if instance.has_attribute(FULL_SYNC) {
+            let snapshot = self.ledger.snapshot();
+            // Last: a manifest counts what was delivered before it.
+            self.step(Event::Manifest(desired::manifest(&snapshot, &instance))).await;
+        }
         instance::connected(&*self.ledger, &self.name, &connected.version).await;
     }
 
@@ -155,9 +198,9 @@ impl Actor {
     /// A live agent learns it only by losing its connection, and by the refusal of the next one.
     async fn deregistered(&mut self) {
         if let Some(socket) = self.socket.take() {
-            socket.close(code::NORMAL, "the container instance was deregistered").await;
+            socket.close(code::NORMAL, "the container instance was deregistered");
         }
-        (self.session, self.look) = (None, None);
+        (self.session, self.look, self.deregistered) = (None, None, true);
     }
 
     async fn received(&mut self, incoming: Incoming) {
@@ -177,7 +220,7 @@ impl Actor {
         while let Some(event) = events.pop() {
             let Some(session) = &mut self.session else { return };
             self.look = None;
-            for action in session.step(event, now()) {
+            for action in session.step(event, self.clock.now()) {
                 events.extend(self.act(action).await);
             }
         }
@@ -194,13 +237,13 @@ impl Actor {
             }
             Action::Close { code, reason } => {
                 if let Some(socket) = self.socket.take() {
-                    socket.close(code, reason).await;
+                    socket.close(code, reason);
                 }
                 instance::disconnected(&*self.ledger, &self.name).await;
                 None
             }
-            // Task roles come with IAM; until then no task has credentials.
-            Action::SendCredentials => None,
+            // Task roles come with IAM; until then no task has keys that could end.
+            Action::RefreshCredentials { .. } => None,
             Action::VerifyStops { message_id, candidates } => {
                 let instance = self.instance()?;
                 let tasks = desired::confirmed(&self.ledger.snapshot(), &instance, candidates);

@@ -1,65 +1,143 @@
-//! One TCS connection: metrics and health come up, acknowledgements go down.
+//! TCS: metrics, health and status come up, acknowledgements go down.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use agent_api::close::code;
 use agent_api::tcs::{Frame, FromAgent, PublishHealth, TaskHealth, ToAgent};
-use axum::extract::ws::{Message, WebSocket};
 use model::{HealthStatus, Task, TaskArn, TaskDefinition};
 use state::{Changes, CommitError, Ledger, Snapshot, transact};
+use tokio::sync::oneshot;
 
 use super::Hub;
-use crate::clock::now;
+use super::connection::Connection;
+use super::status;
+
+/// An agent publishes every 20 seconds, idle or not. One that has been silent for as long as it would wait for us itself is not there.
+const SILENCE_MAX: Duration = Duration::from_secs(3 * 60);
+
+/// The open connections: one for each instance, the newest.
+#[derive(Default)]
+pub struct Telemetry(Mutex<BTreeMap<String, oneshot::Sender<Ended>>>);
+
+/// Why a connection is not wanted any more.
+enum Ended {
+    Replaced,
+    Deregistered,
+}
+
+impl Telemetry {
+    fn open(&self, instance: &str) -> oneshot::Receiver<Ended> {
+        let (end, ended) = oneshot::channel();
+        if let Some(older) = self.lock().insert(instance.to_owned(), end) {
+            let _ = older.send(Ended::Replaced);
+        }
+        ended
+    }
+
+    pub fn close(&self, instance: &str) {
+        if let Some(open) = self.lock().remove(instance) {
+            let _ = open.send(Ended::Deregistered);
+        }
+    }
+
+    /// Ends all of them.
+    pub fn abandon(&self) {
+        self.lock().clear();
+    }
+
+    /// Takes away the entry of a connection that has ended by itself.
+    fn ended(&self, instance: &str) {
+        let mut open = self.lock();
+        if open.get(instance).is_some_and(oneshot::Sender::is_closed) {
+            open.remove(instance);
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, oneshot::Sender<Ended>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Serves the connection until it ends.
-pub async fn serve(hub: Arc<Hub>, instance: String, mut socket: WebSocket) {
-    loop {
-        let text = match socket.recv().await {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Binary(_))) => continue,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+pub async fn serve(hub: Arc<Hub>, instance: String, mut socket: Connection) {
+    let mut ended = hub.telemetry.open(&instance);
+    let mut heard_at = hub.clock.now();
+    let (code, reason) = loop {
+        let silent = hub.clock.until(heard_at + SILENCE_MAX);
+        let text = tokio::select! {
+            biased;
+            why = &mut ended => match why {
+                Ok(Ended::Replaced) => break (code::POLICY, "a newer connection of this instance"),
+                Ok(Ended::Deregistered) => break (code::NORMAL, "the container instance was deregistered"),
+                Err(_) => return,
+            },
+            text = socket.next() => text,
+            () = silent => break (code::GOING_AWAY, "nothing was published"),
         };
-        let message = match FromAgent::decode(Frame::decode(&text).envelope) {
-            Ok(decoded) => decoded.known(),
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a broken TCS message is skipped");
-                None
+        heard_at = hub.clock.now();
+        let answered = match text {
+            Some(text) => take(&hub, &instance, &mut socket, &text).await,
+            None => false,
+        };
+        if !answered {
+            drop(ended);
+            return hub.telemetry.ended(&instance);
+        }
+    };
+    drop(ended);
+    hub.telemetry.ended(&instance);
+    socket.close(code, reason);
+}
+
+/// Takes one frame in and acknowledges it; false when the connection is gone. What is no message is passed over: an agent may be
+/// newer than we are.
+async fn take(hub: &Hub, instance: &str, socket: &mut Connection, text: &str) -> bool {
+    match FromAgent::decode(Frame::decode(text).envelope) {
+        Ok(decoded) => match decoded.known() {
+            Some(message) => {
+                record(hub, instance, &message).await;
+                socket.send(ToAgent::acknowledge(&message).encode()).await
             }
-        };
-        let Some(message) = message else { continue };
-        take(&hub, &instance, &message).await;
-        let answer = ToAgent::acknowledge(&message).encode();
-        if socket.send(Message::Text(answer.into())).await.is_err() {
-            return;
+            None => true,
+        },
+        Err(error) => {
+            tracing::warn!(error = &error as &dyn std::error::Error, "a broken TCS message is skipped");
+            true
         }
     }
 }
 
-async fn take(hub: &Hub, instance: &str, message: &FromAgent) {
-    match message {
-        FromAgent::PublishMetrics(metrics) => hub.usage.put(metrics, now()),
-        FromAgent::PublishHealth(health) => {
-            let decide = |snapshot: &Snapshot| -> Result<(Changes, ()), CommitError> {
-                Ok((changes(snapshot, instance, health), ()))
-            };
-            if let Err(error) = transact(&*hub.ledger as &dyn Ledger, decide).await {
-                tracing::error!(instance, error = &error as &dyn std::error::Error, "health was not recorded");
+async fn record(hub: &Hub, instance: &str, message: &FromAgent) {
+    let decide = |snapshot: &Snapshot| -> Result<(Changes, ()), CommitError> {
+        let changes = match message {
+            FromAgent::PublishHealth(health) => changes(snapshot, instance, health),
+            FromAgent::PublishInstanceStatus(published) => status::changes(snapshot, instance, published),
+            FromAgent::PublishMetrics(metrics) => {
+                hub.usage.put(metrics, hub.clock.now(), |task| own_task(snapshot, instance, task).is_some());
+                Changes::new()
             }
-        }
-        // Whether the agent's runtime is well has no place in the records yet.
-        FromAgent::PublishInstanceStatus(_) => {}
+        };
+        Ok((changes, ()))
+    };
+    if let Err(error) = transact(&*hub.ledger as &dyn Ledger, decide).await {
+        tracing::error!(instance, error = &error as &dyn std::error::Error, "telemetry was not recorded");
     }
 }
 
-/// What a health message changes; an agent speaks of its own tasks only.
+/// An agent speaks of its own tasks only.
+fn own_task<'a>(snapshot: &'a Snapshot, instance: &str, arn: &str) -> Option<&'a Arc<Task>> {
+    let arn: TaskArn = arn.parse().ok()?;
+    let task = snapshot.tasks.get(&format!("{}/{}/{}", arn.scope, arn.cluster, arn.id))?;
+    (task.is_live() && crate::wake::instance_of(task) == instance).then_some(task)
+}
+
+/// What a health message changes.
 fn changes(snapshot: &Snapshot, instance: &str, health: &PublishHealth) -> Changes {
     let mut changes = Changes::new();
     for reported in &health.tasks {
-        let Ok(arn) = reported.task_arn.parse::<TaskArn>() else { continue };
-        let Some(task) = snapshot.tasks.get(&format!("{}/{}/{}", arn.scope, arn.cluster, arn.id)) else { continue };
-        if !task.is_live() || crate::wake::instance_of(task) != instance {
-            continue;
-        }
+        let Some(task) = own_task(snapshot, instance, &reported.task_arn) else { continue };
         let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
         let Some(definition) = snapshot.task_definitions.get(&name) else { continue };
         let mut changed = Task::clone(task);
@@ -79,7 +157,7 @@ fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
     let statuses: BTreeMap<&str, HealthStatus> = reported
         .containers
         .iter()
-        .map(|container| (container.container_name.as_str(), status(container.health_status)))
+        .map(|container| (container.container_name.as_str(), health(container.health_status)))
         .collect();
     for container in &mut task.containers {
         if let Some(status) = statuses.get(container.name.as_str()) {
@@ -100,7 +178,7 @@ fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
     };
 }
 
-fn status(reported: agent_api::tcs::HealthStatus) -> HealthStatus {
+fn health(reported: agent_api::tcs::HealthStatus) -> HealthStatus {
     match reported {
         agent_api::tcs::HealthStatus::Healthy => HealthStatus::Healthy,
         agent_api::tcs::HealthStatus::Unhealthy => HealthStatus::Unhealthy,

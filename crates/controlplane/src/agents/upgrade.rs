@@ -16,7 +16,6 @@ use state::{Ledger, Record};
 use super::Hub;
 use super::connection::{Connected, Connection};
 use super::telemetry;
-use crate::clock::now;
 
 /// The largest message of an agent. The official one sends up to 1 MiB on TCS, and far less on ACS.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -51,7 +50,9 @@ pub async fn tcs(State(hub): State<Arc<Hub>>, request: Request) -> Response {
     let asked = TcsQuery::parse(parts.uri.query().unwrap_or_default()).map_err(invalid);
     let found = asked.and_then(|query| identify(&hub, &parts, &query.cluster, &query.container_instance));
     match found {
-        Ok((instance, _)) => upgrade(&mut parts, move |socket| telemetry::serve(hub, instance, socket)).await,
+        Ok((instance, _)) => {
+            upgrade(&mut parts, move |socket| telemetry::serve(hub, instance, Connection::new(socket))).await
+        }
         Err(refusal) => refuse(&refusal),
     }
 }
@@ -72,7 +73,7 @@ where
 /// The record name of the instance that asks, and where it reached us.
 fn identify(hub: &Hub, parts: &Parts, cluster: &str, instance: &str) -> Result<(String, String), UpgradeRefusal> {
     let denied = |error: shape::WireError| UpgradeRefusal::AccessDenied(error.to_string());
-    let caller = hub.auth.caller(parts, &Bytes::new(), now(), String::new()).map_err(denied)?;
+    let caller = hub.auth.caller(&as_signed(parts), &Bytes::new(), hub.clock.now(), String::new()).map_err(denied)?;
     let unknown = || UpgradeRefusal::InvalidInstance(format!("{instance} is not a container instance of yours."));
     let arn: ContainerInstanceArn = instance.parse().map_err(|_| unknown())?;
     if (&*arn.scope.account, &*arn.scope.region) != (&caller.account, &caller.region) {
@@ -89,6 +90,18 @@ fn identify(hub: &Hub, parts: &Parts, cluster: &str, instance: &str) -> Result<(
         return Err(UpgradeRefusal::InactiveInstance(format!("{instance} was deregistered.")));
     }
     Ok((known.name(), caller.endpoint.unwrap_or_default()))
+}
+
+/// Agents write a space of their query as a form does, and sign it as a URL has it. Both mean the same here.
+fn as_signed(parts: &Parts) -> Parts {
+    let mut parts = parts.clone();
+    if let Some(query) = parts.uri.query().filter(|query| query.contains('+')) {
+        let path = format!("{}?{}", parts.uri.path(), query.replace('+', "%20"));
+        let mut uri = parts.uri.clone().into_parts();
+        uri.path_and_query = path.parse().ok().or(uri.path_and_query);
+        parts.uri = axum::http::Uri::from_parts(uri).unwrap_or(parts.uri);
+    }
+    parts
 }
 
 fn invalid(error: QueryError) -> UpgradeRefusal {

@@ -67,9 +67,10 @@ impl Plane {
             name: Some(format!("com.amazonaws.ecs.capability.docker-remote-api.1.{version}")),
             ..Default::default()
         };
-        let checks = Attribute { name: Some("ecs.capability.container-health-check".into()), ..Default::default() };
+        let able = |name: &str| Attribute { name: Some(format!("ecs.capability.{name}")), ..Default::default() };
+        let able = ["container-health-check", "full-sync"].map(able);
         let request = RegisterContainerInstanceRequest {
-            attributes: Some((17..=32).map(capability).chain([checks]).collect()),
+            attributes: Some((17..=32).map(capability).chain(able).collect()),
             total_resources: Some(vec![integer("CPU", 2048), integer("MEMORY", 1000)]),
             ..Default::default()
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use blobs::Blobs;
-use controlplane::{ControlPlane, Served};
+use controlplane::{ControlPlane, Served, Tls};
 use log_store::LogStore;
 use registry::Registry;
 use service_ecr::EcrService;
@@ -51,6 +51,7 @@ impl Control {
         dir: &DataDir,
         store: &std::path::Path,
         listener: TcpListener,
+        tls: Option<Tls>,
         region: &str,
     ) -> anyhow::Result<Control> {
         let engine = EmbeddedEngine::open(store, store_embedded::Options::default())
@@ -78,7 +79,10 @@ impl Control {
             AuthMode::Open,
         );
         let router = plane.router(Arc::new(gateway), registry::router(registry.clone()));
-        let served = controlplane::serve(listener, router);
+        let served = match tls {
+            Some(tls) => controlplane::serve_tls(listener, tls, router).context("cannot answer over TLS")?,
+            None => controlplane::serve(listener, router),
+        };
         let expiry = tokio::spawn(expire(logs));
         Ok(Control { plane, registry, blobs, served, expiry })
     }

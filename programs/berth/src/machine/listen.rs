@@ -1,9 +1,11 @@
 //! Where a control plane answers, and where it may.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use clap::ValueEnum;
+use controlplane::Tls;
 use tokio::net::TcpListener;
 
 pub const DEFAULT: &str = "127.0.0.1:4566";
@@ -14,6 +16,26 @@ pub enum Auth {
     Open,
     /// Signatures and policies are enforced.
     Iam,
+}
+
+/// Show a certificate to who connects over TLS. Plain HTTP is answered on the same port.
+#[derive(clap::Args)]
+pub struct TlsArgs {
+    /// The certificate in PEM, followed by those that signed it. RSA, for ECS agents that speak TLS 1.2.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// Its key in PEM.
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+}
+
+impl TlsArgs {
+    pub fn read(&self) -> anyhow::Result<Option<Tls>> {
+        match (&self.tls_certificate, &self.tls_key) {
+            (Some(certificate), Some(key)) => Ok(Some(Tls::read(certificate, key)?)),
+            _ => Ok(None),
+        }
+    }
 }
 
 /// Binds the address, if the kind of authentication allows it.

@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use super::control::Control;
 use super::dirs::{self, DataDir};
 use super::leave::Leave;
-use super::listen::{self, Auth};
+use super::listen::{self, Auth, TlsArgs};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -22,6 +22,8 @@ pub struct Args {
     /// Who may do what.
     #[arg(long, value_enum, default_value = "open")]
     auth: Auth,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -30,11 +32,12 @@ pub struct Args {
 /// Serves until it is told to leave.
 pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let mut leave = Leave::listen()?;
+    let tls = args.tls.read()?;
     let dir = DataDir::take(&args.data_dir)?;
     let store = store_path(args.store.as_deref(), &dir)?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let url = listen::url(&listener)?;
-    let control = Control::start(&dir, &store, listener, &region).await?;
+    let control = Control::start(&dir, &store, listener, tls, &region).await?;
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,

@@ -14,7 +14,7 @@ use super::control::Control;
 use super::demo;
 use super::dirs::{self, DataDir};
 use super::leave::Leave;
-use super::listen::{self, Auth};
+use super::listen::{self, Auth, TlsArgs};
 use super::member::{Member, Membership, SharedRegistry};
 use super::summary::{self, Summary};
 
@@ -26,6 +26,8 @@ pub struct Args {
     /// Who may do what.
     #[arg(long, value_enum, default_value = "open")]
     auth: Auth,
+    #[command(flatten)]
+    tls: TlsArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -41,10 +43,11 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let began = Instant::now();
     let mut leave = Leave::listen()?;
     anyhow::ensure!(rustix::process::geteuid().is_root(), "containers need root: run `sudo berth up`");
+    let tls = args.tls.read()?;
     let dir = DataDir::take(&args.data_dir)?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let (url, port) = (listen::url(&listener)?, listener.local_addr()?.port());
-    let control = Control::start(&dir, &dir.store(), listener, &region).await?;
+    let control = Control::start(&dir, &dir.store(), listener, tls, &region).await?;
     demo::ensure_cluster(&url, &region, "default").await?;
     let membership = Membership {
         server: url.clone(),

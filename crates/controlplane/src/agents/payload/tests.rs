@@ -144,6 +144,41 @@ fn a_task_says_everything_its_definition_says() {
 }
 
 #[test]
+fn secrets_travel_by_name() {
+    let asm = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:s";
+    let web = ContainerDefinition {
+        secrets: vec![("A".into(), asm.into()), ("B".into(), "parameter".into())],
+        repository_credentials: Some(asm.into()),
+        log_configuration: Some(LogConfiguration {
+            driver: "splunk".into(),
+            options: Vec::new(),
+            secret_options: vec![("splunk-token".into(), "arn:aws:ssm:us-east-1:123456789012:parameter/p".into())],
+        }),
+        ..web()
+    };
+    let definition = definition(vec![web]);
+    let payload = start(&task(&definition, None), &definition, "http://h:1");
+    let web = &payload.containers[0];
+    let told: Vec<_> = web
+        .secrets
+        .iter()
+        .map(|one| (one.name.as_str(), one.provider.as_str(), one.region.as_str(), one.target.as_deref().unwrap()))
+        .collect();
+    let expected = [
+        ("A", "asm", "eu-central-1", "CONTAINER"),
+        ("B", "ssm", "eu-west-1", "CONTAINER"),
+        ("splunk-token", "ssm", "us-east-1", "LOG_DRIVER"),
+    ];
+    assert_eq!(told, expected);
+    let auth = web.registry_authentication.as_ref().unwrap();
+    assert_eq!(
+        (auth.auth_type.as_str(), &auth.asm_auth_data.as_ref().unwrap().region),
+        ("asm", &"eu-central-1".into())
+    );
+    assert_eq!(auth.ecr_auth_data, None);
+}
+
+#[test]
 fn overrides_are_merged_before_they_travel() {
     let definition = definition(vec![web()]);
     let overrides = TaskOverride {
