@@ -16,14 +16,67 @@ pub static MODEL: ServiceModel = ServiceModel {
     api_version: "2015-09-21",
     xml_namespace: "",
     operations: &[
+        &BATCH_CHECK_LAYER_AVAILABILITY,
         &BATCH_DELETE_IMAGE,
+        &BATCH_GET_IMAGE,
+        &BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION,
+        &COMPLETE_LAYER_UPLOAD,
+        &CREATE_PULL_THROUGH_CACHE_RULE,
         &CREATE_REPOSITORY,
+        &CREATE_REPOSITORY_CREATION_TEMPLATE,
+        &DELETE_LIFECYCLE_POLICY,
+        &DELETE_PULL_THROUGH_CACHE_RULE,
+        &DELETE_REGISTRY_POLICY,
         &DELETE_REPOSITORY,
+        &DELETE_REPOSITORY_CREATION_TEMPLATE,
+        &DELETE_REPOSITORY_POLICY,
+        &DESCRIBE_IMAGE_REPLICATION_STATUS,
+        &DESCRIBE_IMAGE_SCAN_FINDINGS,
         &DESCRIBE_IMAGES,
+        &DESCRIBE_PULL_THROUGH_CACHE_RULES,
+        &DESCRIBE_REGISTRY,
         &DESCRIBE_REPOSITORIES,
+        &DESCRIBE_REPOSITORY_CREATION_TEMPLATES,
+        &GET_ACCOUNT_SETTING,
         &GET_AUTHORIZATION_TOKEN,
+        &GET_DOWNLOAD_URL_FOR_LAYER,
+        &GET_LIFECYCLE_POLICY,
+        &GET_LIFECYCLE_POLICY_PREVIEW,
+        &GET_REGISTRY_POLICY,
+        &GET_REGISTRY_SCANNING_CONFIGURATION,
+        &GET_REPOSITORY_POLICY,
+        &INITIATE_LAYER_UPLOAD,
+        &LIST_IMAGE_REFERRERS,
         &LIST_IMAGES,
+        &LIST_TAGS_FOR_RESOURCE,
+        &PUT_ACCOUNT_SETTING,
+        &PUT_IMAGE,
+        &PUT_IMAGE_SCANNING_CONFIGURATION,
+        &PUT_IMAGE_TAG_MUTABILITY,
+        &PUT_LIFECYCLE_POLICY,
+        &PUT_REGISTRY_POLICY,
+        &PUT_REGISTRY_SCANNING_CONFIGURATION,
+        &PUT_REPLICATION_CONFIGURATION,
+        &SET_REPOSITORY_POLICY,
+        &START_IMAGE_SCAN,
+        &START_LIFECYCLE_POLICY_PREVIEW,
+        &TAG_RESOURCE,
+        &UNTAG_RESOURCE,
+        &UPDATE_PULL_THROUGH_CACHE_RULE,
+        &UPDATE_REPOSITORY_CREATION_TEMPLATE,
+        &UPLOAD_LAYER_PART,
+        &VALIDATE_PULL_THROUGH_CACHE_RULE,
     ],
+};
+
+pub static BATCH_CHECK_LAYER_AVAILABILITY: Operation = Operation {
+    name: "BatchCheckLayerAvailability",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::BATCH_CHECK_LAYER_AVAILABILITY_REQUEST,
+    output: &schemas::BATCH_CHECK_LAYER_AVAILABILITY_RESPONSE,
+    result_wrapper: None,
+    errors: &["RepositoryNotFoundException", "InvalidParameterException", "ServerException"],
 };
 
 pub static BATCH_DELETE_IMAGE: Operation = Operation {
@@ -34,6 +87,72 @@ pub static BATCH_DELETE_IMAGE: Operation = Operation {
     output: &schemas::BATCH_DELETE_IMAGE_RESPONSE,
     result_wrapper: None,
     errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException"],
+};
+
+pub static BATCH_GET_IMAGE: Operation = Operation {
+    name: "BatchGetImage",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::BATCH_GET_IMAGE_REQUEST,
+    output: &schemas::BATCH_GET_IMAGE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "LimitExceededException",
+        "UnableToGetUpstreamImageException",
+    ],
+};
+
+pub static BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION: Operation = Operation {
+    name: "BatchGetRepositoryScanningConfiguration",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_REQUEST,
+    output: &schemas::BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException", "ValidationException"],
+};
+
+pub static COMPLETE_LAYER_UPLOAD: Operation = Operation {
+    name: "CompleteLayerUpload",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::COMPLETE_LAYER_UPLOAD_REQUEST,
+    output: &schemas::COMPLETE_LAYER_UPLOAD_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "UploadNotFoundException",
+        "InvalidLayerException",
+        "LayerPartTooSmallException",
+        "LayerAlreadyExistsException",
+        "EmptyUploadException",
+        "KmsException",
+    ],
+};
+
+pub static CREATE_PULL_THROUGH_CACHE_RULE: Operation = Operation {
+    name: "CreatePullThroughCacheRule",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CREATE_PULL_THROUGH_CACHE_RULE_REQUEST,
+    output: &schemas::CREATE_PULL_THROUGH_CACHE_RULE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "PullThroughCacheRuleAlreadyExistsException",
+        "UnsupportedUpstreamRegistryException",
+        "LimitExceededException",
+        "UnableToAccessSecretException",
+        "SecretNotFoundException",
+        "UnableToDecryptSecretValueException",
+    ],
 };
 
 pub static CREATE_REPOSITORY: Operation = Operation {
@@ -54,6 +173,63 @@ pub static CREATE_REPOSITORY: Operation = Operation {
     ],
 };
 
+pub static CREATE_REPOSITORY_CREATION_TEMPLATE: Operation = Operation {
+    name: "CreateRepositoryCreationTemplate",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CREATE_REPOSITORY_CREATION_TEMPLATE_REQUEST,
+    output: &schemas::CREATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "ValidationException",
+        "InvalidParameterException",
+        "LimitExceededException",
+        "TemplateAlreadyExistsException",
+    ],
+};
+
+pub static DELETE_LIFECYCLE_POLICY: Operation = Operation {
+    name: "DeleteLifecyclePolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_LIFECYCLE_POLICY_REQUEST,
+    output: &schemas::DELETE_LIFECYCLE_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "LifecyclePolicyNotFoundException",
+        "ValidationException",
+    ],
+};
+
+pub static DELETE_PULL_THROUGH_CACHE_RULE: Operation = Operation {
+    name: "DeletePullThroughCacheRule",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_PULL_THROUGH_CACHE_RULE_REQUEST,
+    output: &schemas::DELETE_PULL_THROUGH_CACHE_RULE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "PullThroughCacheRuleNotFoundException",
+    ],
+};
+
+pub static DELETE_REGISTRY_POLICY: Operation = Operation {
+    name: "DeleteRegistryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_REGISTRY_POLICY_REQUEST,
+    output: &schemas::DELETE_REGISTRY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RegistryPolicyNotFoundException", "ValidationException"],
+};
+
 pub static DELETE_REPOSITORY: Operation = Operation {
     name: "DeleteRepository",
     http_method: "POST",
@@ -70,6 +246,64 @@ pub static DELETE_REPOSITORY: Operation = Operation {
     ],
 };
 
+pub static DELETE_REPOSITORY_CREATION_TEMPLATE: Operation = Operation {
+    name: "DeleteRepositoryCreationTemplate",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_REPOSITORY_CREATION_TEMPLATE_REQUEST,
+    output: &schemas::DELETE_REPOSITORY_CREATION_TEMPLATE_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "ValidationException", "InvalidParameterException", "TemplateNotFoundException"],
+};
+
+pub static DELETE_REPOSITORY_POLICY: Operation = Operation {
+    name: "DeleteRepositoryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_REPOSITORY_POLICY_REQUEST,
+    output: &schemas::DELETE_REPOSITORY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
+    ],
+};
+
+pub static DESCRIBE_IMAGE_REPLICATION_STATUS: Operation = Operation {
+    name: "DescribeImageReplicationStatus",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_IMAGE_REPLICATION_STATUS_REQUEST,
+    output: &schemas::DESCRIBE_IMAGE_REPLICATION_STATUS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ImageNotFoundException",
+        "RepositoryNotFoundException",
+        "ValidationException",
+    ],
+};
+
+pub static DESCRIBE_IMAGE_SCAN_FINDINGS: Operation = Operation {
+    name: "DescribeImageScanFindings",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_IMAGE_SCAN_FINDINGS_REQUEST,
+    output: &schemas::DESCRIBE_IMAGE_SCAN_FINDINGS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "ImageNotFoundException",
+        "ScanNotFoundException",
+        "ValidationException",
+    ],
+};
+
 pub static DESCRIBE_IMAGES: Operation = Operation {
     name: "DescribeImages",
     http_method: "POST",
@@ -78,6 +312,31 @@ pub static DESCRIBE_IMAGES: Operation = Operation {
     output: &schemas::DESCRIBE_IMAGES_RESPONSE,
     result_wrapper: None,
     errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException", "ImageNotFoundException"],
+};
+
+pub static DESCRIBE_PULL_THROUGH_CACHE_RULES: Operation = Operation {
+    name: "DescribePullThroughCacheRules",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_PULL_THROUGH_CACHE_RULES_REQUEST,
+    output: &schemas::DESCRIBE_PULL_THROUGH_CACHE_RULES_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "PullThroughCacheRuleNotFoundException",
+    ],
+};
+
+pub static DESCRIBE_REGISTRY: Operation = Operation {
+    name: "DescribeRegistry",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_REGISTRY_REQUEST,
+    output: &schemas::DESCRIBE_REGISTRY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "ValidationException"],
 };
 
 pub static DESCRIBE_REPOSITORIES: Operation = Operation {
@@ -90,6 +349,26 @@ pub static DESCRIBE_REPOSITORIES: Operation = Operation {
     errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException"],
 };
 
+pub static DESCRIBE_REPOSITORY_CREATION_TEMPLATES: Operation = Operation {
+    name: "DescribeRepositoryCreationTemplates",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_REPOSITORY_CREATION_TEMPLATES_REQUEST,
+    output: &schemas::DESCRIBE_REPOSITORY_CREATION_TEMPLATES_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "ValidationException", "InvalidParameterException"],
+};
+
+pub static GET_ACCOUNT_SETTING: Operation = Operation {
+    name: "GetAccountSetting",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_ACCOUNT_SETTING_REQUEST,
+    output: &schemas::GET_ACCOUNT_SETTING_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "ValidationException", "InvalidParameterException"],
+};
+
 pub static GET_AUTHORIZATION_TOKEN: Operation = Operation {
     name: "GetAuthorizationToken",
     http_method: "POST",
@@ -98,6 +377,116 @@ pub static GET_AUTHORIZATION_TOKEN: Operation = Operation {
     output: &schemas::GET_AUTHORIZATION_TOKEN_RESPONSE,
     result_wrapper: None,
     errors: &["ServerException", "InvalidParameterException"],
+};
+
+pub static GET_DOWNLOAD_URL_FOR_LAYER: Operation = Operation {
+    name: "GetDownloadUrlForLayer",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_DOWNLOAD_URL_FOR_LAYER_REQUEST,
+    output: &schemas::GET_DOWNLOAD_URL_FOR_LAYER_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "LayersNotFoundException",
+        "LayerInaccessibleException",
+        "RepositoryNotFoundException",
+        "UnableToGetUpstreamLayerException",
+    ],
+};
+
+pub static GET_LIFECYCLE_POLICY: Operation = Operation {
+    name: "GetLifecyclePolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_LIFECYCLE_POLICY_REQUEST,
+    output: &schemas::GET_LIFECYCLE_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "LifecyclePolicyNotFoundException",
+        "ValidationException",
+    ],
+};
+
+pub static GET_LIFECYCLE_POLICY_PREVIEW: Operation = Operation {
+    name: "GetLifecyclePolicyPreview",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_LIFECYCLE_POLICY_PREVIEW_REQUEST,
+    output: &schemas::GET_LIFECYCLE_POLICY_PREVIEW_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "LifecyclePolicyPreviewNotFoundException",
+        "ValidationException",
+    ],
+};
+
+pub static GET_REGISTRY_POLICY: Operation = Operation {
+    name: "GetRegistryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_REGISTRY_POLICY_REQUEST,
+    output: &schemas::GET_REGISTRY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RegistryPolicyNotFoundException", "ValidationException"],
+};
+
+pub static GET_REGISTRY_SCANNING_CONFIGURATION: Operation = Operation {
+    name: "GetRegistryScanningConfiguration",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_REGISTRY_SCANNING_CONFIGURATION_REQUEST,
+    output: &schemas::GET_REGISTRY_SCANNING_CONFIGURATION_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "ValidationException"],
+};
+
+pub static GET_REPOSITORY_POLICY: Operation = Operation {
+    name: "GetRepositoryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_REPOSITORY_POLICY_REQUEST,
+    output: &schemas::GET_REPOSITORY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
+    ],
+};
+
+pub static INITIATE_LAYER_UPLOAD: Operation = Operation {
+    name: "InitiateLayerUpload",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::INITIATE_LAYER_UPLOAD_REQUEST,
+    output: &schemas::INITIATE_LAYER_UPLOAD_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException", "KmsException"],
+};
+
+pub static LIST_IMAGE_REFERRERS: Operation = Operation {
+    name: "ListImageReferrers",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_IMAGE_REFERRERS_REQUEST,
+    output: &schemas::LIST_IMAGE_REFERRERS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "ValidationException",
+        "UnableToListUpstreamImageReferrersException",
+    ],
 };
 
 pub static LIST_IMAGES: Operation = Operation {
@@ -110,12 +499,302 @@ pub static LIST_IMAGES: Operation = Operation {
     errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException"],
 };
 
+pub static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
+    name: "ListTagsForResource",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_TAGS_FOR_RESOURCE_REQUEST,
+    output: &schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE,
+    result_wrapper: None,
+    errors: &["InvalidParameterException", "RepositoryNotFoundException", "ServerException"],
+};
+
+pub static PUT_ACCOUNT_SETTING: Operation = Operation {
+    name: "PutAccountSetting",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_ACCOUNT_SETTING_REQUEST,
+    output: &schemas::PUT_ACCOUNT_SETTING_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "ValidationException", "InvalidParameterException", "LimitExceededException"],
+};
+
+pub static PUT_IMAGE: Operation = Operation {
+    name: "PutImage",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_IMAGE_REQUEST,
+    output: &schemas::PUT_IMAGE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "ImageAlreadyExistsException",
+        "LayersNotFoundException",
+        "ReferencedImagesNotFoundException",
+        "LimitExceededException",
+        "ImageTagAlreadyExistsException",
+        "ImageDigestDoesNotMatchException",
+        "KmsException",
+    ],
+};
+
+pub static PUT_IMAGE_SCANNING_CONFIGURATION: Operation = Operation {
+    name: "PutImageScanningConfiguration",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_IMAGE_SCANNING_CONFIGURATION_REQUEST,
+    output: &schemas::PUT_IMAGE_SCANNING_CONFIGURATION_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException", "ValidationException"],
+};
+
+pub static PUT_IMAGE_TAG_MUTABILITY: Operation = Operation {
+    name: "PutImageTagMutability",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_IMAGE_TAG_MUTABILITY_REQUEST,
+    output: &schemas::PUT_IMAGE_TAG_MUTABILITY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException"],
+};
+
+pub static PUT_LIFECYCLE_POLICY: Operation = Operation {
+    name: "PutLifecyclePolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_LIFECYCLE_POLICY_REQUEST,
+    output: &schemas::PUT_LIFECYCLE_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException", "ValidationException"],
+};
+
+pub static PUT_REGISTRY_POLICY: Operation = Operation {
+    name: "PutRegistryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_REGISTRY_POLICY_REQUEST,
+    output: &schemas::PUT_REGISTRY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "ValidationException"],
+};
+
+pub static PUT_REGISTRY_SCANNING_CONFIGURATION: Operation = Operation {
+    name: "PutRegistryScanningConfiguration",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_REGISTRY_SCANNING_CONFIGURATION_REQUEST,
+    output: &schemas::PUT_REGISTRY_SCANNING_CONFIGURATION_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "BlockedByOrganizationPolicyException",
+    ],
+};
+
+pub static PUT_REPLICATION_CONFIGURATION: Operation = Operation {
+    name: "PutReplicationConfiguration",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_REPLICATION_CONFIGURATION_REQUEST,
+    output: &schemas::PUT_REPLICATION_CONFIGURATION_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "ValidationException"],
+};
+
+pub static SET_REPOSITORY_POLICY: Operation = Operation {
+    name: "SetRepositoryPolicy",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::SET_REPOSITORY_POLICY_REQUEST,
+    output: &schemas::SET_REPOSITORY_POLICY_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "InvalidParameterException", "RepositoryNotFoundException"],
+};
+
+pub static START_IMAGE_SCAN: Operation = Operation {
+    name: "StartImageScan",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::START_IMAGE_SCAN_REQUEST,
+    output: &schemas::START_IMAGE_SCAN_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "UnsupportedImageTypeException",
+        "LimitExceededException",
+        "RepositoryNotFoundException",
+        "ImageNotFoundException",
+        "ValidationException",
+        "ImageArchivedException",
+    ],
+};
+
+pub static START_LIFECYCLE_POLICY_PREVIEW: Operation = Operation {
+    name: "StartLifecyclePolicyPreview",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::START_LIFECYCLE_POLICY_PREVIEW_REQUEST,
+    output: &schemas::START_LIFECYCLE_POLICY_PREVIEW_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "RepositoryNotFoundException",
+        "LifecyclePolicyNotFoundException",
+        "LifecyclePolicyPreviewInProgressException",
+        "ValidationException",
+    ],
+};
+
+pub static TAG_RESOURCE: Operation = Operation {
+    name: "TagResource",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::TAG_RESOURCE_REQUEST,
+    output: &schemas::TAG_RESOURCE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "InvalidTagParameterException",
+        "TooManyTagsException",
+        "RepositoryNotFoundException",
+        "ServerException",
+    ],
+};
+
+pub static UNTAG_RESOURCE: Operation = Operation {
+    name: "UntagResource",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UNTAG_RESOURCE_REQUEST,
+    output: &schemas::UNTAG_RESOURCE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "InvalidParameterException",
+        "InvalidTagParameterException",
+        "TooManyTagsException",
+        "RepositoryNotFoundException",
+        "ServerException",
+    ],
+};
+
+pub static UPDATE_PULL_THROUGH_CACHE_RULE: Operation = Operation {
+    name: "UpdatePullThroughCacheRule",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_PULL_THROUGH_CACHE_RULE_REQUEST,
+    output: &schemas::UPDATE_PULL_THROUGH_CACHE_RULE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "UnableToAccessSecretException",
+        "PullThroughCacheRuleNotFoundException",
+        "SecretNotFoundException",
+        "UnableToDecryptSecretValueException",
+    ],
+};
+
+pub static UPDATE_REPOSITORY_CREATION_TEMPLATE: Operation = Operation {
+    name: "UpdateRepositoryCreationTemplate",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_REPOSITORY_CREATION_TEMPLATE_REQUEST,
+    output: &schemas::UPDATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE,
+    result_wrapper: None,
+    errors: &["ServerException", "ValidationException", "InvalidParameterException", "TemplateNotFoundException"],
+};
+
+pub static UPLOAD_LAYER_PART: Operation = Operation {
+    name: "UploadLayerPart",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPLOAD_LAYER_PART_REQUEST,
+    output: &schemas::UPLOAD_LAYER_PART_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "InvalidLayerPartException",
+        "RepositoryNotFoundException",
+        "UploadNotFoundException",
+        "LimitExceededException",
+        "KmsException",
+    ],
+};
+
+pub static VALIDATE_PULL_THROUGH_CACHE_RULE: Operation = Operation {
+    name: "ValidatePullThroughCacheRule",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::VALIDATE_PULL_THROUGH_CACHE_RULE_REQUEST,
+    output: &schemas::VALIDATE_PULL_THROUGH_CACHE_RULE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ServerException",
+        "InvalidParameterException",
+        "ValidationException",
+        "PullThroughCacheRuleNotFoundException",
+    ],
+};
+
+pub struct BatchCheckLayerAvailability;
+
+impl Call for BatchCheckLayerAvailability {
+    type Input = shapes::BatchCheckLayerAvailabilityRequest;
+    type Output = shapes::BatchCheckLayerAvailabilityResponse;
+    const OPERATION: &'static Operation = &BATCH_CHECK_LAYER_AVAILABILITY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct BatchDeleteImage;
 
 impl Call for BatchDeleteImage {
     type Input = shapes::BatchDeleteImageRequest;
     type Output = shapes::BatchDeleteImageResponse;
     const OPERATION: &'static Operation = &BATCH_DELETE_IMAGE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct BatchGetImage;
+
+impl Call for BatchGetImage {
+    type Input = shapes::BatchGetImageRequest;
+    type Output = shapes::BatchGetImageResponse;
+    const OPERATION: &'static Operation = &BATCH_GET_IMAGE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct BatchGetRepositoryScanningConfiguration;
+
+impl Call for BatchGetRepositoryScanningConfiguration {
+    type Input = shapes::BatchGetRepositoryScanningConfigurationRequest;
+    type Output = shapes::BatchGetRepositoryScanningConfigurationResponse;
+    const OPERATION: &'static Operation = &BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct CompleteLayerUpload;
+
+impl Call for CompleteLayerUpload {
+    type Input = shapes::CompleteLayerUploadRequest;
+    type Output = shapes::CompleteLayerUploadResponse;
+    const OPERATION: &'static Operation = &COMPLETE_LAYER_UPLOAD;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct CreatePullThroughCacheRule;
+
+impl Call for CreatePullThroughCacheRule {
+    type Input = shapes::CreatePullThroughCacheRuleRequest;
+    type Output = shapes::CreatePullThroughCacheRuleResponse;
+    const OPERATION: &'static Operation = &CREATE_PULL_THROUGH_CACHE_RULE;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -128,12 +807,84 @@ impl Call for CreateRepository {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct CreateRepositoryCreationTemplate;
+
+impl Call for CreateRepositoryCreationTemplate {
+    type Input = shapes::CreateRepositoryCreationTemplateRequest;
+    type Output = shapes::CreateRepositoryCreationTemplateResponse;
+    const OPERATION: &'static Operation = &CREATE_REPOSITORY_CREATION_TEMPLATE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteLifecyclePolicy;
+
+impl Call for DeleteLifecyclePolicy {
+    type Input = shapes::DeleteLifecyclePolicyRequest;
+    type Output = shapes::DeleteLifecyclePolicyResponse;
+    const OPERATION: &'static Operation = &DELETE_LIFECYCLE_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeletePullThroughCacheRule;
+
+impl Call for DeletePullThroughCacheRule {
+    type Input = shapes::DeletePullThroughCacheRuleRequest;
+    type Output = shapes::DeletePullThroughCacheRuleResponse;
+    const OPERATION: &'static Operation = &DELETE_PULL_THROUGH_CACHE_RULE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteRegistryPolicy;
+
+impl Call for DeleteRegistryPolicy {
+    type Input = shapes::DeleteRegistryPolicyRequest;
+    type Output = shapes::DeleteRegistryPolicyResponse;
+    const OPERATION: &'static Operation = &DELETE_REGISTRY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DeleteRepository;
 
 impl Call for DeleteRepository {
     type Input = shapes::DeleteRepositoryRequest;
     type Output = shapes::DeleteRepositoryResponse;
     const OPERATION: &'static Operation = &DELETE_REPOSITORY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteRepositoryCreationTemplate;
+
+impl Call for DeleteRepositoryCreationTemplate {
+    type Input = shapes::DeleteRepositoryCreationTemplateRequest;
+    type Output = shapes::DeleteRepositoryCreationTemplateResponse;
+    const OPERATION: &'static Operation = &DELETE_REPOSITORY_CREATION_TEMPLATE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteRepositoryPolicy;
+
+impl Call for DeleteRepositoryPolicy {
+    type Input = shapes::DeleteRepositoryPolicyRequest;
+    type Output = shapes::DeleteRepositoryPolicyResponse;
+    const OPERATION: &'static Operation = &DELETE_REPOSITORY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeImageReplicationStatus;
+
+impl Call for DescribeImageReplicationStatus {
+    type Input = shapes::DescribeImageReplicationStatusRequest;
+    type Output = shapes::DescribeImageReplicationStatusResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_IMAGE_REPLICATION_STATUS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeImageScanFindings;
+
+impl Call for DescribeImageScanFindings {
+    type Input = shapes::DescribeImageScanFindingsRequest;
+    type Output = shapes::DescribeImageScanFindingsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_IMAGE_SCAN_FINDINGS;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -146,12 +897,48 @@ impl Call for DescribeImages {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DescribePullThroughCacheRules;
+
+impl Call for DescribePullThroughCacheRules {
+    type Input = shapes::DescribePullThroughCacheRulesRequest;
+    type Output = shapes::DescribePullThroughCacheRulesResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_PULL_THROUGH_CACHE_RULES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeRegistry;
+
+impl Call for DescribeRegistry {
+    type Input = shapes::DescribeRegistryRequest;
+    type Output = shapes::DescribeRegistryResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_REGISTRY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DescribeRepositories;
 
 impl Call for DescribeRepositories {
     type Input = shapes::DescribeRepositoriesRequest;
     type Output = shapes::DescribeRepositoriesResponse;
     const OPERATION: &'static Operation = &DESCRIBE_REPOSITORIES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeRepositoryCreationTemplates;
+
+impl Call for DescribeRepositoryCreationTemplates {
+    type Input = shapes::DescribeRepositoryCreationTemplatesRequest;
+    type Output = shapes::DescribeRepositoryCreationTemplatesResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_REPOSITORY_CREATION_TEMPLATES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetAccountSetting;
+
+impl Call for GetAccountSetting {
+    type Input = shapes::GetAccountSettingRequest;
+    type Output = shapes::GetAccountSettingResponse;
+    const OPERATION: &'static Operation = &GET_ACCOUNT_SETTING;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -164,11 +951,245 @@ impl Call for GetAuthorizationToken {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct GetDownloadUrlForLayer;
+
+impl Call for GetDownloadUrlForLayer {
+    type Input = shapes::GetDownloadUrlForLayerRequest;
+    type Output = shapes::GetDownloadUrlForLayerResponse;
+    const OPERATION: &'static Operation = &GET_DOWNLOAD_URL_FOR_LAYER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetLifecyclePolicy;
+
+impl Call for GetLifecyclePolicy {
+    type Input = shapes::GetLifecyclePolicyRequest;
+    type Output = shapes::GetLifecyclePolicyResponse;
+    const OPERATION: &'static Operation = &GET_LIFECYCLE_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetLifecyclePolicyPreview;
+
+impl Call for GetLifecyclePolicyPreview {
+    type Input = shapes::GetLifecyclePolicyPreviewRequest;
+    type Output = shapes::GetLifecyclePolicyPreviewResponse;
+    const OPERATION: &'static Operation = &GET_LIFECYCLE_POLICY_PREVIEW;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetRegistryPolicy;
+
+impl Call for GetRegistryPolicy {
+    type Input = shapes::GetRegistryPolicyRequest;
+    type Output = shapes::GetRegistryPolicyResponse;
+    const OPERATION: &'static Operation = &GET_REGISTRY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetRegistryScanningConfiguration;
+
+impl Call for GetRegistryScanningConfiguration {
+    type Input = shapes::GetRegistryScanningConfigurationRequest;
+    type Output = shapes::GetRegistryScanningConfigurationResponse;
+    const OPERATION: &'static Operation = &GET_REGISTRY_SCANNING_CONFIGURATION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetRepositoryPolicy;
+
+impl Call for GetRepositoryPolicy {
+    type Input = shapes::GetRepositoryPolicyRequest;
+    type Output = shapes::GetRepositoryPolicyResponse;
+    const OPERATION: &'static Operation = &GET_REPOSITORY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct InitiateLayerUpload;
+
+impl Call for InitiateLayerUpload {
+    type Input = shapes::InitiateLayerUploadRequest;
+    type Output = shapes::InitiateLayerUploadResponse;
+    const OPERATION: &'static Operation = &INITIATE_LAYER_UPLOAD;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListImageReferrers;
+
+impl Call for ListImageReferrers {
+    type Input = shapes::ListImageReferrersRequest;
+    type Output = shapes::ListImageReferrersResponse;
+    const OPERATION: &'static Operation = &LIST_IMAGE_REFERRERS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct ListImages;
 
 impl Call for ListImages {
     type Input = shapes::ListImagesRequest;
     type Output = shapes::ListImagesResponse;
     const OPERATION: &'static Operation = &LIST_IMAGES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListTagsForResource;
+
+impl Call for ListTagsForResource {
+    type Input = shapes::ListTagsForResourceRequest;
+    type Output = shapes::ListTagsForResourceResponse;
+    const OPERATION: &'static Operation = &LIST_TAGS_FOR_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutAccountSetting;
+
+impl Call for PutAccountSetting {
+    type Input = shapes::PutAccountSettingRequest;
+    type Output = shapes::PutAccountSettingResponse;
+    const OPERATION: &'static Operation = &PUT_ACCOUNT_SETTING;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutImage;
+
+impl Call for PutImage {
+    type Input = shapes::PutImageRequest;
+    type Output = shapes::PutImageResponse;
+    const OPERATION: &'static Operation = &PUT_IMAGE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutImageScanningConfiguration;
+
+impl Call for PutImageScanningConfiguration {
+    type Input = shapes::PutImageScanningConfigurationRequest;
+    type Output = shapes::PutImageScanningConfigurationResponse;
+    const OPERATION: &'static Operation = &PUT_IMAGE_SCANNING_CONFIGURATION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutImageTagMutability;
+
+impl Call for PutImageTagMutability {
+    type Input = shapes::PutImageTagMutabilityRequest;
+    type Output = shapes::PutImageTagMutabilityResponse;
+    const OPERATION: &'static Operation = &PUT_IMAGE_TAG_MUTABILITY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutLifecyclePolicy;
+
+impl Call for PutLifecyclePolicy {
+    type Input = shapes::PutLifecyclePolicyRequest;
+    type Output = shapes::PutLifecyclePolicyResponse;
+    const OPERATION: &'static Operation = &PUT_LIFECYCLE_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutRegistryPolicy;
+
+impl Call for PutRegistryPolicy {
+    type Input = shapes::PutRegistryPolicyRequest;
+    type Output = shapes::PutRegistryPolicyResponse;
+    const OPERATION: &'static Operation = &PUT_REGISTRY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutRegistryScanningConfiguration;
+
+impl Call for PutRegistryScanningConfiguration {
+    type Input = shapes::PutRegistryScanningConfigurationRequest;
+    type Output = shapes::PutRegistryScanningConfigurationResponse;
+    const OPERATION: &'static Operation = &PUT_REGISTRY_SCANNING_CONFIGURATION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutReplicationConfiguration;
+
+impl Call for PutReplicationConfiguration {
+    type Input = shapes::PutReplicationConfigurationRequest;
+    type Output = shapes::PutReplicationConfigurationResponse;
+    const OPERATION: &'static Operation = &PUT_REPLICATION_CONFIGURATION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct SetRepositoryPolicy;
+
+impl Call for SetRepositoryPolicy {
+    type Input = shapes::SetRepositoryPolicyRequest;
+    type Output = shapes::SetRepositoryPolicyResponse;
+    const OPERATION: &'static Operation = &SET_REPOSITORY_POLICY;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StartImageScan;
+
+impl Call for StartImageScan {
+    type Input = shapes::StartImageScanRequest;
+    type Output = shapes::StartImageScanResponse;
+    const OPERATION: &'static Operation = &START_IMAGE_SCAN;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StartLifecyclePolicyPreview;
+
+impl Call for StartLifecyclePolicyPreview {
+    type Input = shapes::StartLifecyclePolicyPreviewRequest;
+    type Output = shapes::StartLifecyclePolicyPreviewResponse;
+    const OPERATION: &'static Operation = &START_LIFECYCLE_POLICY_PREVIEW;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct TagResource;
+
+impl Call for TagResource {
+    type Input = shapes::TagResourceRequest;
+    type Output = shapes::TagResourceResponse;
+    const OPERATION: &'static Operation = &TAG_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UntagResource;
+
+impl Call for UntagResource {
+    type Input = shapes::UntagResourceRequest;
+    type Output = shapes::UntagResourceResponse;
+    const OPERATION: &'static Operation = &UNTAG_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdatePullThroughCacheRule;
+
+impl Call for UpdatePullThroughCacheRule {
+    type Input = shapes::UpdatePullThroughCacheRuleRequest;
+    type Output = shapes::UpdatePullThroughCacheRuleResponse;
+    const OPERATION: &'static Operation = &UPDATE_PULL_THROUGH_CACHE_RULE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateRepositoryCreationTemplate;
+
+impl Call for UpdateRepositoryCreationTemplate {
+    type Input = shapes::UpdateRepositoryCreationTemplateRequest;
+    type Output = shapes::UpdateRepositoryCreationTemplateResponse;
+    const OPERATION: &'static Operation = &UPDATE_REPOSITORY_CREATION_TEMPLATE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UploadLayerPart;
+
+impl Call for UploadLayerPart {
+    type Input = shapes::UploadLayerPartRequest;
+    type Output = shapes::UploadLayerPartResponse;
+    const OPERATION: &'static Operation = &UPLOAD_LAYER_PART;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ValidatePullThroughCacheRule;
+
+impl Call for ValidatePullThroughCacheRule {
+    type Input = shapes::ValidatePullThroughCacheRuleRequest;
+    type Output = shapes::ValidatePullThroughCacheRuleResponse;
+    const OPERATION: &'static Operation = &VALIDATE_PULL_THROUGH_CACHE_RULE;
     const MODEL: &'static ServiceModel = &MODEL;
 }

@@ -3,6 +3,30 @@
 
 use shape::{Kind, Member, Schema};
 
+pub static ACCOUNT_SETTING_NAME: Schema = Schema::new("AccountSettingName", Kind::String).min(1).max(64);
+
+pub static ANNOTATIONS: Schema = Schema::map("Annotations", &shape::STRING, &shape::STRING);
+
+pub static ARTIFACT_STATUS: Schema = Schema::enumeration("ArtifactStatus", crate::enums::artifact_status::VALUES);
+
+pub static ARTIFACT_STATUS_FILTER: Schema =
+    Schema::enumeration("ArtifactStatusFilter", crate::enums::artifact_status_filter::VALUES);
+
+pub static ARTIFACT_TYPE: Schema = Schema::new("ArtifactType", Kind::String).min(1).max(255);
+
+pub static ARTIFACT_TYPE_LIST: Schema = Schema::list("ArtifactTypeList", &ARTIFACT_TYPE).min(0).max(5);
+
+pub static ATTRIBUTE: Schema = Schema::structure(
+    "Attribute",
+    &[Member::new("key", &ATTRIBUTE_KEY).required(), Member::new("value", &ATTRIBUTE_VALUE)],
+);
+
+pub static ATTRIBUTE_KEY: Schema = Schema::new("AttributeKey", Kind::String).min(1).max(128);
+
+pub static ATTRIBUTE_LIST: Schema = Schema::list("AttributeList", &ATTRIBUTE).min(0).max(50);
+
+pub static ATTRIBUTE_VALUE: Schema = Schema::new("AttributeValue", Kind::String).min(1).max(256);
+
 pub static AUTHORIZATION_DATA: Schema = Schema::structure(
     "AuthorizationData",
     &[
@@ -14,7 +38,37 @@ pub static AUTHORIZATION_DATA: Schema = Schema::structure(
 
 pub static AUTHORIZATION_DATA_LIST: Schema = Schema::list("AuthorizationDataList", &AUTHORIZATION_DATA);
 
+pub static AWS_ECR_CONTAINER_IMAGE_DETAILS: Schema = Schema::structure(
+    "AwsEcrContainerImageDetails",
+    &[
+        Member::new("architecture", &shape::STRING),
+        Member::new("author", &shape::STRING),
+        Member::new("imageHash", &shape::STRING),
+        Member::new("imageTags", &IMAGE_TAGS_LIST),
+        Member::new("platform", &shape::STRING),
+        Member::new("pushedAt", &shape::TIMESTAMP),
+        Member::new("lastInUseAt", &shape::TIMESTAMP),
+        Member::new("inUseCount", &IN_USE_COUNT),
+        Member::new("registry", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+    ],
+);
+
 pub static BASE64: Schema = Schema::new("Base64", Kind::String).pattern(r"^\S+$");
+
+pub static BATCH_CHECK_LAYER_AVAILABILITY_REQUEST: Schema = Schema::structure(
+    "BatchCheckLayerAvailabilityRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("layerDigests", &BATCHED_OPERATION_LAYER_DIGEST_LIST).required(),
+    ],
+);
+
+pub static BATCH_CHECK_LAYER_AVAILABILITY_RESPONSE: Schema = Schema::structure(
+    "BatchCheckLayerAvailabilityResponse",
+    &[Member::new("layers", &LAYER_LIST), Member::new("failures", &LAYER_FAILURE_LIST)],
+);
 
 pub static BATCH_DELETE_IMAGE_REQUEST: Schema = Schema::structure(
     "BatchDeleteImageRequest",
@@ -28,6 +82,111 @@ pub static BATCH_DELETE_IMAGE_REQUEST: Schema = Schema::structure(
 pub static BATCH_DELETE_IMAGE_RESPONSE: Schema = Schema::structure(
     "BatchDeleteImageResponse",
     &[Member::new("imageIds", &IMAGE_IDENTIFIER_LIST), Member::new("failures", &IMAGE_FAILURE_LIST)],
+);
+
+pub static BATCH_GET_IMAGE_REQUEST: Schema = Schema::structure(
+    "BatchGetImageRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageIds", &IMAGE_IDENTIFIER_LIST).required(),
+        Member::new("acceptedMediaTypes", &MEDIA_TYPE_LIST),
+    ],
+);
+
+pub static BATCH_GET_IMAGE_RESPONSE: Schema = Schema::structure(
+    "BatchGetImageResponse",
+    &[Member::new("images", &IMAGE_LIST), Member::new("failures", &IMAGE_FAILURE_LIST)],
+);
+
+pub static BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "BatchGetRepositoryScanningConfigurationRequest",
+    &[Member::new("repositoryNames", &SCANNING_CONFIGURATION_REPOSITORY_NAME_LIST).required()],
+);
+
+pub static BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_RESPONSE: Schema = Schema::structure(
+    "BatchGetRepositoryScanningConfigurationResponse",
+    &[
+        Member::new("scanningConfigurations", &REPOSITORY_SCANNING_CONFIGURATION_LIST),
+        Member::new("failures", &REPOSITORY_SCANNING_CONFIGURATION_FAILURE_LIST),
+    ],
+);
+
+pub static BATCHED_OPERATION_LAYER_DIGEST: Schema =
+    Schema::new("BatchedOperationLayerDigest", Kind::String).min(0).max(1000);
+
+pub static BATCHED_OPERATION_LAYER_DIGEST_LIST: Schema =
+    Schema::list("BatchedOperationLayerDigestList", &BATCHED_OPERATION_LAYER_DIGEST).min(1).max(100);
+
+pub static COMPLETE_LAYER_UPLOAD_REQUEST: Schema = Schema::structure(
+    "CompleteLayerUploadRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("uploadId", &UPLOAD_ID).required(),
+        Member::new("layerDigests", &LAYER_DIGEST_LIST).required(),
+    ],
+);
+
+pub static COMPLETE_LAYER_UPLOAD_RESPONSE: Schema = Schema::structure(
+    "CompleteLayerUploadResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("uploadId", &UPLOAD_ID),
+        Member::new("layerDigest", &LAYER_DIGEST),
+    ],
+);
+
+pub static CREATE_PULL_THROUGH_CACHE_RULE_REQUEST: Schema = Schema::structure(
+    "CreatePullThroughCacheRuleRequest",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX).required(),
+        Member::new("upstreamRegistryUrl", &shape::STRING).required(),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("upstreamRegistry", &UPSTREAM_REGISTRY),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+    ],
+);
+
+pub static CREATE_PULL_THROUGH_CACHE_RULE_RESPONSE: Schema = Schema::structure(
+    "CreatePullThroughCacheRuleResponse",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("upstreamRegistryUrl", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("upstreamRegistry", &UPSTREAM_REGISTRY),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+    ],
+);
+
+pub static CREATE_REPOSITORY_CREATION_TEMPLATE_REQUEST: Schema = Schema::structure(
+    "CreateRepositoryCreationTemplateRequest",
+    &[
+        Member::new("prefix", &PREFIX).required(),
+        Member::new("description", &REPOSITORY_TEMPLATE_DESCRIPTION),
+        Member::new("encryptionConfiguration", &ENCRYPTION_CONFIGURATION_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("resourceTags", &TAG_LIST),
+        Member::new("imageTagMutability", &IMAGE_TAG_MUTABILITY),
+        Member::new("imageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS),
+        Member::new("repositoryPolicy", &REPOSITORY_POLICY_TEXT),
+        Member::new("lifecyclePolicy", &LIFECYCLE_POLICY_TEXT_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("appliedFor", &RCT_APPLIED_FOR_LIST).required(),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+    ],
+);
+
+pub static CREATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE: Schema = Schema::structure(
+    "CreateRepositoryCreationTemplateResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryCreationTemplate", &REPOSITORY_CREATION_TEMPLATE),
+    ],
 );
 
 pub static CREATE_REPOSITORY_REQUEST: Schema = Schema::structure(
@@ -46,6 +205,111 @@ pub static CREATE_REPOSITORY_REQUEST: Schema = Schema::structure(
 pub static CREATE_REPOSITORY_RESPONSE: Schema =
     Schema::structure("CreateRepositoryResponse", &[Member::new("repository", &REPOSITORY)]);
 
+pub static CREDENTIAL_ARN: Schema = Schema::new("CredentialArn", Kind::String)
+    .min(50)
+    .max(612)
+    .pattern(r"^arn:aws(-\w+)*:secretsmanager:[a-zA-Z0-9-:]+:secret:ecr\-pullthroughcache\/[a-zA-Z0-9\/_+=.@-]+$");
+
+pub static CUSTOM_ROLE_ARN: Schema = Schema::new("CustomRoleArn", Kind::String).max(2048);
+
+pub static CVSS_SCORE: Schema = Schema::structure(
+    "CvssScore",
+    &[
+        Member::new("baseScore", &shape::DOUBLE),
+        Member::new("scoringVector", &shape::STRING),
+        Member::new("source", &shape::STRING),
+        Member::new("version", &shape::STRING),
+    ],
+);
+
+pub static CVSS_SCORE_ADJUSTMENT: Schema = Schema::structure(
+    "CvssScoreAdjustment",
+    &[Member::new("metric", &shape::STRING), Member::new("reason", &shape::STRING)],
+);
+
+pub static CVSS_SCORE_ADJUSTMENT_LIST: Schema = Schema::list("CvssScoreAdjustmentList", &CVSS_SCORE_ADJUSTMENT);
+
+pub static CVSS_SCORE_DETAILS: Schema = Schema::structure(
+    "CvssScoreDetails",
+    &[
+        Member::new("adjustments", &CVSS_SCORE_ADJUSTMENT_LIST),
+        Member::new("score", &shape::DOUBLE),
+        Member::new("scoreSource", &shape::STRING),
+        Member::new("scoringVector", &shape::STRING),
+        Member::new("version", &shape::STRING),
+    ],
+);
+
+pub static CVSS_SCORE_LIST: Schema = Schema::list("CvssScoreList", &CVSS_SCORE);
+
+pub static DELETE_LIFECYCLE_POLICY_REQUEST: Schema = Schema::structure(
+    "DeleteLifecyclePolicyRequest",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("repositoryName", &REPOSITORY_NAME).required()],
+);
+
+pub static DELETE_LIFECYCLE_POLICY_RESPONSE: Schema = Schema::structure(
+    "DeleteLifecyclePolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+        Member::new("lastEvaluatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static DELETE_PULL_THROUGH_CACHE_RULE_REQUEST: Schema = Schema::structure(
+    "DeletePullThroughCacheRuleRequest",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX).required(),
+        Member::new("registryId", &REGISTRY_ID),
+    ],
+);
+
+pub static DELETE_PULL_THROUGH_CACHE_RULE_RESPONSE: Schema = Schema::structure(
+    "DeletePullThroughCacheRuleResponse",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("upstreamRegistryUrl", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+    ],
+);
+
+pub static DELETE_REGISTRY_POLICY_REQUEST: Schema = Schema::structure("DeleteRegistryPolicyRequest", &[]);
+
+pub static DELETE_REGISTRY_POLICY_RESPONSE: Schema = Schema::structure(
+    "DeleteRegistryPolicyResponse",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("policyText", &REGISTRY_POLICY_TEXT)],
+);
+
+pub static DELETE_REPOSITORY_CREATION_TEMPLATE_REQUEST: Schema =
+    Schema::structure("DeleteRepositoryCreationTemplateRequest", &[Member::new("prefix", &PREFIX).required()]);
+
+pub static DELETE_REPOSITORY_CREATION_TEMPLATE_RESPONSE: Schema = Schema::structure(
+    "DeleteRepositoryCreationTemplateResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryCreationTemplate", &REPOSITORY_CREATION_TEMPLATE),
+    ],
+);
+
+pub static DELETE_REPOSITORY_POLICY_REQUEST: Schema = Schema::structure(
+    "DeleteRepositoryPolicyRequest",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("repositoryName", &REPOSITORY_NAME).required()],
+);
+
+pub static DELETE_REPOSITORY_POLICY_RESPONSE: Schema = Schema::structure(
+    "DeleteRepositoryPolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("policyText", &REPOSITORY_POLICY_TEXT),
+    ],
+);
+
 pub static DELETE_REPOSITORY_REQUEST: Schema = Schema::structure(
     "DeleteRepositoryRequest",
     &[
@@ -57,6 +321,47 @@ pub static DELETE_REPOSITORY_REQUEST: Schema = Schema::structure(
 
 pub static DELETE_REPOSITORY_RESPONSE: Schema =
     Schema::structure("DeleteRepositoryResponse", &[Member::new("repository", &REPOSITORY)]);
+
+pub static DESCRIBE_IMAGE_REPLICATION_STATUS_REQUEST: Schema = Schema::structure(
+    "DescribeImageReplicationStatusRequest",
+    &[
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageId", &IMAGE_IDENTIFIER).required(),
+        Member::new("registryId", &REGISTRY_ID),
+    ],
+);
+
+pub static DESCRIBE_IMAGE_REPLICATION_STATUS_RESPONSE: Schema = Schema::structure(
+    "DescribeImageReplicationStatusResponse",
+    &[
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageId", &IMAGE_IDENTIFIER),
+        Member::new("replicationStatuses", &IMAGE_REPLICATION_STATUS_LIST),
+    ],
+);
+
+pub static DESCRIBE_IMAGE_SCAN_FINDINGS_REQUEST: Schema = Schema::structure(
+    "DescribeImageScanFindingsRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageId", &IMAGE_IDENTIFIER).required(),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &MAX_RESULTS),
+    ],
+);
+
+pub static DESCRIBE_IMAGE_SCAN_FINDINGS_RESPONSE: Schema = Schema::structure(
+    "DescribeImageScanFindingsResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageId", &IMAGE_IDENTIFIER),
+        Member::new("imageScanStatus", &IMAGE_SCAN_STATUS),
+        Member::new("imageScanFindings", &IMAGE_SCAN_FINDINGS),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
 
 pub static DESCRIBE_IMAGES_FILTER: Schema = Schema::structure(
     "DescribeImagesFilter",
@@ -80,6 +385,28 @@ pub static DESCRIBE_IMAGES_RESPONSE: Schema = Schema::structure(
     &[Member::new("imageDetails", &IMAGE_DETAIL_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
+pub static DESCRIBE_PULL_THROUGH_CACHE_RULES_REQUEST: Schema = Schema::structure(
+    "DescribePullThroughCacheRulesRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("ecrRepositoryPrefixes", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX_LIST),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &MAX_RESULTS),
+    ],
+);
+
+pub static DESCRIBE_PULL_THROUGH_CACHE_RULES_RESPONSE: Schema = Schema::structure(
+    "DescribePullThroughCacheRulesResponse",
+    &[Member::new("pullThroughCacheRules", &PULL_THROUGH_CACHE_RULE_LIST), Member::new("nextToken", &shape::STRING)],
+);
+
+pub static DESCRIBE_REGISTRY_REQUEST: Schema = Schema::structure("DescribeRegistryRequest", &[]);
+
+pub static DESCRIBE_REGISTRY_RESPONSE: Schema = Schema::structure(
+    "DescribeRegistryResponse",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("replicationConfiguration", &REPLICATION_CONFIGURATION)],
+);
+
 pub static DESCRIBE_REPOSITORIES_REQUEST: Schema = Schema::structure(
     "DescribeRepositoriesRequest",
     &[
@@ -95,16 +422,78 @@ pub static DESCRIBE_REPOSITORIES_RESPONSE: Schema = Schema::structure(
     &[Member::new("repositories", &REPOSITORY_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
+pub static DESCRIBE_REPOSITORY_CREATION_TEMPLATES_REQUEST: Schema = Schema::structure(
+    "DescribeRepositoryCreationTemplatesRequest",
+    &[
+        Member::new("prefixes", &PREFIX_LIST),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &MAX_RESULTS),
+    ],
+);
+
+pub static DESCRIBE_REPOSITORY_CREATION_TEMPLATES_RESPONSE: Schema = Schema::structure(
+    "DescribeRepositoryCreationTemplatesResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryCreationTemplates", &REPOSITORY_CREATION_TEMPLATE_LIST),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
+
 pub static ENCRYPTION_CONFIGURATION: Schema = Schema::structure(
     "EncryptionConfiguration",
     &[Member::new("encryptionType", &ENCRYPTION_TYPE).required(), Member::new("kmsKey", &KMS_KEY)],
 );
 
+pub static ENCRYPTION_CONFIGURATION_FOR_REPOSITORY_CREATION_TEMPLATE: Schema = Schema::structure(
+    "EncryptionConfigurationForRepositoryCreationTemplate",
+    &[
+        Member::new("encryptionType", &ENCRYPTION_TYPE).required(),
+        Member::new("kmsKey", &KMS_KEY_FOR_REPOSITORY_CREATION_TEMPLATE),
+    ],
+);
+
 pub static ENCRYPTION_TYPE: Schema = Schema::enumeration("EncryptionType", crate::enums::encryption_type::VALUES);
+
+pub static ENHANCED_IMAGE_SCAN_FINDING: Schema = Schema::structure(
+    "EnhancedImageScanFinding",
+    &[
+        Member::new("awsAccountId", &REGISTRY_ID),
+        Member::new("description", &shape::STRING),
+        Member::new("findingArn", &shape::STRING),
+        Member::new("firstObservedAt", &shape::TIMESTAMP),
+        Member::new("lastObservedAt", &shape::TIMESTAMP),
+        Member::new("packageVulnerabilityDetails", &PACKAGE_VULNERABILITY_DETAILS),
+        Member::new("remediation", &REMEDIATION),
+        Member::new("resources", &RESOURCE_LIST),
+        Member::new("score", &shape::DOUBLE),
+        Member::new("scoreDetails", &SCORE_DETAILS),
+        Member::new("severity", &shape::STRING),
+        Member::new("status", &shape::STRING),
+        Member::new("title", &shape::STRING),
+        Member::new("type", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+        Member::new("fixAvailable", &shape::STRING),
+        Member::new("exploitAvailable", &shape::STRING),
+    ],
+);
+
+pub static ENHANCED_IMAGE_SCAN_FINDING_LIST: Schema =
+    Schema::list("EnhancedImageScanFindingList", &ENHANCED_IMAGE_SCAN_FINDING);
+
+pub static FIFTY_MAX_RESULTS: Schema = Schema::new("FiftyMaxResults", Kind::Integer).min(1).max(50);
 
 pub static FINDING_SEVERITY: Schema = Schema::enumeration("FindingSeverity", crate::enums::finding_severity::VALUES);
 
 pub static FINDING_SEVERITY_COUNTS: Schema = Schema::map("FindingSeverityCounts", &FINDING_SEVERITY, &SEVERITY_COUNT);
+
+pub static GET_ACCOUNT_SETTING_REQUEST: Schema =
+    Schema::structure("GetAccountSettingRequest", &[Member::new("name", &ACCOUNT_SETTING_NAME).required()]);
+
+pub static GET_ACCOUNT_SETTING_RESPONSE: Schema = Schema::structure(
+    "GetAccountSettingResponse",
+    &[Member::new("name", &ACCOUNT_SETTING_NAME), Member::new("value", &ACCOUNT_SETTING_NAME)],
+);
 
 pub static GET_AUTHORIZATION_TOKEN_REGISTRY_ID_LIST: Schema =
     Schema::list("GetAuthorizationTokenRegistryIdList", &REGISTRY_ID).min(1).max(10);
@@ -116,6 +505,104 @@ pub static GET_AUTHORIZATION_TOKEN_REQUEST: Schema = Schema::structure(
 
 pub static GET_AUTHORIZATION_TOKEN_RESPONSE: Schema =
     Schema::structure("GetAuthorizationTokenResponse", &[Member::new("authorizationData", &AUTHORIZATION_DATA_LIST)]);
+
+pub static GET_DOWNLOAD_URL_FOR_LAYER_REQUEST: Schema = Schema::structure(
+    "GetDownloadUrlForLayerRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("layerDigest", &LAYER_DIGEST).required(),
+    ],
+);
+
+pub static GET_DOWNLOAD_URL_FOR_LAYER_RESPONSE: Schema = Schema::structure(
+    "GetDownloadUrlForLayerResponse",
+    &[Member::new("downloadUrl", &shape::STRING), Member::new("layerDigest", &LAYER_DIGEST)],
+);
+
+pub static GET_LIFECYCLE_POLICY_PREVIEW_REQUEST: Schema = Schema::structure(
+    "GetLifecyclePolicyPreviewRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageIds", &IMAGE_IDENTIFIER_LIST),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &LIFECYCLE_PREVIEW_MAX_RESULTS),
+        Member::new("filter", &LIFECYCLE_POLICY_PREVIEW_FILTER),
+    ],
+);
+
+pub static GET_LIFECYCLE_POLICY_PREVIEW_RESPONSE: Schema = Schema::structure(
+    "GetLifecyclePolicyPreviewResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+        Member::new("status", &LIFECYCLE_POLICY_PREVIEW_STATUS),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("previewResults", &LIFECYCLE_POLICY_PREVIEW_RESULT_LIST),
+        Member::new("summary", &LIFECYCLE_POLICY_PREVIEW_SUMMARY),
+    ],
+);
+
+pub static GET_LIFECYCLE_POLICY_REQUEST: Schema = Schema::structure(
+    "GetLifecyclePolicyRequest",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("repositoryName", &REPOSITORY_NAME).required()],
+);
+
+pub static GET_LIFECYCLE_POLICY_RESPONSE: Schema = Schema::structure(
+    "GetLifecyclePolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+        Member::new("lastEvaluatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static GET_REGISTRY_POLICY_REQUEST: Schema = Schema::structure("GetRegistryPolicyRequest", &[]);
+
+pub static GET_REGISTRY_POLICY_RESPONSE: Schema = Schema::structure(
+    "GetRegistryPolicyResponse",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("policyText", &REGISTRY_POLICY_TEXT)],
+);
+
+pub static GET_REGISTRY_SCANNING_CONFIGURATION_REQUEST: Schema =
+    Schema::structure("GetRegistryScanningConfigurationRequest", &[]);
+
+pub static GET_REGISTRY_SCANNING_CONFIGURATION_RESPONSE: Schema = Schema::structure(
+    "GetRegistryScanningConfigurationResponse",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("scanningConfiguration", &REGISTRY_SCANNING_CONFIGURATION)],
+);
+
+pub static GET_REPOSITORY_POLICY_REQUEST: Schema = Schema::structure(
+    "GetRepositoryPolicyRequest",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("repositoryName", &REPOSITORY_NAME).required()],
+);
+
+pub static GET_REPOSITORY_POLICY_RESPONSE: Schema = Schema::structure(
+    "GetRepositoryPolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("policyText", &REPOSITORY_POLICY_TEXT),
+    ],
+);
+
+pub static IMAGE: Schema = Schema::structure(
+    "Image",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageId", &IMAGE_IDENTIFIER),
+        Member::new("imageManifest", &IMAGE_MANIFEST),
+        Member::new("imageManifestMediaType", &shape::STRING),
+    ],
+);
+
+pub static IMAGE_ACTION_TYPE: Schema = Schema::enumeration("ImageActionType", crate::enums::image_action_type::VALUES);
+
+pub static IMAGE_COUNT: Schema = Schema::new("ImageCount", Kind::Integer).min(0);
 
 pub static IMAGE_DETAIL: Schema = Schema::structure(
     "ImageDetail",
@@ -160,6 +647,61 @@ pub static IMAGE_IDENTIFIER: Schema = Schema::structure(
 );
 
 pub static IMAGE_IDENTIFIER_LIST: Schema = Schema::list("ImageIdentifierList", &IMAGE_IDENTIFIER).min(1).max(100);
+
+pub static IMAGE_LIST: Schema = Schema::list("ImageList", &IMAGE);
+
+pub static IMAGE_MANIFEST: Schema = Schema::new("ImageManifest", Kind::String).min(1).max(4194304);
+
+pub static IMAGE_REFERRER: Schema = Schema::structure(
+    "ImageReferrer",
+    &[
+        Member::new("digest", &shape::STRING).required(),
+        Member::new("mediaType", &shape::STRING).required(),
+        Member::new("artifactType", &ARTIFACT_TYPE),
+        Member::new("size", &shape::LONG).required(),
+        Member::new("annotations", &ANNOTATIONS),
+        Member::new("artifactStatus", &ARTIFACT_STATUS),
+    ],
+);
+
+pub static IMAGE_REFERRER_LIST: Schema = Schema::list("ImageReferrerList", &IMAGE_REFERRER);
+
+pub static IMAGE_REPLICATION_STATUS: Schema = Schema::structure(
+    "ImageReplicationStatus",
+    &[
+        Member::new("region", &REGION),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("status", &REPLICATION_STATUS),
+        Member::new("failureCode", &shape::STRING),
+    ],
+);
+
+pub static IMAGE_REPLICATION_STATUS_LIST: Schema =
+    Schema::list("ImageReplicationStatusList", &IMAGE_REPLICATION_STATUS);
+
+pub static IMAGE_SCAN_FINDING: Schema = Schema::structure(
+    "ImageScanFinding",
+    &[
+        Member::new("name", &shape::STRING),
+        Member::new("description", &shape::STRING),
+        Member::new("uri", &shape::STRING),
+        Member::new("severity", &FINDING_SEVERITY),
+        Member::new("attributes", &ATTRIBUTE_LIST),
+    ],
+);
+
+pub static IMAGE_SCAN_FINDING_LIST: Schema = Schema::list("ImageScanFindingList", &IMAGE_SCAN_FINDING);
+
+pub static IMAGE_SCAN_FINDINGS: Schema = Schema::structure(
+    "ImageScanFindings",
+    &[
+        Member::new("imageScanCompletedAt", &shape::TIMESTAMP),
+        Member::new("vulnerabilitySourceUpdatedAt", &shape::TIMESTAMP),
+        Member::new("findingSeverityCounts", &FINDING_SEVERITY_COUNTS),
+        Member::new("findings", &IMAGE_SCAN_FINDING_LIST),
+        Member::new("enhancedFindings", &ENHANCED_IMAGE_SCAN_FINDING_LIST),
+    ],
+);
 
 pub static IMAGE_SCAN_FINDINGS_SUMMARY: Schema = Schema::structure(
     "ImageScanFindingsSummary",
@@ -212,7 +754,139 @@ pub static IMAGE_TAG_MUTABILITY_EXCLUSION_FILTER_VALUE: Schema =
 pub static IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS: Schema =
     Schema::list("ImageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTER).min(1).max(5);
 
+pub static IMAGE_TAGS_LIST: Schema = Schema::list("ImageTagsList", &IMAGE_TAG);
+
+pub static IN_USE_COUNT: Schema = Schema::new("InUseCount", Kind::Long).min(0);
+
+pub static INITIATE_LAYER_UPLOAD_REQUEST: Schema = Schema::structure(
+    "InitiateLayerUploadRequest",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("repositoryName", &REPOSITORY_NAME).required()],
+);
+
+pub static INITIATE_LAYER_UPLOAD_RESPONSE: Schema = Schema::structure(
+    "InitiateLayerUploadResponse",
+    &[Member::new("uploadId", &UPLOAD_ID), Member::new("partSize", &PART_SIZE)],
+);
+
 pub static KMS_KEY: Schema = Schema::new("KmsKey", Kind::String).min(1).max(2048);
+
+pub static KMS_KEY_FOR_REPOSITORY_CREATION_TEMPLATE: Schema =
+    Schema::new("KmsKeyForRepositoryCreationTemplate", Kind::String)
+        .min(0)
+        .max(2048)
+        .pattern(r"^$|arn:aws[a-z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key\/[a-z0-9-]+");
+
+pub static LAYER: Schema = Schema::structure(
+    "Layer",
+    &[
+        Member::new("layerDigest", &LAYER_DIGEST),
+        Member::new("layerAvailability", &LAYER_AVAILABILITY),
+        Member::new("layerSize", &shape::LONG),
+        Member::new("mediaType", &shape::STRING),
+    ],
+);
+
+pub static LAYER_AVAILABILITY: Schema =
+    Schema::enumeration("LayerAvailability", crate::enums::layer_availability::VALUES);
+
+pub static LAYER_DIGEST: Schema = Schema::new("LayerDigest", Kind::String).pattern("[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+");
+
+pub static LAYER_DIGEST_LIST: Schema = Schema::list("LayerDigestList", &LAYER_DIGEST).min(1).max(100);
+
+pub static LAYER_FAILURE: Schema = Schema::structure(
+    "LayerFailure",
+    &[
+        Member::new("layerDigest", &BATCHED_OPERATION_LAYER_DIGEST),
+        Member::new("failureCode", &LAYER_FAILURE_CODE),
+        Member::new("failureReason", &shape::STRING),
+    ],
+);
+
+pub static LAYER_FAILURE_CODE: Schema =
+    Schema::enumeration("LayerFailureCode", crate::enums::layer_failure_code::VALUES);
+
+pub static LAYER_FAILURE_LIST: Schema = Schema::list("LayerFailureList", &LAYER_FAILURE);
+
+pub static LAYER_LIST: Schema = Schema::list("LayerList", &LAYER);
+
+pub static LAYER_PART_BLOB: Schema = Schema::new("LayerPartBlob", Kind::Blob).min(0).max(20971520);
+
+pub static LIFECYCLE_POLICY_PREVIEW_FILTER: Schema =
+    Schema::structure("LifecyclePolicyPreviewFilter", &[Member::new("tagStatus", &TAG_STATUS)]);
+
+pub static LIFECYCLE_POLICY_PREVIEW_RESULT: Schema = Schema::structure(
+    "LifecyclePolicyPreviewResult",
+    &[
+        Member::new("imageTags", &IMAGE_TAG_LIST),
+        Member::new("imageDigest", &shape::STRING),
+        Member::new("imagePushedAt", &shape::TIMESTAMP),
+        Member::new("action", &LIFECYCLE_POLICY_RULE_ACTION),
+        Member::new("appliedRulePriority", &LIFECYCLE_POLICY_RULE_PRIORITY),
+        Member::new("storageClass", &LIFECYCLE_POLICY_STORAGE_CLASS),
+    ],
+);
+
+pub static LIFECYCLE_POLICY_PREVIEW_RESULT_LIST: Schema =
+    Schema::list("LifecyclePolicyPreviewResultList", &LIFECYCLE_POLICY_PREVIEW_RESULT);
+
+pub static LIFECYCLE_POLICY_PREVIEW_STATUS: Schema =
+    Schema::enumeration("LifecyclePolicyPreviewStatus", crate::enums::lifecycle_policy_preview_status::VALUES);
+
+pub static LIFECYCLE_POLICY_PREVIEW_SUMMARY: Schema = Schema::structure(
+    "LifecyclePolicyPreviewSummary",
+    &[
+        Member::new("expiringImageTotalCount", &IMAGE_COUNT),
+        Member::new("transitioningImageTotalCounts", &TRANSITIONING_IMAGE_TOTAL_COUNTS),
+    ],
+);
+
+pub static LIFECYCLE_POLICY_RULE_ACTION: Schema = Schema::structure(
+    "LifecyclePolicyRuleAction",
+    &[
+        Member::new("type", &IMAGE_ACTION_TYPE),
+        Member::new("targetStorageClass", &LIFECYCLE_POLICY_TARGET_STORAGE_CLASS),
+    ],
+);
+
+pub static LIFECYCLE_POLICY_RULE_PRIORITY: Schema = Schema::new("LifecyclePolicyRulePriority", Kind::Integer).min(1);
+
+pub static LIFECYCLE_POLICY_STORAGE_CLASS: Schema =
+    Schema::enumeration("LifecyclePolicyStorageClass", crate::enums::lifecycle_policy_storage_class::VALUES);
+
+pub static LIFECYCLE_POLICY_TARGET_STORAGE_CLASS: Schema = Schema::enumeration(
+    "LifecyclePolicyTargetStorageClass",
+    crate::enums::lifecycle_policy_target_storage_class::VALUES,
+);
+
+pub static LIFECYCLE_POLICY_TEXT: Schema = Schema::new("LifecyclePolicyText", Kind::String).min(100).max(30720);
+
+pub static LIFECYCLE_POLICY_TEXT_FOR_REPOSITORY_CREATION_TEMPLATE: Schema =
+    Schema::new("LifecyclePolicyTextForRepositoryCreationTemplate", Kind::String).min(0).max(30720);
+
+pub static LIFECYCLE_PREVIEW_MAX_RESULTS: Schema =
+    Schema::new("LifecyclePreviewMaxResults", Kind::Integer).min(1).max(100);
+
+pub static LIST_IMAGE_REFERRERS_FILTER: Schema = Schema::structure(
+    "ListImageReferrersFilter",
+    &[Member::new("artifactTypes", &ARTIFACT_TYPE_LIST), Member::new("artifactStatus", &ARTIFACT_STATUS_FILTER)],
+);
+
+pub static LIST_IMAGE_REFERRERS_REQUEST: Schema = Schema::structure(
+    "ListImageReferrersRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("subjectId", &SUBJECT_IDENTIFIER).required(),
+        Member::new("filter", &LIST_IMAGE_REFERRERS_FILTER),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &FIFTY_MAX_RESULTS),
+    ],
+);
+
+pub static LIST_IMAGE_REFERRERS_RESPONSE: Schema = Schema::structure(
+    "ListImageReferrersResponse",
+    &[Member::new("referrers", &IMAGE_REFERRER_LIST), Member::new("nextToken", &shape::STRING)],
+);
 
 pub static LIST_IMAGES_FILTER: Schema = Schema::structure(
     "ListImagesFilter",
@@ -235,9 +909,235 @@ pub static LIST_IMAGES_RESPONSE: Schema = Schema::structure(
     &[Member::new("imageIds", &IMAGE_IDENTIFIER_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
+pub static LIST_TAGS_FOR_RESOURCE_REQUEST: Schema =
+    Schema::structure("ListTagsForResourceRequest", &[Member::new("resourceArn", &shape::STRING).required()]);
+
+pub static LIST_TAGS_FOR_RESOURCE_RESPONSE: Schema =
+    Schema::structure("ListTagsForResourceResponse", &[Member::new("tags", &TAG_LIST)]);
+
 pub static MAX_RESULTS: Schema = Schema::new("MaxResults", Kind::Integer).min(1).max(1000);
 
+pub static MEDIA_TYPE_LIST: Schema = Schema::list("MediaTypeList", &shape::STRING).min(1).max(100);
+
+pub static PACKAGE_VULNERABILITY_DETAILS: Schema = Schema::structure(
+    "PackageVulnerabilityDetails",
+    &[
+        Member::new("cvss", &CVSS_SCORE_LIST),
+        Member::new("referenceUrls", &REFERENCE_URLS_LIST),
+        Member::new("relatedVulnerabilities", &RELATED_VULNERABILITIES_LIST),
+        Member::new("source", &shape::STRING),
+        Member::new("sourceUrl", &shape::STRING),
+        Member::new("vendorCreatedAt", &shape::TIMESTAMP),
+        Member::new("vendorSeverity", &shape::STRING),
+        Member::new("vendorUpdatedAt", &shape::TIMESTAMP),
+        Member::new("vulnerabilityId", &shape::STRING),
+        Member::new("vulnerablePackages", &VULNERABLE_PACKAGES_LIST),
+    ],
+);
+
+pub static PART_SIZE: Schema = Schema::new("PartSize", Kind::Long).min(0);
+
+pub static PREFIX: Schema = Schema::new("Prefix", Kind::String)
+    .min(1)
+    .max(256)
+    .pattern(r"^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\/?|ROOT)$");
+
+pub static PREFIX_LIST: Schema = Schema::list("PrefixList", &PREFIX);
+
+pub static PULL_THROUGH_CACHE_RULE: Schema = Schema::structure(
+    "PullThroughCacheRule",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("upstreamRegistryUrl", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("upstreamRegistry", &UPSTREAM_REGISTRY),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static PULL_THROUGH_CACHE_RULE_LIST: Schema = Schema::list("PullThroughCacheRuleList", &PULL_THROUGH_CACHE_RULE);
+
+pub static PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX: Schema =
+    Schema::new("PullThroughCacheRuleRepositoryPrefix", Kind::String)
+        .min(2)
+        .max(30)
+        .pattern(r"^([a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*\/?|ROOT)$");
+
+pub static PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX_LIST: Schema =
+    Schema::list("PullThroughCacheRuleRepositoryPrefixList", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX)
+        .min(1)
+        .max(100);
+
+pub static PUT_ACCOUNT_SETTING_REQUEST: Schema = Schema::structure(
+    "PutAccountSettingRequest",
+    &[Member::new("name", &ACCOUNT_SETTING_NAME).required(), Member::new("value", &shape::STRING).required()],
+);
+
+pub static PUT_ACCOUNT_SETTING_RESPONSE: Schema = Schema::structure(
+    "PutAccountSettingResponse",
+    &[Member::new("name", &ACCOUNT_SETTING_NAME), Member::new("value", &shape::STRING)],
+);
+
+pub static PUT_IMAGE_REQUEST: Schema = Schema::structure(
+    "PutImageRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageManifest", &IMAGE_MANIFEST).required(),
+        Member::new("imageManifestMediaType", &shape::STRING),
+        Member::new("imageTag", &IMAGE_TAG),
+        Member::new("imageDigest", &shape::STRING),
+    ],
+);
+
+pub static PUT_IMAGE_RESPONSE: Schema = Schema::structure("PutImageResponse", &[Member::new("image", &IMAGE)]);
+
+pub static PUT_IMAGE_SCANNING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutImageScanningConfigurationRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageScanningConfiguration", &IMAGE_SCANNING_CONFIGURATION).required(),
+    ],
+);
+
+pub static PUT_IMAGE_SCANNING_CONFIGURATION_RESPONSE: Schema = Schema::structure(
+    "PutImageScanningConfigurationResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageScanningConfiguration", &IMAGE_SCANNING_CONFIGURATION),
+    ],
+);
+
+pub static PUT_IMAGE_TAG_MUTABILITY_REQUEST: Schema = Schema::structure(
+    "PutImageTagMutabilityRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageTagMutability", &IMAGE_TAG_MUTABILITY).required(),
+        Member::new("imageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS),
+    ],
+);
+
+pub static PUT_IMAGE_TAG_MUTABILITY_RESPONSE: Schema = Schema::structure(
+    "PutImageTagMutabilityResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageTagMutability", &IMAGE_TAG_MUTABILITY),
+        Member::new("imageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS),
+    ],
+);
+
+pub static PUT_LIFECYCLE_POLICY_REQUEST: Schema = Schema::structure(
+    "PutLifecyclePolicyRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT).required(),
+    ],
+);
+
+pub static PUT_LIFECYCLE_POLICY_RESPONSE: Schema = Schema::structure(
+    "PutLifecyclePolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+    ],
+);
+
+pub static PUT_REGISTRY_POLICY_REQUEST: Schema =
+    Schema::structure("PutRegistryPolicyRequest", &[Member::new("policyText", &REGISTRY_POLICY_TEXT).required()]);
+
+pub static PUT_REGISTRY_POLICY_RESPONSE: Schema = Schema::structure(
+    "PutRegistryPolicyResponse",
+    &[Member::new("registryId", &REGISTRY_ID), Member::new("policyText", &REGISTRY_POLICY_TEXT)],
+);
+
+pub static PUT_REGISTRY_SCANNING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutRegistryScanningConfigurationRequest",
+    &[Member::new("scanType", &SCAN_TYPE), Member::new("rules", &REGISTRY_SCANNING_RULE_LIST)],
+);
+
+pub static PUT_REGISTRY_SCANNING_CONFIGURATION_RESPONSE: Schema = Schema::structure(
+    "PutRegistryScanningConfigurationResponse",
+    &[Member::new("registryScanningConfiguration", &REGISTRY_SCANNING_CONFIGURATION)],
+);
+
+pub static PUT_REPLICATION_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutReplicationConfigurationRequest",
+    &[Member::new("replicationConfiguration", &REPLICATION_CONFIGURATION).required()],
+);
+
+pub static PUT_REPLICATION_CONFIGURATION_RESPONSE: Schema = Schema::structure(
+    "PutReplicationConfigurationResponse",
+    &[Member::new("replicationConfiguration", &REPLICATION_CONFIGURATION)],
+);
+
+pub static RCT_APPLIED_FOR: Schema = Schema::enumeration("RCTAppliedFor", crate::enums::rct_applied_for::VALUES);
+
+pub static RCT_APPLIED_FOR_LIST: Schema = Schema::list("RCTAppliedForList", &RCT_APPLIED_FOR);
+
+pub static RECOMMENDATION: Schema =
+    Schema::structure("Recommendation", &[Member::new("url", &shape::STRING), Member::new("text", &shape::STRING)]);
+
+pub static REFERENCE_URLS_LIST: Schema = Schema::list("ReferenceUrlsList", &shape::STRING);
+
+pub static REGION: Schema = Schema::new("Region", Kind::String).min(2).max(25).pattern("[0-9a-z-]{2,25}");
+
 pub static REGISTRY_ID: Schema = Schema::new("RegistryId", Kind::String).pattern("[0-9]{12}");
+
+pub static REGISTRY_POLICY_TEXT: Schema = Schema::new("RegistryPolicyText", Kind::String).min(0).max(10240);
+
+pub static REGISTRY_SCANNING_CONFIGURATION: Schema = Schema::structure(
+    "RegistryScanningConfiguration",
+    &[Member::new("scanType", &SCAN_TYPE), Member::new("rules", &REGISTRY_SCANNING_RULE_LIST)],
+);
+
+pub static REGISTRY_SCANNING_RULE: Schema = Schema::structure(
+    "RegistryScanningRule",
+    &[
+        Member::new("scanFrequency", &SCAN_FREQUENCY).required(),
+        Member::new("repositoryFilters", &SCANNING_REPOSITORY_FILTER_LIST).required(),
+    ],
+);
+
+pub static REGISTRY_SCANNING_RULE_LIST: Schema =
+    Schema::list("RegistryScanningRuleList", &REGISTRY_SCANNING_RULE).min(0).max(2);
+
+pub static RELATED_VULNERABILITIES_LIST: Schema = Schema::list("RelatedVulnerabilitiesList", &shape::STRING);
+
+pub static REMEDIATION: Schema = Schema::structure("Remediation", &[Member::new("recommendation", &RECOMMENDATION)]);
+
+pub static REPLICATION_CONFIGURATION: Schema =
+    Schema::structure("ReplicationConfiguration", &[Member::new("rules", &REPLICATION_RULE_LIST).required()]);
+
+pub static REPLICATION_DESTINATION: Schema = Schema::structure(
+    "ReplicationDestination",
+    &[Member::new("region", &REGION).required(), Member::new("registryId", &REGISTRY_ID).required()],
+);
+
+pub static REPLICATION_DESTINATION_LIST: Schema =
+    Schema::list("ReplicationDestinationList", &REPLICATION_DESTINATION).min(0).max(100);
+
+pub static REPLICATION_RULE: Schema = Schema::structure(
+    "ReplicationRule",
+    &[
+        Member::new("destinations", &REPLICATION_DESTINATION_LIST).required(),
+        Member::new("repositoryFilters", &REPOSITORY_FILTER_LIST),
+    ],
+);
+
+pub static REPLICATION_RULE_LIST: Schema = Schema::list("ReplicationRuleList", &REPLICATION_RULE).min(0).max(10);
+
+pub static REPLICATION_STATUS: Schema =
+    Schema::enumeration("ReplicationStatus", crate::enums::replication_status::VALUES);
 
 pub static REPOSITORY: Schema = Schema::structure(
     "Repository",
@@ -254,6 +1154,45 @@ pub static REPOSITORY: Schema = Schema::structure(
     ],
 );
 
+pub static REPOSITORY_CREATION_TEMPLATE: Schema = Schema::structure(
+    "RepositoryCreationTemplate",
+    &[
+        Member::new("prefix", &PREFIX),
+        Member::new("description", &REPOSITORY_TEMPLATE_DESCRIPTION),
+        Member::new("encryptionConfiguration", &ENCRYPTION_CONFIGURATION_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("resourceTags", &TAG_LIST),
+        Member::new("imageTagMutability", &IMAGE_TAG_MUTABILITY),
+        Member::new("imageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS),
+        Member::new("repositoryPolicy", &REPOSITORY_POLICY_TEXT),
+        Member::new("lifecyclePolicy", &LIFECYCLE_POLICY_TEXT_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("appliedFor", &RCT_APPLIED_FOR_LIST),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static REPOSITORY_CREATION_TEMPLATE_LIST: Schema =
+    Schema::list("RepositoryCreationTemplateList", &REPOSITORY_CREATION_TEMPLATE);
+
+pub static REPOSITORY_FILTER: Schema = Schema::structure(
+    "RepositoryFilter",
+    &[
+        Member::new("filter", &REPOSITORY_FILTER_VALUE).required(),
+        Member::new("filterType", &REPOSITORY_FILTER_TYPE).required(),
+    ],
+);
+
+pub static REPOSITORY_FILTER_LIST: Schema = Schema::list("RepositoryFilterList", &REPOSITORY_FILTER).min(1).max(100);
+
+pub static REPOSITORY_FILTER_TYPE: Schema =
+    Schema::enumeration("RepositoryFilterType", crate::enums::repository_filter_type::VALUES);
+
+pub static REPOSITORY_FILTER_VALUE: Schema = Schema::new("RepositoryFilterValue", Kind::String)
+    .min(2)
+    .max(256)
+    .pattern("^(?:[a-z0-9]+(?:[._-][a-z0-9]*)*/)*[a-z0-9]*(?:[._-][a-z0-9]*)*$");
+
 pub static REPOSITORY_LIST: Schema = Schema::list("RepositoryList", &REPOSITORY);
 
 pub static REPOSITORY_NAME: Schema = Schema::new("RepositoryName", Kind::String)
@@ -263,15 +1202,293 @@ pub static REPOSITORY_NAME: Schema = Schema::new("RepositoryName", Kind::String)
 
 pub static REPOSITORY_NAME_LIST: Schema = Schema::list("RepositoryNameList", &REPOSITORY_NAME).min(1).max(100);
 
+pub static REPOSITORY_POLICY_TEXT: Schema = Schema::new("RepositoryPolicyText", Kind::String).min(0).max(10240);
+
+pub static REPOSITORY_SCANNING_CONFIGURATION: Schema = Schema::structure(
+    "RepositoryScanningConfiguration",
+    &[
+        Member::new("repositoryArn", &shape::STRING),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("scanOnPush", &shape::BOOLEAN),
+        Member::new("scanFrequency", &SCAN_FREQUENCY),
+        Member::new("appliedScanFilters", &SCANNING_REPOSITORY_FILTER_LIST),
+    ],
+);
+
+pub static REPOSITORY_SCANNING_CONFIGURATION_FAILURE: Schema = Schema::structure(
+    "RepositoryScanningConfigurationFailure",
+    &[
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("failureCode", &SCANNING_CONFIGURATION_FAILURE_CODE),
+        Member::new("failureReason", &shape::STRING),
+    ],
+);
+
+pub static REPOSITORY_SCANNING_CONFIGURATION_FAILURE_LIST: Schema =
+    Schema::list("RepositoryScanningConfigurationFailureList", &REPOSITORY_SCANNING_CONFIGURATION_FAILURE);
+
+pub static REPOSITORY_SCANNING_CONFIGURATION_LIST: Schema =
+    Schema::list("RepositoryScanningConfigurationList", &REPOSITORY_SCANNING_CONFIGURATION);
+
+pub static REPOSITORY_TEMPLATE_DESCRIPTION: Schema =
+    Schema::new("RepositoryTemplateDescription", Kind::String).max(256);
+
+pub static RESOURCE: Schema = Schema::structure(
+    "Resource",
+    &[
+        Member::new("details", &RESOURCE_DETAILS),
+        Member::new("id", &shape::STRING),
+        Member::new("tags", &TAGS),
+        Member::new("type", &shape::STRING),
+    ],
+);
+
+pub static RESOURCE_DETAILS: Schema =
+    Schema::structure("ResourceDetails", &[Member::new("awsEcrContainerImage", &AWS_ECR_CONTAINER_IMAGE_DETAILS)]);
+
+pub static RESOURCE_LIST: Schema = Schema::list("ResourceList", &RESOURCE);
+
+pub static SCAN_FREQUENCY: Schema = Schema::enumeration("ScanFrequency", crate::enums::scan_frequency::VALUES);
+
 pub static SCAN_STATUS: Schema = Schema::enumeration("ScanStatus", crate::enums::scan_status::VALUES);
 
+pub static SCAN_TYPE: Schema = Schema::enumeration("ScanType", crate::enums::scan_type::VALUES);
+
+pub static SCANNING_CONFIGURATION_FAILURE_CODE: Schema =
+    Schema::enumeration("ScanningConfigurationFailureCode", crate::enums::scanning_configuration_failure_code::VALUES);
+
+pub static SCANNING_CONFIGURATION_REPOSITORY_NAME_LIST: Schema =
+    Schema::list("ScanningConfigurationRepositoryNameList", &REPOSITORY_NAME).min(1).max(25);
+
+pub static SCANNING_REPOSITORY_FILTER: Schema = Schema::structure(
+    "ScanningRepositoryFilter",
+    &[
+        Member::new("filter", &SCANNING_REPOSITORY_FILTER_VALUE).required(),
+        Member::new("filterType", &SCANNING_REPOSITORY_FILTER_TYPE).required(),
+    ],
+);
+
+pub static SCANNING_REPOSITORY_FILTER_LIST: Schema =
+    Schema::list("ScanningRepositoryFilterList", &SCANNING_REPOSITORY_FILTER).min(0).max(100);
+
+pub static SCANNING_REPOSITORY_FILTER_TYPE: Schema =
+    Schema::enumeration("ScanningRepositoryFilterType", crate::enums::scanning_repository_filter_type::VALUES);
+
+pub static SCANNING_REPOSITORY_FILTER_VALUE: Schema = Schema::new("ScanningRepositoryFilterValue", Kind::String)
+    .min(1)
+    .max(255)
+    .pattern(r"^[a-z0-9*](?:[._\-/a-z0-9*]?[a-z0-9*]+)*$");
+
+pub static SCORE_DETAILS: Schema = Schema::structure("ScoreDetails", &[Member::new("cvss", &CVSS_SCORE_DETAILS)]);
+
+pub static SET_REPOSITORY_POLICY_REQUEST: Schema = Schema::structure(
+    "SetRepositoryPolicyRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("policyText", &REPOSITORY_POLICY_TEXT).required(),
+        Member::new("force", &shape::BOOLEAN),
+    ],
+);
+
+pub static SET_REPOSITORY_POLICY_RESPONSE: Schema = Schema::structure(
+    "SetRepositoryPolicyResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("policyText", &REPOSITORY_POLICY_TEXT),
+    ],
+);
+
 pub static SEVERITY_COUNT: Schema = Schema::new("SeverityCount", Kind::Integer).min(0);
+
+pub static START_IMAGE_SCAN_REQUEST: Schema = Schema::structure(
+    "StartImageScanRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("imageId", &IMAGE_IDENTIFIER).required(),
+    ],
+);
+
+pub static START_IMAGE_SCAN_RESPONSE: Schema = Schema::structure(
+    "StartImageScanResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("imageId", &IMAGE_IDENTIFIER),
+        Member::new("imageScanStatus", &IMAGE_SCAN_STATUS),
+    ],
+);
+
+pub static START_LIFECYCLE_POLICY_PREVIEW_REQUEST: Schema = Schema::structure(
+    "StartLifecyclePolicyPreviewRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+    ],
+);
+
+pub static START_LIFECYCLE_POLICY_PREVIEW_RESPONSE: Schema = Schema::structure(
+    "StartLifecyclePolicyPreviewResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("lifecyclePolicyText", &LIFECYCLE_POLICY_TEXT),
+        Member::new("status", &LIFECYCLE_POLICY_PREVIEW_STATUS),
+    ],
+);
+
+pub static SUBJECT_IDENTIFIER: Schema =
+    Schema::structure("SubjectIdentifier", &[Member::new("imageDigest", &shape::STRING).required()]);
 
 pub static TAG: Schema = Schema::structure(
     "Tag",
     &[Member::new("Key", &shape::STRING).required(), Member::new("Value", &shape::STRING).required()],
 );
 
+pub static TAG_KEY_LIST: Schema = Schema::list("TagKeyList", &shape::STRING);
+
 pub static TAG_LIST: Schema = Schema::list("TagList", &TAG);
 
+pub static TAG_RESOURCE_REQUEST: Schema = Schema::structure(
+    "TagResourceRequest",
+    &[Member::new("resourceArn", &shape::STRING).required(), Member::new("tags", &TAG_LIST).required()],
+);
+
+pub static TAG_RESOURCE_RESPONSE: Schema = Schema::structure("TagResourceResponse", &[]);
+
 pub static TAG_STATUS: Schema = Schema::enumeration("TagStatus", crate::enums::tag_status::VALUES);
+
+pub static TAGS: Schema = Schema::map("Tags", &shape::STRING, &shape::STRING);
+
+pub static TRANSITIONING_IMAGE_TOTAL_COUNT: Schema = Schema::structure(
+    "TransitioningImageTotalCount",
+    &[
+        Member::new("targetStorageClass", &LIFECYCLE_POLICY_TARGET_STORAGE_CLASS),
+        Member::new("imageTotalCount", &IMAGE_COUNT),
+    ],
+);
+
+pub static TRANSITIONING_IMAGE_TOTAL_COUNTS: Schema =
+    Schema::list("TransitioningImageTotalCounts", &TRANSITIONING_IMAGE_TOTAL_COUNT);
+
+pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
+    "UntagResourceRequest",
+    &[Member::new("resourceArn", &shape::STRING).required(), Member::new("tagKeys", &TAG_KEY_LIST).required()],
+);
+
+pub static UNTAG_RESOURCE_RESPONSE: Schema = Schema::structure("UntagResourceResponse", &[]);
+
+pub static UPDATE_PULL_THROUGH_CACHE_RULE_REQUEST: Schema = Schema::structure(
+    "UpdatePullThroughCacheRuleRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX).required(),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+    ],
+);
+
+pub static UPDATE_PULL_THROUGH_CACHE_RULE_RESPONSE: Schema = Schema::structure(
+    "UpdatePullThroughCacheRuleResponse",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+    ],
+);
+
+pub static UPDATE_REPOSITORY_CREATION_TEMPLATE_REQUEST: Schema = Schema::structure(
+    "UpdateRepositoryCreationTemplateRequest",
+    &[
+        Member::new("prefix", &PREFIX).required(),
+        Member::new("description", &REPOSITORY_TEMPLATE_DESCRIPTION),
+        Member::new("encryptionConfiguration", &ENCRYPTION_CONFIGURATION_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("resourceTags", &TAG_LIST),
+        Member::new("imageTagMutability", &IMAGE_TAG_MUTABILITY),
+        Member::new("imageTagMutabilityExclusionFilters", &IMAGE_TAG_MUTABILITY_EXCLUSION_FILTERS),
+        Member::new("repositoryPolicy", &REPOSITORY_POLICY_TEXT),
+        Member::new("lifecyclePolicy", &LIFECYCLE_POLICY_TEXT_FOR_REPOSITORY_CREATION_TEMPLATE),
+        Member::new("appliedFor", &RCT_APPLIED_FOR_LIST),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+    ],
+);
+
+pub static UPDATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE: Schema = Schema::structure(
+    "UpdateRepositoryCreationTemplateResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryCreationTemplate", &REPOSITORY_CREATION_TEMPLATE),
+    ],
+);
+
+pub static UPLOAD_ID: Schema = Schema::new("UploadId", Kind::String)
+    .pattern("[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}");
+
+pub static UPLOAD_LAYER_PART_REQUEST: Schema = Schema::structure(
+    "UploadLayerPartRequest",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME).required(),
+        Member::new("uploadId", &UPLOAD_ID).required(),
+        Member::new("partFirstByte", &PART_SIZE).required(),
+        Member::new("partLastByte", &PART_SIZE).required(),
+        Member::new("layerPartBlob", &LAYER_PART_BLOB).required(),
+    ],
+);
+
+pub static UPLOAD_LAYER_PART_RESPONSE: Schema = Schema::structure(
+    "UploadLayerPartResponse",
+    &[
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("repositoryName", &REPOSITORY_NAME),
+        Member::new("uploadId", &UPLOAD_ID),
+        Member::new("lastByteReceived", &PART_SIZE),
+    ],
+);
+
+pub static UPSTREAM_REGISTRY: Schema = Schema::enumeration("UpstreamRegistry", crate::enums::upstream_registry::VALUES);
+
+pub static VALIDATE_PULL_THROUGH_CACHE_RULE_REQUEST: Schema = Schema::structure(
+    "ValidatePullThroughCacheRuleRequest",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX).required(),
+        Member::new("registryId", &REGISTRY_ID),
+    ],
+);
+
+pub static VALIDATE_PULL_THROUGH_CACHE_RULE_RESPONSE: Schema = Schema::structure(
+    "ValidatePullThroughCacheRuleResponse",
+    &[
+        Member::new("ecrRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("registryId", &REGISTRY_ID),
+        Member::new("upstreamRegistryUrl", &shape::STRING),
+        Member::new("credentialArn", &CREDENTIAL_ARN),
+        Member::new("customRoleArn", &CUSTOM_ROLE_ARN),
+        Member::new("upstreamRepositoryPrefix", &PULL_THROUGH_CACHE_RULE_REPOSITORY_PREFIX),
+        Member::new("isValid", &shape::BOOLEAN),
+        Member::new("failure", &shape::STRING),
+    ],
+);
+
+pub static VULNERABLE_PACKAGE: Schema = Schema::structure(
+    "VulnerablePackage",
+    &[
+        Member::new("arch", &shape::STRING),
+        Member::new("epoch", &shape::INTEGER),
+        Member::new("filePath", &shape::STRING),
+        Member::new("name", &shape::STRING),
+        Member::new("packageManager", &shape::STRING),
+        Member::new("release", &shape::STRING),
+        Member::new("sourceLayerHash", &shape::STRING),
+        Member::new("version", &shape::STRING),
+        Member::new("fixedInVersion", &shape::STRING),
+    ],
+);
+
+pub static VULNERABLE_PACKAGES_LIST: Schema = Schema::list("VulnerablePackagesList", &VULNERABLE_PACKAGE);

@@ -7,47 +7,281 @@ use async_trait::async_trait;
 use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
 
 use crate::shapes::{
-    BatchDeleteImageRequest, BatchDeleteImageResponse, CreateRepositoryRequest, CreateRepositoryResponse,
-    DeleteRepositoryRequest, DeleteRepositoryResponse, DescribeImagesRequest, DescribeImagesResponse,
-    DescribeRepositoriesRequest, DescribeRepositoriesResponse, GetAuthorizationTokenRequest,
-    GetAuthorizationTokenResponse, ListImagesRequest, ListImagesResponse,
+    BatchCheckLayerAvailabilityRequest, BatchCheckLayerAvailabilityResponse, BatchDeleteImageRequest,
+    BatchDeleteImageResponse, BatchGetImageRequest, BatchGetImageResponse,
+    BatchGetRepositoryScanningConfigurationRequest, BatchGetRepositoryScanningConfigurationResponse,
+    CompleteLayerUploadRequest, CompleteLayerUploadResponse, CreatePullThroughCacheRuleRequest,
+    CreatePullThroughCacheRuleResponse, CreateRepositoryCreationTemplateRequest,
+    CreateRepositoryCreationTemplateResponse, CreateRepositoryRequest, CreateRepositoryResponse,
+    DeleteLifecyclePolicyRequest, DeleteLifecyclePolicyResponse, DeletePullThroughCacheRuleRequest,
+    DeletePullThroughCacheRuleResponse, DeleteRegistryPolicyRequest, DeleteRegistryPolicyResponse,
+    DeleteRepositoryCreationTemplateRequest, DeleteRepositoryCreationTemplateResponse, DeleteRepositoryPolicyRequest,
+    DeleteRepositoryPolicyResponse, DeleteRepositoryRequest, DeleteRepositoryResponse,
+    DescribeImageReplicationStatusRequest, DescribeImageReplicationStatusResponse, DescribeImageScanFindingsRequest,
+    DescribeImageScanFindingsResponse, DescribeImagesRequest, DescribeImagesResponse,
+    DescribePullThroughCacheRulesRequest, DescribePullThroughCacheRulesResponse, DescribeRegistryRequest,
+    DescribeRegistryResponse, DescribeRepositoriesRequest, DescribeRepositoriesResponse,
+    DescribeRepositoryCreationTemplatesRequest, DescribeRepositoryCreationTemplatesResponse, GetAccountSettingRequest,
+    GetAccountSettingResponse, GetAuthorizationTokenRequest, GetAuthorizationTokenResponse,
+    GetDownloadUrlForLayerRequest, GetDownloadUrlForLayerResponse, GetLifecyclePolicyPreviewRequest,
+    GetLifecyclePolicyPreviewResponse, GetLifecyclePolicyRequest, GetLifecyclePolicyResponse, GetRegistryPolicyRequest,
+    GetRegistryPolicyResponse, GetRegistryScanningConfigurationRequest, GetRegistryScanningConfigurationResponse,
+    GetRepositoryPolicyRequest, GetRepositoryPolicyResponse, InitiateLayerUploadRequest, InitiateLayerUploadResponse,
+    ListImageReferrersRequest, ListImageReferrersResponse, ListImagesRequest, ListImagesResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, PutAccountSettingRequest, PutAccountSettingResponse,
+    PutImageRequest, PutImageResponse, PutImageScanningConfigurationRequest, PutImageScanningConfigurationResponse,
+    PutImageTagMutabilityRequest, PutImageTagMutabilityResponse, PutLifecyclePolicyRequest, PutLifecyclePolicyResponse,
+    PutRegistryPolicyRequest, PutRegistryPolicyResponse, PutRegistryScanningConfigurationRequest,
+    PutRegistryScanningConfigurationResponse, PutReplicationConfigurationRequest, PutReplicationConfigurationResponse,
+    SetRepositoryPolicyRequest, SetRepositoryPolicyResponse, StartImageScanRequest, StartImageScanResponse,
+    StartLifecyclePolicyPreviewRequest, StartLifecyclePolicyPreviewResponse, TagResourceRequest, TagResourceResponse,
+    UntagResourceRequest, UntagResourceResponse, UpdatePullThroughCacheRuleRequest, UpdatePullThroughCacheRuleResponse,
+    UpdateRepositoryCreationTemplateRequest, UpdateRepositoryCreationTemplateResponse, UploadLayerPartRequest,
+    UploadLayerPartResponse, ValidatePullThroughCacheRuleRequest, ValidatePullThroughCacheRuleResponse,
 };
 use crate::{Error, MODEL};
 
 /// The operations. Calls may be concurrent; inputs satisfy the constraints of the model.
 #[async_trait]
 pub trait Ecr: Send + Sync + 'static {
+    async fn batch_check_layer_availability(
+        &self,
+        caller: &Caller,
+        input: BatchCheckLayerAvailabilityRequest,
+    ) -> Result<BatchCheckLayerAvailabilityResponse, Error>;
     async fn batch_delete_image(
         &self,
         caller: &Caller,
         input: BatchDeleteImageRequest,
     ) -> Result<BatchDeleteImageResponse, Error>;
+    async fn batch_get_image(
+        &self,
+        caller: &Caller,
+        input: BatchGetImageRequest,
+    ) -> Result<BatchGetImageResponse, Error>;
+    async fn batch_get_repository_scanning_configuration(
+        &self,
+        caller: &Caller,
+        input: BatchGetRepositoryScanningConfigurationRequest,
+    ) -> Result<BatchGetRepositoryScanningConfigurationResponse, Error>;
+    async fn complete_layer_upload(
+        &self,
+        caller: &Caller,
+        input: CompleteLayerUploadRequest,
+    ) -> Result<CompleteLayerUploadResponse, Error>;
+    async fn create_pull_through_cache_rule(
+        &self,
+        caller: &Caller,
+        input: CreatePullThroughCacheRuleRequest,
+    ) -> Result<CreatePullThroughCacheRuleResponse, Error>;
     async fn create_repository(
         &self,
         caller: &Caller,
         input: CreateRepositoryRequest,
     ) -> Result<CreateRepositoryResponse, Error>;
+    async fn create_repository_creation_template(
+        &self,
+        caller: &Caller,
+        input: CreateRepositoryCreationTemplateRequest,
+    ) -> Result<CreateRepositoryCreationTemplateResponse, Error>;
+    async fn delete_lifecycle_policy(
+        &self,
+        caller: &Caller,
+        input: DeleteLifecyclePolicyRequest,
+    ) -> Result<DeleteLifecyclePolicyResponse, Error>;
+    async fn delete_pull_through_cache_rule(
+        &self,
+        caller: &Caller,
+        input: DeletePullThroughCacheRuleRequest,
+    ) -> Result<DeletePullThroughCacheRuleResponse, Error>;
+    async fn delete_registry_policy(
+        &self,
+        caller: &Caller,
+        input: DeleteRegistryPolicyRequest,
+    ) -> Result<DeleteRegistryPolicyResponse, Error>;
     async fn delete_repository(
         &self,
         caller: &Caller,
         input: DeleteRepositoryRequest,
     ) -> Result<DeleteRepositoryResponse, Error>;
+    async fn delete_repository_creation_template(
+        &self,
+        caller: &Caller,
+        input: DeleteRepositoryCreationTemplateRequest,
+    ) -> Result<DeleteRepositoryCreationTemplateResponse, Error>;
+    async fn delete_repository_policy(
+        &self,
+        caller: &Caller,
+        input: DeleteRepositoryPolicyRequest,
+    ) -> Result<DeleteRepositoryPolicyResponse, Error>;
+    async fn describe_image_replication_status(
+        &self,
+        caller: &Caller,
+        input: DescribeImageReplicationStatusRequest,
+    ) -> Result<DescribeImageReplicationStatusResponse, Error>;
+    async fn describe_image_scan_findings(
+        &self,
+        caller: &Caller,
+        input: DescribeImageScanFindingsRequest,
+    ) -> Result<DescribeImageScanFindingsResponse, Error>;
     async fn describe_images(
         &self,
         caller: &Caller,
         input: DescribeImagesRequest,
     ) -> Result<DescribeImagesResponse, Error>;
+    async fn describe_pull_through_cache_rules(
+        &self,
+        caller: &Caller,
+        input: DescribePullThroughCacheRulesRequest,
+    ) -> Result<DescribePullThroughCacheRulesResponse, Error>;
+    async fn describe_registry(
+        &self,
+        caller: &Caller,
+        input: DescribeRegistryRequest,
+    ) -> Result<DescribeRegistryResponse, Error>;
     async fn describe_repositories(
         &self,
         caller: &Caller,
         input: DescribeRepositoriesRequest,
     ) -> Result<DescribeRepositoriesResponse, Error>;
+    async fn describe_repository_creation_templates(
+        &self,
+        caller: &Caller,
+        input: DescribeRepositoryCreationTemplatesRequest,
+    ) -> Result<DescribeRepositoryCreationTemplatesResponse, Error>;
+    async fn get_account_setting(
+        &self,
+        caller: &Caller,
+        input: GetAccountSettingRequest,
+    ) -> Result<GetAccountSettingResponse, Error>;
     async fn get_authorization_token(
         &self,
         caller: &Caller,
         input: GetAuthorizationTokenRequest,
     ) -> Result<GetAuthorizationTokenResponse, Error>;
+    async fn get_download_url_for_layer(
+        &self,
+        caller: &Caller,
+        input: GetDownloadUrlForLayerRequest,
+    ) -> Result<GetDownloadUrlForLayerResponse, Error>;
+    async fn get_lifecycle_policy(
+        &self,
+        caller: &Caller,
+        input: GetLifecyclePolicyRequest,
+    ) -> Result<GetLifecyclePolicyResponse, Error>;
+    async fn get_lifecycle_policy_preview(
+        &self,
+        caller: &Caller,
+        input: GetLifecyclePolicyPreviewRequest,
+    ) -> Result<GetLifecyclePolicyPreviewResponse, Error>;
+    async fn get_registry_policy(
+        &self,
+        caller: &Caller,
+        input: GetRegistryPolicyRequest,
+    ) -> Result<GetRegistryPolicyResponse, Error>;
+    async fn get_registry_scanning_configuration(
+        &self,
+        caller: &Caller,
+        input: GetRegistryScanningConfigurationRequest,
+    ) -> Result<GetRegistryScanningConfigurationResponse, Error>;
+    async fn get_repository_policy(
+        &self,
+        caller: &Caller,
+        input: GetRepositoryPolicyRequest,
+    ) -> Result<GetRepositoryPolicyResponse, Error>;
+    async fn initiate_layer_upload(
+        &self,
+        caller: &Caller,
+        input: InitiateLayerUploadRequest,
+    ) -> Result<InitiateLayerUploadResponse, Error>;
+    async fn list_image_referrers(
+        &self,
+        caller: &Caller,
+        input: ListImageReferrersRequest,
+    ) -> Result<ListImageReferrersResponse, Error>;
     async fn list_images(&self, caller: &Caller, input: ListImagesRequest) -> Result<ListImagesResponse, Error>;
+    async fn list_tags_for_resource(
+        &self,
+        caller: &Caller,
+        input: ListTagsForResourceRequest,
+    ) -> Result<ListTagsForResourceResponse, Error>;
+    async fn put_account_setting(
+        &self,
+        caller: &Caller,
+        input: PutAccountSettingRequest,
+    ) -> Result<PutAccountSettingResponse, Error>;
+    async fn put_image(&self, caller: &Caller, input: PutImageRequest) -> Result<PutImageResponse, Error>;
+    async fn put_image_scanning_configuration(
+        &self,
+        caller: &Caller,
+        input: PutImageScanningConfigurationRequest,
+    ) -> Result<PutImageScanningConfigurationResponse, Error>;
+    async fn put_image_tag_mutability(
+        &self,
+        caller: &Caller,
+        input: PutImageTagMutabilityRequest,
+    ) -> Result<PutImageTagMutabilityResponse, Error>;
+    async fn put_lifecycle_policy(
+        &self,
+        caller: &Caller,
+        input: PutLifecyclePolicyRequest,
+    ) -> Result<PutLifecyclePolicyResponse, Error>;
+    async fn put_registry_policy(
+        &self,
+        caller: &Caller,
+        input: PutRegistryPolicyRequest,
+    ) -> Result<PutRegistryPolicyResponse, Error>;
+    async fn put_registry_scanning_configuration(
+        &self,
+        caller: &Caller,
+        input: PutRegistryScanningConfigurationRequest,
+    ) -> Result<PutRegistryScanningConfigurationResponse, Error>;
+    async fn put_replication_configuration(
+        &self,
+        caller: &Caller,
+        input: PutReplicationConfigurationRequest,
+    ) -> Result<PutReplicationConfigurationResponse, Error>;
+    async fn set_repository_policy(
+        &self,
+        caller: &Caller,
+        input: SetRepositoryPolicyRequest,
+    ) -> Result<SetRepositoryPolicyResponse, Error>;
+    async fn start_image_scan(
+        &self,
+        caller: &Caller,
+        input: StartImageScanRequest,
+    ) -> Result<StartImageScanResponse, Error>;
+    async fn start_lifecycle_policy_preview(
+        &self,
+        caller: &Caller,
+        input: StartLifecyclePolicyPreviewRequest,
+    ) -> Result<StartLifecyclePolicyPreviewResponse, Error>;
+    async fn tag_resource(&self, caller: &Caller, input: TagResourceRequest) -> Result<TagResourceResponse, Error>;
+    async fn untag_resource(
+        &self,
+        caller: &Caller,
+        input: UntagResourceRequest,
+    ) -> Result<UntagResourceResponse, Error>;
+    async fn update_pull_through_cache_rule(
+        &self,
+        caller: &Caller,
+        input: UpdatePullThroughCacheRuleRequest,
+    ) -> Result<UpdatePullThroughCacheRuleResponse, Error>;
+    async fn update_repository_creation_template(
+        &self,
+        caller: &Caller,
+        input: UpdateRepositoryCreationTemplateRequest,
+    ) -> Result<UpdateRepositoryCreationTemplateResponse, Error>;
+    async fn upload_layer_part(
+        &self,
+        caller: &Caller,
+        input: UploadLayerPartRequest,
+    ) -> Result<UploadLayerPartResponse, Error>;
+    async fn validate_pull_through_cache_rule(
+        &self,
+        caller: &Caller,
+        input: ValidatePullThroughCacheRuleRequest,
+    ) -> Result<ValidatePullThroughCacheRuleResponse, Error>;
 }
 
 /// Untyped on the outside, typed on the inside.
@@ -66,15 +300,104 @@ impl<S: Ecr> Service for Router<S> {
         input: Document,
     ) -> Result<Document, WireError> {
         match operation.name {
+            "BatchCheckLayerAvailability" => {
+                answer(self.0.batch_check_layer_availability(&caller, Value::from_document(input)).await)
+            }
             "BatchDeleteImage" => answer(self.0.batch_delete_image(&caller, Value::from_document(input)).await),
+            "BatchGetImage" => answer(self.0.batch_get_image(&caller, Value::from_document(input)).await),
+            "BatchGetRepositoryScanningConfiguration" => {
+                answer(self.0.batch_get_repository_scanning_configuration(&caller, Value::from_document(input)).await)
+            }
+            "CompleteLayerUpload" => answer(self.0.complete_layer_upload(&caller, Value::from_document(input)).await),
+            "CreatePullThroughCacheRule" => {
+                answer(self.0.create_pull_through_cache_rule(&caller, Value::from_document(input)).await)
+            }
             "CreateRepository" => answer(self.0.create_repository(&caller, Value::from_document(input)).await),
+            "CreateRepositoryCreationTemplate" => {
+                answer(self.0.create_repository_creation_template(&caller, Value::from_document(input)).await)
+            }
+            "DeleteLifecyclePolicy" => {
+                answer(self.0.delete_lifecycle_policy(&caller, Value::from_document(input)).await)
+            }
+            "DeletePullThroughCacheRule" => {
+                answer(self.0.delete_pull_through_cache_rule(&caller, Value::from_document(input)).await)
+            }
+            "DeleteRegistryPolicy" => answer(self.0.delete_registry_policy(&caller, Value::from_document(input)).await),
             "DeleteRepository" => answer(self.0.delete_repository(&caller, Value::from_document(input)).await),
+            "DeleteRepositoryCreationTemplate" => {
+                answer(self.0.delete_repository_creation_template(&caller, Value::from_document(input)).await)
+            }
+            "DeleteRepositoryPolicy" => {
+                answer(self.0.delete_repository_policy(&caller, Value::from_document(input)).await)
+            }
+            "DescribeImageReplicationStatus" => {
+                answer(self.0.describe_image_replication_status(&caller, Value::from_document(input)).await)
+            }
+            "DescribeImageScanFindings" => {
+                answer(self.0.describe_image_scan_findings(&caller, Value::from_document(input)).await)
+            }
             "DescribeImages" => answer(self.0.describe_images(&caller, Value::from_document(input)).await),
+            "DescribePullThroughCacheRules" => {
+                answer(self.0.describe_pull_through_cache_rules(&caller, Value::from_document(input)).await)
+            }
+            "DescribeRegistry" => answer(self.0.describe_registry(&caller, Value::from_document(input)).await),
             "DescribeRepositories" => answer(self.0.describe_repositories(&caller, Value::from_document(input)).await),
+            "DescribeRepositoryCreationTemplates" => {
+                answer(self.0.describe_repository_creation_templates(&caller, Value::from_document(input)).await)
+            }
+            "GetAccountSetting" => answer(self.0.get_account_setting(&caller, Value::from_document(input)).await),
             "GetAuthorizationToken" => {
                 answer(self.0.get_authorization_token(&caller, Value::from_document(input)).await)
             }
+            "GetDownloadUrlForLayer" => {
+                answer(self.0.get_download_url_for_layer(&caller, Value::from_document(input)).await)
+            }
+            "GetLifecyclePolicy" => answer(self.0.get_lifecycle_policy(&caller, Value::from_document(input)).await),
+            "GetLifecyclePolicyPreview" => {
+                answer(self.0.get_lifecycle_policy_preview(&caller, Value::from_document(input)).await)
+            }
+            "GetRegistryPolicy" => answer(self.0.get_registry_policy(&caller, Value::from_document(input)).await),
+            "GetRegistryScanningConfiguration" => {
+                answer(self.0.get_registry_scanning_configuration(&caller, Value::from_document(input)).await)
+            }
+            "GetRepositoryPolicy" => answer(self.0.get_repository_policy(&caller, Value::from_document(input)).await),
+            "InitiateLayerUpload" => answer(self.0.initiate_layer_upload(&caller, Value::from_document(input)).await),
+            "ListImageReferrers" => answer(self.0.list_image_referrers(&caller, Value::from_document(input)).await),
             "ListImages" => answer(self.0.list_images(&caller, Value::from_document(input)).await),
+            "ListTagsForResource" => answer(self.0.list_tags_for_resource(&caller, Value::from_document(input)).await),
+            "PutAccountSetting" => answer(self.0.put_account_setting(&caller, Value::from_document(input)).await),
+            "PutImage" => answer(self.0.put_image(&caller, Value::from_document(input)).await),
+            "PutImageScanningConfiguration" => {
+                answer(self.0.put_image_scanning_configuration(&caller, Value::from_document(input)).await)
+            }
+            "PutImageTagMutability" => {
+                answer(self.0.put_image_tag_mutability(&caller, Value::from_document(input)).await)
+            }
+            "PutLifecyclePolicy" => answer(self.0.put_lifecycle_policy(&caller, Value::from_document(input)).await),
+            "PutRegistryPolicy" => answer(self.0.put_registry_policy(&caller, Value::from_document(input)).await),
+            "PutRegistryScanningConfiguration" => {
+                answer(self.0.put_registry_scanning_configuration(&caller, Value::from_document(input)).await)
+            }
+            "PutReplicationConfiguration" => {
+                answer(self.0.put_replication_configuration(&caller, Value::from_document(input)).await)
+            }
+            "SetRepositoryPolicy" => answer(self.0.set_repository_policy(&caller, Value::from_document(input)).await),
+            "StartImageScan" => answer(self.0.start_image_scan(&caller, Value::from_document(input)).await),
+            "StartLifecyclePolicyPreview" => {
+                answer(self.0.start_lifecycle_policy_preview(&caller, Value::from_document(input)).await)
+            }
+            "TagResource" => answer(self.0.tag_resource(&caller, Value::from_document(input)).await),
+            "UntagResource" => answer(self.0.untag_resource(&caller, Value::from_document(input)).await),
+            "UpdatePullThroughCacheRule" => {
+                answer(self.0.update_pull_through_cache_rule(&caller, Value::from_document(input)).await)
+            }
+            "UpdateRepositoryCreationTemplate" => {
+                answer(self.0.update_repository_creation_template(&caller, Value::from_document(input)).await)
+            }
+            "UploadLayerPart" => answer(self.0.upload_layer_part(&caller, Value::from_document(input)).await),
+            "ValidatePullThroughCacheRule" => {
+                answer(self.0.validate_pull_through_cache_rule(&caller, Value::from_document(input)).await)
+            }
             _ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),
         }
     }

@@ -3,9 +3,34 @@
 
 use std::collections::BTreeMap;
 
-use shape::{Document, Fields, Schema, Shape, Timestamp, Value};
+use shape::{Bytes, Document, Fields, Schema, Shape, Timestamp, Value};
 
 use crate::schemas;
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Attribute {
+    pub key: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for Attribute {
+    fn schema() -> &'static Schema {
+        &schemas::ATTRIBUTE
+    }
+}
+
+impl Value for Attribute {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { key: fields.take("key"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("key", self.key);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AuthorizationData {
@@ -34,6 +59,114 @@ impl Value for AuthorizationData {
         fields.put("authorizationToken", self.authorization_token);
         fields.put("expiresAt", self.expires_at);
         fields.put("proxyEndpoint", self.proxy_endpoint);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AwsEcrContainerImageDetails {
+    pub architecture: Option<String>,
+    pub author: Option<String>,
+    pub image_hash: Option<String>,
+    pub image_tags: Option<Vec<String>>,
+    pub platform: Option<String>,
+    pub pushed_at: Option<Timestamp>,
+    pub last_in_use_at: Option<Timestamp>,
+    pub in_use_count: Option<i64>,
+    pub registry: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for AwsEcrContainerImageDetails {
+    fn schema() -> &'static Schema {
+        &schemas::AWS_ECR_CONTAINER_IMAGE_DETAILS
+    }
+}
+
+impl Value for AwsEcrContainerImageDetails {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            architecture: fields.take("architecture"),
+            author: fields.take("author"),
+            image_hash: fields.take("imageHash"),
+            image_tags: fields.take("imageTags"),
+            platform: fields.take("platform"),
+            pushed_at: fields.take("pushedAt"),
+            last_in_use_at: fields.take("lastInUseAt"),
+            in_use_count: fields.take("inUseCount"),
+            registry: fields.take("registry"),
+            repository_name: fields.take("repositoryName"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("architecture", self.architecture);
+        fields.put("author", self.author);
+        fields.put("imageHash", self.image_hash);
+        fields.put("imageTags", self.image_tags);
+        fields.put("platform", self.platform);
+        fields.put("pushedAt", self.pushed_at);
+        fields.put("lastInUseAt", self.last_in_use_at);
+        fields.put("inUseCount", self.in_use_count);
+        fields.put("registry", self.registry);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchCheckLayerAvailabilityRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub layer_digests: Option<Vec<String>>,
+}
+
+impl Shape for BatchCheckLayerAvailabilityRequest {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_CHECK_LAYER_AVAILABILITY_REQUEST
+    }
+}
+
+impl Value for BatchCheckLayerAvailabilityRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            layer_digests: fields.take("layerDigests"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("layerDigests", self.layer_digests);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchCheckLayerAvailabilityResponse {
+    pub layers: Option<Vec<Layer>>,
+    pub failures: Option<Vec<LayerFailure>>,
+}
+
+impl Shape for BatchCheckLayerAvailabilityResponse {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_CHECK_LAYER_AVAILABILITY_RESPONSE
+    }
+}
+
+impl Value for BatchCheckLayerAvailabilityResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { layers: fields.take("layers"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("layers", self.layers);
+        fields.put("failures", self.failures);
         fields.into_document()
     }
 }
@@ -90,6 +223,350 @@ impl Value for BatchDeleteImageResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("imageIds", self.image_ids);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchGetImageRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_ids: Option<Vec<ImageIdentifier>>,
+    pub accepted_media_types: Option<Vec<String>>,
+}
+
+impl Shape for BatchGetImageRequest {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_GET_IMAGE_REQUEST
+    }
+}
+
+impl Value for BatchGetImageRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_ids: fields.take("imageIds"),
+            accepted_media_types: fields.take("acceptedMediaTypes"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageIds", self.image_ids);
+        fields.put("acceptedMediaTypes", self.accepted_media_types);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchGetImageResponse {
+    pub images: Option<Vec<Image>>,
+    pub failures: Option<Vec<ImageFailure>>,
+}
+
+impl Shape for BatchGetImageResponse {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_GET_IMAGE_RESPONSE
+    }
+}
+
+impl Value for BatchGetImageResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { images: fields.take("images"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("images", self.images);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchGetRepositoryScanningConfigurationRequest {
+    pub repository_names: Option<Vec<String>>,
+}
+
+impl Shape for BatchGetRepositoryScanningConfigurationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_REQUEST
+    }
+}
+
+impl Value for BatchGetRepositoryScanningConfigurationRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { repository_names: fields.take("repositoryNames") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("repositoryNames", self.repository_names);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BatchGetRepositoryScanningConfigurationResponse {
+    pub scanning_configurations: Option<Vec<RepositoryScanningConfiguration>>,
+    pub failures: Option<Vec<RepositoryScanningConfigurationFailure>>,
+}
+
+impl Shape for BatchGetRepositoryScanningConfigurationResponse {
+    fn schema() -> &'static Schema {
+        &schemas::BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION_RESPONSE
+    }
+}
+
+impl Value for BatchGetRepositoryScanningConfigurationResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { scanning_configurations: fields.take("scanningConfigurations"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("scanningConfigurations", self.scanning_configurations);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CompleteLayerUploadRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub upload_id: Option<String>,
+    pub layer_digests: Option<Vec<String>>,
+}
+
+impl Shape for CompleteLayerUploadRequest {
+    fn schema() -> &'static Schema {
+        &schemas::COMPLETE_LAYER_UPLOAD_REQUEST
+    }
+}
+
+impl Value for CompleteLayerUploadRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            upload_id: fields.take("uploadId"),
+            layer_digests: fields.take("layerDigests"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("uploadId", self.upload_id);
+        fields.put("layerDigests", self.layer_digests);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CompleteLayerUploadResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub upload_id: Option<String>,
+    pub layer_digest: Option<String>,
+}
+
+impl Shape for CompleteLayerUploadResponse {
+    fn schema() -> &'static Schema {
+        &schemas::COMPLETE_LAYER_UPLOAD_RESPONSE
+    }
+}
+
+impl Value for CompleteLayerUploadResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            upload_id: fields.take("uploadId"),
+            layer_digest: fields.take("layerDigest"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("uploadId", self.upload_id);
+        fields.put("layerDigest", self.layer_digest);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreatePullThroughCacheRuleRequest {
+    pub ecr_repository_prefix: Option<String>,
+    pub upstream_registry_url: Option<String>,
+    pub registry_id: Option<String>,
+    pub upstream_registry: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+}
+
+impl Shape for CreatePullThroughCacheRuleRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_PULL_THROUGH_CACHE_RULE_REQUEST
+    }
+}
+
+impl Value for CreatePullThroughCacheRuleRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            upstream_registry_url: fields.take("upstreamRegistryUrl"),
+            registry_id: fields.take("registryId"),
+            upstream_registry: fields.take("upstreamRegistry"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("upstreamRegistryUrl", self.upstream_registry_url);
+        fields.put("registryId", self.registry_id);
+        fields.put("upstreamRegistry", self.upstream_registry);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreatePullThroughCacheRuleResponse {
+    pub ecr_repository_prefix: Option<String>,
+    pub upstream_registry_url: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub registry_id: Option<String>,
+    pub upstream_registry: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+}
+
+impl Shape for CreatePullThroughCacheRuleResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_PULL_THROUGH_CACHE_RULE_RESPONSE
+    }
+}
+
+impl Value for CreatePullThroughCacheRuleResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            upstream_registry_url: fields.take("upstreamRegistryUrl"),
+            created_at: fields.take("createdAt"),
+            registry_id: fields.take("registryId"),
+            upstream_registry: fields.take("upstreamRegistry"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("upstreamRegistryUrl", self.upstream_registry_url);
+        fields.put("createdAt", self.created_at);
+        fields.put("registryId", self.registry_id);
+        fields.put("upstreamRegistry", self.upstream_registry);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateRepositoryCreationTemplateRequest {
+    pub prefix: Option<String>,
+    pub description: Option<String>,
+    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
+    pub resource_tags: Option<Vec<Tag>>,
+    pub image_tag_mutability: Option<String>,
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+    pub repository_policy: Option<String>,
+    pub lifecycle_policy: Option<String>,
+    pub applied_for: Option<Vec<String>>,
+    pub custom_role_arn: Option<String>,
+}
+
+impl Shape for CreateRepositoryCreationTemplateRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_REPOSITORY_CREATION_TEMPLATE_REQUEST
+    }
+}
+
+impl Value for CreateRepositoryCreationTemplateRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            prefix: fields.take("prefix"),
+            description: fields.take("description"),
+            encryption_configuration: fields.take("encryptionConfiguration"),
+            resource_tags: fields.take("resourceTags"),
+            image_tag_mutability: fields.take("imageTagMutability"),
+            image_tag_mutability_exclusion_filters: fields.take("imageTagMutabilityExclusionFilters"),
+            repository_policy: fields.take("repositoryPolicy"),
+            lifecycle_policy: fields.take("lifecyclePolicy"),
+            applied_for: fields.take("appliedFor"),
+            custom_role_arn: fields.take("customRoleArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("prefix", self.prefix);
+        fields.put("description", self.description);
+        fields.put("encryptionConfiguration", self.encryption_configuration);
+        fields.put("resourceTags", self.resource_tags);
+        fields.put("imageTagMutability", self.image_tag_mutability);
+        fields.put("imageTagMutabilityExclusionFilters", self.image_tag_mutability_exclusion_filters);
+        fields.put("repositoryPolicy", self.repository_policy);
+        fields.put("lifecyclePolicy", self.lifecycle_policy);
+        fields.put("appliedFor", self.applied_for);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateRepositoryCreationTemplateResponse {
+    pub registry_id: Option<String>,
+    pub repository_creation_template: Option<RepositoryCreationTemplate>,
+}
+
+impl Shape for CreateRepositoryCreationTemplateResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE
+    }
+}
+
+impl Value for CreateRepositoryCreationTemplateResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_creation_template: fields.take("repositoryCreationTemplate"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryCreationTemplate", self.repository_creation_template);
         fields.into_document()
     }
 }
@@ -161,6 +638,379 @@ impl Value for CreateRepositoryResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct CvssScore {
+    pub base_score: Option<f64>,
+    pub scoring_vector: Option<String>,
+    pub source: Option<String>,
+    pub version: Option<String>,
+}
+
+impl Shape for CvssScore {
+    fn schema() -> &'static Schema {
+        &schemas::CVSS_SCORE
+    }
+}
+
+impl Value for CvssScore {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            base_score: fields.take("baseScore"),
+            scoring_vector: fields.take("scoringVector"),
+            source: fields.take("source"),
+            version: fields.take("version"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("baseScore", self.base_score);
+        fields.put("scoringVector", self.scoring_vector);
+        fields.put("source", self.source);
+        fields.put("version", self.version);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CvssScoreAdjustment {
+    pub metric: Option<String>,
+    pub reason: Option<String>,
+}
+
+impl Shape for CvssScoreAdjustment {
+    fn schema() -> &'static Schema {
+        &schemas::CVSS_SCORE_ADJUSTMENT
+    }
+}
+
+impl Value for CvssScoreAdjustment {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { metric: fields.take("metric"), reason: fields.take("reason") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("metric", self.metric);
+        fields.put("reason", self.reason);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CvssScoreDetails {
+    pub adjustments: Option<Vec<CvssScoreAdjustment>>,
+    pub score: Option<f64>,
+    pub score_source: Option<String>,
+    pub scoring_vector: Option<String>,
+    pub version: Option<String>,
+}
+
+impl Shape for CvssScoreDetails {
+    fn schema() -> &'static Schema {
+        &schemas::CVSS_SCORE_DETAILS
+    }
+}
+
+impl Value for CvssScoreDetails {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            adjustments: fields.take("adjustments"),
+            score: fields.take("score"),
+            score_source: fields.take("scoreSource"),
+            scoring_vector: fields.take("scoringVector"),
+            version: fields.take("version"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("adjustments", self.adjustments);
+        fields.put("score", self.score);
+        fields.put("scoreSource", self.score_source);
+        fields.put("scoringVector", self.scoring_vector);
+        fields.put("version", self.version);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteLifecyclePolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for DeleteLifecyclePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_LIFECYCLE_POLICY_REQUEST
+    }
+}
+
+impl Value for DeleteLifecyclePolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), repository_name: fields.take("repositoryName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteLifecyclePolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+    pub last_evaluated_at: Option<Timestamp>,
+}
+
+impl Shape for DeleteLifecyclePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_LIFECYCLE_POLICY_RESPONSE
+    }
+}
+
+impl Value for DeleteLifecyclePolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+            last_evaluated_at: fields.take("lastEvaluatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.put("lastEvaluatedAt", self.last_evaluated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeletePullThroughCacheRuleRequest {
+    pub ecr_repository_prefix: Option<String>,
+    pub registry_id: Option<String>,
+}
+
+impl Shape for DeletePullThroughCacheRuleRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_PULL_THROUGH_CACHE_RULE_REQUEST
+    }
+}
+
+impl Value for DeletePullThroughCacheRuleRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { ecr_repository_prefix: fields.take("ecrRepositoryPrefix"), registry_id: fields.take("registryId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("registryId", self.registry_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeletePullThroughCacheRuleResponse {
+    pub ecr_repository_prefix: Option<String>,
+    pub upstream_registry_url: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub registry_id: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+}
+
+impl Shape for DeletePullThroughCacheRuleResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_PULL_THROUGH_CACHE_RULE_RESPONSE
+    }
+}
+
+impl Value for DeletePullThroughCacheRuleResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            upstream_registry_url: fields.take("upstreamRegistryUrl"),
+            created_at: fields.take("createdAt"),
+            registry_id: fields.take("registryId"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("upstreamRegistryUrl", self.upstream_registry_url);
+        fields.put("createdAt", self.created_at);
+        fields.put("registryId", self.registry_id);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRegistryPolicyRequest {}
+
+impl Shape for DeleteRegistryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REGISTRY_POLICY_REQUEST
+    }
+}
+
+impl Value for DeleteRegistryPolicyRequest {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRegistryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for DeleteRegistryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REGISTRY_POLICY_RESPONSE
+    }
+}
+
+impl Value for DeleteRegistryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), policy_text: fields.take("policyText") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRepositoryCreationTemplateRequest {
+    pub prefix: Option<String>,
+}
+
+impl Shape for DeleteRepositoryCreationTemplateRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REPOSITORY_CREATION_TEMPLATE_REQUEST
+    }
+}
+
+impl Value for DeleteRepositoryCreationTemplateRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { prefix: fields.take("prefix") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("prefix", self.prefix);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRepositoryCreationTemplateResponse {
+    pub registry_id: Option<String>,
+    pub repository_creation_template: Option<RepositoryCreationTemplate>,
+}
+
+impl Shape for DeleteRepositoryCreationTemplateResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REPOSITORY_CREATION_TEMPLATE_RESPONSE
+    }
+}
+
+impl Value for DeleteRepositoryCreationTemplateResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_creation_template: fields.take("repositoryCreationTemplate"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryCreationTemplate", self.repository_creation_template);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRepositoryPolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for DeleteRepositoryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REPOSITORY_POLICY_REQUEST
+    }
+}
+
+impl Value for DeleteRepositoryPolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), repository_name: fields.take("repositoryName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteRepositoryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for DeleteRepositoryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REPOSITORY_POLICY_RESPONSE
+    }
+}
+
+impl Value for DeleteRepositoryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            policy_text: fields.take("policyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteRepositoryRequest {
     pub registry_id: Option<String>,
     pub repository_name: Option<String>,
@@ -210,6 +1060,145 @@ impl Value for DeleteRepositoryResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("repository", self.repository);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeImageReplicationStatusRequest {
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub registry_id: Option<String>,
+}
+
+impl Shape for DescribeImageReplicationStatusRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_IMAGE_REPLICATION_STATUS_REQUEST
+    }
+}
+
+impl Value for DescribeImageReplicationStatusRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            registry_id: fields.take("registryId"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("registryId", self.registry_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeImageReplicationStatusResponse {
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub replication_statuses: Option<Vec<ImageReplicationStatus>>,
+}
+
+impl Shape for DescribeImageReplicationStatusResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_IMAGE_REPLICATION_STATUS_RESPONSE
+    }
+}
+
+impl Value for DescribeImageReplicationStatusResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            replication_statuses: fields.take("replicationStatuses"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("replicationStatuses", self.replication_statuses);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeImageScanFindingsRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for DescribeImageScanFindingsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_IMAGE_SCAN_FINDINGS_REQUEST
+    }
+}
+
+impl Value for DescribeImageScanFindingsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeImageScanFindingsResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub image_scan_status: Option<ImageScanStatus>,
+    pub image_scan_findings: Option<ImageScanFindings>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeImageScanFindingsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_IMAGE_SCAN_FINDINGS_RESPONSE
+    }
+}
+
+impl Value for DescribeImageScanFindingsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            image_scan_status: fields.take("imageScanStatus"),
+            image_scan_findings: fields.take("imageScanFindings"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("imageScanStatus", self.image_scan_status);
+        fields.put("imageScanFindings", self.image_scan_findings);
+        fields.put("nextToken", self.next_token);
         fields.into_document()
     }
 }
@@ -305,6 +1294,111 @@ impl Value for DescribeImagesResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribePullThroughCacheRulesRequest {
+    pub registry_id: Option<String>,
+    pub ecr_repository_prefixes: Option<Vec<String>>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for DescribePullThroughCacheRulesRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_PULL_THROUGH_CACHE_RULES_REQUEST
+    }
+}
+
+impl Value for DescribePullThroughCacheRulesRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            ecr_repository_prefixes: fields.take("ecrRepositoryPrefixes"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("ecrRepositoryPrefixes", self.ecr_repository_prefixes);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribePullThroughCacheRulesResponse {
+    pub pull_through_cache_rules: Option<Vec<PullThroughCacheRule>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribePullThroughCacheRulesResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_PULL_THROUGH_CACHE_RULES_RESPONSE
+    }
+}
+
+impl Value for DescribePullThroughCacheRulesResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { pull_through_cache_rules: fields.take("pullThroughCacheRules"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("pullThroughCacheRules", self.pull_through_cache_rules);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeRegistryRequest {}
+
+impl Shape for DescribeRegistryRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_REGISTRY_REQUEST
+    }
+}
+
+impl Value for DescribeRegistryRequest {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeRegistryResponse {
+    pub registry_id: Option<String>,
+    pub replication_configuration: Option<ReplicationConfiguration>,
+}
+
+impl Shape for DescribeRegistryResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_REGISTRY_RESPONSE
+    }
+}
+
+impl Value for DescribeRegistryResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            replication_configuration: fields.take("replicationConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("replicationConfiguration", self.replication_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DescribeRepositoriesRequest {
     pub registry_id: Option<String>,
     pub repository_names: Option<Vec<String>>,
@@ -364,6 +1458,68 @@ impl Value for DescribeRepositoriesResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeRepositoryCreationTemplatesRequest {
+    pub prefixes: Option<Vec<String>>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for DescribeRepositoryCreationTemplatesRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_REPOSITORY_CREATION_TEMPLATES_REQUEST
+    }
+}
+
+impl Value for DescribeRepositoryCreationTemplatesRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            prefixes: fields.take("prefixes"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("prefixes", self.prefixes);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeRepositoryCreationTemplatesResponse {
+    pub registry_id: Option<String>,
+    pub repository_creation_templates: Option<Vec<RepositoryCreationTemplate>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeRepositoryCreationTemplatesResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_REPOSITORY_CREATION_TEMPLATES_RESPONSE
+    }
+}
+
+impl Value for DescribeRepositoryCreationTemplatesResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_creation_templates: fields.take("repositoryCreationTemplates"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryCreationTemplates", self.repository_creation_templates);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct EncryptionConfiguration {
     pub encryption_type: Option<String>,
     pub kms_key: Option<String>,
@@ -384,6 +1540,152 @@ impl Value for EncryptionConfiguration {
         let mut fields = Fields::with_capacity(2);
         fields.put("encryptionType", self.encryption_type);
         fields.put("kmsKey", self.kms_key);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EncryptionConfigurationForRepositoryCreationTemplate {
+    pub encryption_type: Option<String>,
+    pub kms_key: Option<String>,
+}
+
+impl Shape for EncryptionConfigurationForRepositoryCreationTemplate {
+    fn schema() -> &'static Schema {
+        &schemas::ENCRYPTION_CONFIGURATION_FOR_REPOSITORY_CREATION_TEMPLATE
+    }
+}
+
+impl Value for EncryptionConfigurationForRepositoryCreationTemplate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { encryption_type: fields.take("encryptionType"), kms_key: fields.take("kmsKey") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("encryptionType", self.encryption_type);
+        fields.put("kmsKey", self.kms_key);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct EnhancedImageScanFinding {
+    pub aws_account_id: Option<String>,
+    pub description: Option<String>,
+    pub finding_arn: Option<String>,
+    pub first_observed_at: Option<Timestamp>,
+    pub last_observed_at: Option<Timestamp>,
+    pub package_vulnerability_details: Option<PackageVulnerabilityDetails>,
+    pub remediation: Option<Remediation>,
+    pub resources: Option<Vec<Resource>>,
+    pub score: Option<f64>,
+    pub score_details: Option<ScoreDetails>,
+    pub severity: Option<String>,
+    pub status: Option<String>,
+    pub title: Option<String>,
+    pub r#type: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub fix_available: Option<String>,
+    pub exploit_available: Option<String>,
+}
+
+impl Shape for EnhancedImageScanFinding {
+    fn schema() -> &'static Schema {
+        &schemas::ENHANCED_IMAGE_SCAN_FINDING
+    }
+}
+
+impl Value for EnhancedImageScanFinding {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            aws_account_id: fields.take("awsAccountId"),
+            description: fields.take("description"),
+            finding_arn: fields.take("findingArn"),
+            first_observed_at: fields.take("firstObservedAt"),
+            last_observed_at: fields.take("lastObservedAt"),
+            package_vulnerability_details: fields.take("packageVulnerabilityDetails"),
+            remediation: fields.take("remediation"),
+            resources: fields.take("resources"),
+            score: fields.take("score"),
+            score_details: fields.take("scoreDetails"),
+            severity: fields.take("severity"),
+            status: fields.take("status"),
+            title: fields.take("title"),
+            r#type: fields.take("type"),
+            updated_at: fields.take("updatedAt"),
+            fix_available: fields.take("fixAvailable"),
+            exploit_available: fields.take("exploitAvailable"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(17);
+        fields.put("awsAccountId", self.aws_account_id);
+        fields.put("description", self.description);
+        fields.put("findingArn", self.finding_arn);
+        fields.put("firstObservedAt", self.first_observed_at);
+        fields.put("lastObservedAt", self.last_observed_at);
+        fields.put("packageVulnerabilityDetails", self.package_vulnerability_details);
+        fields.put("remediation", self.remediation);
+        fields.put("resources", self.resources);
+        fields.put("score", self.score);
+        fields.put("scoreDetails", self.score_details);
+        fields.put("severity", self.severity);
+        fields.put("status", self.status);
+        fields.put("title", self.title);
+        fields.put("type", self.r#type);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("fixAvailable", self.fix_available);
+        fields.put("exploitAvailable", self.exploit_available);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetAccountSettingRequest {
+    pub name: Option<String>,
+}
+
+impl Shape for GetAccountSettingRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_ACCOUNT_SETTING_REQUEST
+    }
+}
+
+impl Value for GetAccountSettingRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("name", self.name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetAccountSettingResponse {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for GetAccountSettingResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_ACCOUNT_SETTING_RESPONSE
+    }
+}
+
+impl Value for GetAccountSettingResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
         fields.into_document()
     }
 }
@@ -430,6 +1732,383 @@ impl Value for GetAuthorizationTokenResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("authorizationData", self.authorization_data);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetDownloadUrlForLayerRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub layer_digest: Option<String>,
+}
+
+impl Shape for GetDownloadUrlForLayerRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_DOWNLOAD_URL_FOR_LAYER_REQUEST
+    }
+}
+
+impl Value for GetDownloadUrlForLayerRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            layer_digest: fields.take("layerDigest"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("layerDigest", self.layer_digest);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetDownloadUrlForLayerResponse {
+    pub download_url: Option<String>,
+    pub layer_digest: Option<String>,
+}
+
+impl Shape for GetDownloadUrlForLayerResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_DOWNLOAD_URL_FOR_LAYER_RESPONSE
+    }
+}
+
+impl Value for GetDownloadUrlForLayerResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { download_url: fields.take("downloadUrl"), layer_digest: fields.take("layerDigest") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("downloadUrl", self.download_url);
+        fields.put("layerDigest", self.layer_digest);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLifecyclePolicyPreviewRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_ids: Option<Vec<ImageIdentifier>>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+    pub filter: Option<LifecyclePolicyPreviewFilter>,
+}
+
+impl Shape for GetLifecyclePolicyPreviewRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LIFECYCLE_POLICY_PREVIEW_REQUEST
+    }
+}
+
+impl Value for GetLifecyclePolicyPreviewRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_ids: fields.take("imageIds"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+            filter: fields.take("filter"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageIds", self.image_ids);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.put("filter", self.filter);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLifecyclePolicyPreviewResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+    pub status: Option<String>,
+    pub next_token: Option<String>,
+    pub preview_results: Option<Vec<LifecyclePolicyPreviewResult>>,
+    pub summary: Option<LifecyclePolicyPreviewSummary>,
+}
+
+impl Shape for GetLifecyclePolicyPreviewResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LIFECYCLE_POLICY_PREVIEW_RESPONSE
+    }
+}
+
+impl Value for GetLifecyclePolicyPreviewResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+            status: fields.take("status"),
+            next_token: fields.take("nextToken"),
+            preview_results: fields.take("previewResults"),
+            summary: fields.take("summary"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.put("status", self.status);
+        fields.put("nextToken", self.next_token);
+        fields.put("previewResults", self.preview_results);
+        fields.put("summary", self.summary);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLifecyclePolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for GetLifecyclePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LIFECYCLE_POLICY_REQUEST
+    }
+}
+
+impl Value for GetLifecyclePolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), repository_name: fields.take("repositoryName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetLifecyclePolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+    pub last_evaluated_at: Option<Timestamp>,
+}
+
+impl Shape for GetLifecyclePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_LIFECYCLE_POLICY_RESPONSE
+    }
+}
+
+impl Value for GetLifecyclePolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+            last_evaluated_at: fields.take("lastEvaluatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.put("lastEvaluatedAt", self.last_evaluated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRegistryPolicyRequest {}
+
+impl Shape for GetRegistryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REGISTRY_POLICY_REQUEST
+    }
+}
+
+impl Value for GetRegistryPolicyRequest {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRegistryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for GetRegistryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REGISTRY_POLICY_RESPONSE
+    }
+}
+
+impl Value for GetRegistryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), policy_text: fields.take("policyText") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRegistryScanningConfigurationRequest {}
+
+impl Shape for GetRegistryScanningConfigurationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REGISTRY_SCANNING_CONFIGURATION_REQUEST
+    }
+}
+
+impl Value for GetRegistryScanningConfigurationRequest {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRegistryScanningConfigurationResponse {
+    pub registry_id: Option<String>,
+    pub scanning_configuration: Option<RegistryScanningConfiguration>,
+}
+
+impl Shape for GetRegistryScanningConfigurationResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REGISTRY_SCANNING_CONFIGURATION_RESPONSE
+    }
+}
+
+impl Value for GetRegistryScanningConfigurationResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), scanning_configuration: fields.take("scanningConfiguration") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("scanningConfiguration", self.scanning_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRepositoryPolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for GetRepositoryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REPOSITORY_POLICY_REQUEST
+    }
+}
+
+impl Value for GetRepositoryPolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), repository_name: fields.take("repositoryName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetRepositoryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for GetRepositoryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_REPOSITORY_POLICY_RESPONSE
+    }
+}
+
+impl Value for GetRepositoryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            policy_text: fields.take("policyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Image {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub image_manifest: Option<String>,
+    pub image_manifest_media_type: Option<String>,
+}
+
+impl Shape for Image {
+    fn schema() -> &'static Schema {
+        &schemas::IMAGE
+    }
+}
+
+impl Value for Image {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            image_manifest: fields.take("imageManifest"),
+            image_manifest_media_type: fields.take("imageManifestMediaType"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("imageManifest", self.image_manifest);
+        fields.put("imageManifestMediaType", self.image_manifest_media_type);
         fields.into_document()
     }
 }
@@ -558,6 +2237,154 @@ impl Value for ImageIdentifier {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageReferrer {
+    pub digest: Option<String>,
+    pub media_type: Option<String>,
+    pub artifact_type: Option<String>,
+    pub size: Option<i64>,
+    pub annotations: Option<BTreeMap<String, String>>,
+    pub artifact_status: Option<String>,
+}
+
+impl Shape for ImageReferrer {
+    fn schema() -> &'static Schema {
+        &schemas::IMAGE_REFERRER
+    }
+}
+
+impl Value for ImageReferrer {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            digest: fields.take("digest"),
+            media_type: fields.take("mediaType"),
+            artifact_type: fields.take("artifactType"),
+            size: fields.take("size"),
+            annotations: fields.take("annotations"),
+            artifact_status: fields.take("artifactStatus"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("digest", self.digest);
+        fields.put("mediaType", self.media_type);
+        fields.put("artifactType", self.artifact_type);
+        fields.put("size", self.size);
+        fields.put("annotations", self.annotations);
+        fields.put("artifactStatus", self.artifact_status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageReplicationStatus {
+    pub region: Option<String>,
+    pub registry_id: Option<String>,
+    pub status: Option<String>,
+    pub failure_code: Option<String>,
+}
+
+impl Shape for ImageReplicationStatus {
+    fn schema() -> &'static Schema {
+        &schemas::IMAGE_REPLICATION_STATUS
+    }
+}
+
+impl Value for ImageReplicationStatus {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            region: fields.take("region"),
+            registry_id: fields.take("registryId"),
+            status: fields.take("status"),
+            failure_code: fields.take("failureCode"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("region", self.region);
+        fields.put("registryId", self.registry_id);
+        fields.put("status", self.status);
+        fields.put("failureCode", self.failure_code);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageScanFinding {
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub uri: Option<String>,
+    pub severity: Option<String>,
+    pub attributes: Option<Vec<Attribute>>,
+}
+
+impl Shape for ImageScanFinding {
+    fn schema() -> &'static Schema {
+        &schemas::IMAGE_SCAN_FINDING
+    }
+}
+
+impl Value for ImageScanFinding {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            description: fields.take("description"),
+            uri: fields.take("uri"),
+            severity: fields.take("severity"),
+            attributes: fields.take("attributes"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("name", self.name);
+        fields.put("description", self.description);
+        fields.put("uri", self.uri);
+        fields.put("severity", self.severity);
+        fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageScanFindings {
+    pub image_scan_completed_at: Option<Timestamp>,
+    pub vulnerability_source_updated_at: Option<Timestamp>,
+    pub finding_severity_counts: Option<BTreeMap<String, i32>>,
+    pub findings: Option<Vec<ImageScanFinding>>,
+    pub enhanced_findings: Option<Vec<EnhancedImageScanFinding>>,
+}
+
+impl Shape for ImageScanFindings {
+    fn schema() -> &'static Schema {
+        &schemas::IMAGE_SCAN_FINDINGS
+    }
+}
+
+impl Value for ImageScanFindings {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            image_scan_completed_at: fields.take("imageScanCompletedAt"),
+            vulnerability_source_updated_at: fields.take("vulnerabilitySourceUpdatedAt"),
+            finding_severity_counts: fields.take("findingSeverityCounts"),
+            findings: fields.take("findings"),
+            enhanced_findings: fields.take("enhancedFindings"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("imageScanCompletedAt", self.image_scan_completed_at);
+        fields.put("vulnerabilitySourceUpdatedAt", self.vulnerability_source_updated_at);
+        fields.put("findingSeverityCounts", self.finding_severity_counts);
+        fields.put("findings", self.findings);
+        fields.put("enhancedFindings", self.enhanced_findings);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImageScanFindingsSummary {
     pub image_scan_completed_at: Option<Timestamp>,
     pub vulnerability_source_updated_at: Option<Timestamp>,
@@ -662,6 +2489,327 @@ impl Value for ImageTagMutabilityExclusionFilter {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct InitiateLayerUploadRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+}
+
+impl Shape for InitiateLayerUploadRequest {
+    fn schema() -> &'static Schema {
+        &schemas::INITIATE_LAYER_UPLOAD_REQUEST
+    }
+}
+
+impl Value for InitiateLayerUploadRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), repository_name: fields.take("repositoryName") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InitiateLayerUploadResponse {
+    pub upload_id: Option<String>,
+    pub part_size: Option<i64>,
+}
+
+impl Shape for InitiateLayerUploadResponse {
+    fn schema() -> &'static Schema {
+        &schemas::INITIATE_LAYER_UPLOAD_RESPONSE
+    }
+}
+
+impl Value for InitiateLayerUploadResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { upload_id: fields.take("uploadId"), part_size: fields.take("partSize") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("uploadId", self.upload_id);
+        fields.put("partSize", self.part_size);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Layer {
+    pub layer_digest: Option<String>,
+    pub layer_availability: Option<String>,
+    pub layer_size: Option<i64>,
+    pub media_type: Option<String>,
+}
+
+impl Shape for Layer {
+    fn schema() -> &'static Schema {
+        &schemas::LAYER
+    }
+}
+
+impl Value for Layer {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            layer_digest: fields.take("layerDigest"),
+            layer_availability: fields.take("layerAvailability"),
+            layer_size: fields.take("layerSize"),
+            media_type: fields.take("mediaType"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("layerDigest", self.layer_digest);
+        fields.put("layerAvailability", self.layer_availability);
+        fields.put("layerSize", self.layer_size);
+        fields.put("mediaType", self.media_type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LayerFailure {
+    pub layer_digest: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_reason: Option<String>,
+}
+
+impl Shape for LayerFailure {
+    fn schema() -> &'static Schema {
+        &schemas::LAYER_FAILURE
+    }
+}
+
+impl Value for LayerFailure {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            layer_digest: fields.take("layerDigest"),
+            failure_code: fields.take("failureCode"),
+            failure_reason: fields.take("failureReason"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("layerDigest", self.layer_digest);
+        fields.put("failureCode", self.failure_code);
+        fields.put("failureReason", self.failure_reason);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LifecyclePolicyPreviewFilter {
+    pub tag_status: Option<String>,
+}
+
+impl Shape for LifecyclePolicyPreviewFilter {
+    fn schema() -> &'static Schema {
+        &schemas::LIFECYCLE_POLICY_PREVIEW_FILTER
+    }
+}
+
+impl Value for LifecyclePolicyPreviewFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { tag_status: fields.take("tagStatus") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("tagStatus", self.tag_status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LifecyclePolicyPreviewResult {
+    pub image_tags: Option<Vec<String>>,
+    pub image_digest: Option<String>,
+    pub image_pushed_at: Option<Timestamp>,
+    pub action: Option<LifecyclePolicyRuleAction>,
+    pub applied_rule_priority: Option<i32>,
+    pub storage_class: Option<String>,
+}
+
+impl Shape for LifecyclePolicyPreviewResult {
+    fn schema() -> &'static Schema {
+        &schemas::LIFECYCLE_POLICY_PREVIEW_RESULT
+    }
+}
+
+impl Value for LifecyclePolicyPreviewResult {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            image_tags: fields.take("imageTags"),
+            image_digest: fields.take("imageDigest"),
+            image_pushed_at: fields.take("imagePushedAt"),
+            action: fields.take("action"),
+            applied_rule_priority: fields.take("appliedRulePriority"),
+            storage_class: fields.take("storageClass"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("imageTags", self.image_tags);
+        fields.put("imageDigest", self.image_digest);
+        fields.put("imagePushedAt", self.image_pushed_at);
+        fields.put("action", self.action);
+        fields.put("appliedRulePriority", self.applied_rule_priority);
+        fields.put("storageClass", self.storage_class);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LifecyclePolicyPreviewSummary {
+    pub expiring_image_total_count: Option<i32>,
+    pub transitioning_image_total_counts: Option<Vec<TransitioningImageTotalCount>>,
+}
+
+impl Shape for LifecyclePolicyPreviewSummary {
+    fn schema() -> &'static Schema {
+        &schemas::LIFECYCLE_POLICY_PREVIEW_SUMMARY
+    }
+}
+
+impl Value for LifecyclePolicyPreviewSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            expiring_image_total_count: fields.take("expiringImageTotalCount"),
+            transitioning_image_total_counts: fields.take("transitioningImageTotalCounts"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("expiringImageTotalCount", self.expiring_image_total_count);
+        fields.put("transitioningImageTotalCounts", self.transitioning_image_total_counts);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct LifecyclePolicyRuleAction {
+    pub r#type: Option<String>,
+    pub target_storage_class: Option<String>,
+}
+
+impl Shape for LifecyclePolicyRuleAction {
+    fn schema() -> &'static Schema {
+        &schemas::LIFECYCLE_POLICY_RULE_ACTION
+    }
+}
+
+impl Value for LifecyclePolicyRuleAction {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { r#type: fields.take("type"), target_storage_class: fields.take("targetStorageClass") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("type", self.r#type);
+        fields.put("targetStorageClass", self.target_storage_class);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListImageReferrersFilter {
+    pub artifact_types: Option<Vec<String>>,
+    pub artifact_status: Option<String>,
+}
+
+impl Shape for ListImageReferrersFilter {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_IMAGE_REFERRERS_FILTER
+    }
+}
+
+impl Value for ListImageReferrersFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { artifact_types: fields.take("artifactTypes"), artifact_status: fields.take("artifactStatus") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("artifactTypes", self.artifact_types);
+        fields.put("artifactStatus", self.artifact_status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListImageReferrersRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub subject_id: Option<SubjectIdentifier>,
+    pub filter: Option<ListImageReferrersFilter>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListImageReferrersRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_IMAGE_REFERRERS_REQUEST
+    }
+}
+
+impl Value for ListImageReferrersRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            subject_id: fields.take("subjectId"),
+            filter: fields.take("filter"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("subjectId", self.subject_id);
+        fields.put("filter", self.filter);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListImageReferrersResponse {
+    pub referrers: Option<Vec<ImageReferrer>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListImageReferrersResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_IMAGE_REFERRERS_RESPONSE
+    }
+}
+
+impl Value for ListImageReferrersResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { referrers: fields.take("referrers"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("referrers", self.referrers);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListImagesFilter {
     pub tag_status: Option<String>,
     pub image_status: Option<String>,
@@ -749,6 +2897,771 @@ impl Value for ListImagesResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListTagsForResourceRequest {
+    pub resource_arn: Option<String>,
+}
+
+impl Shape for ListTagsForResourceRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_TAGS_FOR_RESOURCE_REQUEST
+    }
+}
+
+impl Value for ListTagsForResourceRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { resource_arn: fields.take("resourceArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("resourceArn", self.resource_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListTagsForResourceResponse {
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for ListTagsForResourceResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_TAGS_FOR_RESOURCE_RESPONSE
+    }
+}
+
+impl Value for ListTagsForResourceResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { tags: fields.take("tags") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PackageVulnerabilityDetails {
+    pub cvss: Option<Vec<CvssScore>>,
+    pub reference_urls: Option<Vec<String>>,
+    pub related_vulnerabilities: Option<Vec<String>>,
+    pub source: Option<String>,
+    pub source_url: Option<String>,
+    pub vendor_created_at: Option<Timestamp>,
+    pub vendor_severity: Option<String>,
+    pub vendor_updated_at: Option<Timestamp>,
+    pub vulnerability_id: Option<String>,
+    pub vulnerable_packages: Option<Vec<VulnerablePackage>>,
+}
+
+impl Shape for PackageVulnerabilityDetails {
+    fn schema() -> &'static Schema {
+        &schemas::PACKAGE_VULNERABILITY_DETAILS
+    }
+}
+
+impl Value for PackageVulnerabilityDetails {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cvss: fields.take("cvss"),
+            reference_urls: fields.take("referenceUrls"),
+            related_vulnerabilities: fields.take("relatedVulnerabilities"),
+            source: fields.take("source"),
+            source_url: fields.take("sourceUrl"),
+            vendor_created_at: fields.take("vendorCreatedAt"),
+            vendor_severity: fields.take("vendorSeverity"),
+            vendor_updated_at: fields.take("vendorUpdatedAt"),
+            vulnerability_id: fields.take("vulnerabilityId"),
+            vulnerable_packages: fields.take("vulnerablePackages"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("cvss", self.cvss);
+        fields.put("referenceUrls", self.reference_urls);
+        fields.put("relatedVulnerabilities", self.related_vulnerabilities);
+        fields.put("source", self.source);
+        fields.put("sourceUrl", self.source_url);
+        fields.put("vendorCreatedAt", self.vendor_created_at);
+        fields.put("vendorSeverity", self.vendor_severity);
+        fields.put("vendorUpdatedAt", self.vendor_updated_at);
+        fields.put("vulnerabilityId", self.vulnerability_id);
+        fields.put("vulnerablePackages", self.vulnerable_packages);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PullThroughCacheRule {
+    pub ecr_repository_prefix: Option<String>,
+    pub upstream_registry_url: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub registry_id: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+    pub upstream_registry: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for PullThroughCacheRule {
+    fn schema() -> &'static Schema {
+        &schemas::PULL_THROUGH_CACHE_RULE
+    }
+}
+
+impl Value for PullThroughCacheRule {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            upstream_registry_url: fields.take("upstreamRegistryUrl"),
+            created_at: fields.take("createdAt"),
+            registry_id: fields.take("registryId"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+            upstream_registry: fields.take("upstreamRegistry"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("upstreamRegistryUrl", self.upstream_registry_url);
+        fields.put("createdAt", self.created_at);
+        fields.put("registryId", self.registry_id);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.put("upstreamRegistry", self.upstream_registry);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingRequest {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for PutAccountSettingRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_REQUEST
+    }
+}
+
+impl Value for PutAccountSettingRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingResponse {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for PutAccountSettingResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_RESPONSE
+    }
+}
+
+impl Value for PutAccountSettingResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_manifest: Option<String>,
+    pub image_manifest_media_type: Option<String>,
+    pub image_tag: Option<String>,
+    pub image_digest: Option<String>,
+}
+
+impl Shape for PutImageRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_REQUEST
+    }
+}
+
+impl Value for PutImageRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_manifest: fields.take("imageManifest"),
+            image_manifest_media_type: fields.take("imageManifestMediaType"),
+            image_tag: fields.take("imageTag"),
+            image_digest: fields.take("imageDigest"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageManifest", self.image_manifest);
+        fields.put("imageManifestMediaType", self.image_manifest_media_type);
+        fields.put("imageTag", self.image_tag);
+        fields.put("imageDigest", self.image_digest);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageResponse {
+    pub image: Option<Image>,
+}
+
+impl Shape for PutImageResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_RESPONSE
+    }
+}
+
+impl Value for PutImageResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { image: fields.take("image") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("image", self.image);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageScanningConfigurationRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
+}
+
+impl Shape for PutImageScanningConfigurationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_SCANNING_CONFIGURATION_REQUEST
+    }
+}
+
+impl Value for PutImageScanningConfigurationRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_scanning_configuration: fields.take("imageScanningConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageScanningConfiguration", self.image_scanning_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageScanningConfigurationResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_scanning_configuration: Option<ImageScanningConfiguration>,
+}
+
+impl Shape for PutImageScanningConfigurationResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_SCANNING_CONFIGURATION_RESPONSE
+    }
+}
+
+impl Value for PutImageScanningConfigurationResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_scanning_configuration: fields.take("imageScanningConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageScanningConfiguration", self.image_scanning_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageTagMutabilityRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_tag_mutability: Option<String>,
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+}
+
+impl Shape for PutImageTagMutabilityRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_TAG_MUTABILITY_REQUEST
+    }
+}
+
+impl Value for PutImageTagMutabilityRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_tag_mutability: fields.take("imageTagMutability"),
+            image_tag_mutability_exclusion_filters: fields.take("imageTagMutabilityExclusionFilters"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageTagMutability", self.image_tag_mutability);
+        fields.put("imageTagMutabilityExclusionFilters", self.image_tag_mutability_exclusion_filters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutImageTagMutabilityResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_tag_mutability: Option<String>,
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+}
+
+impl Shape for PutImageTagMutabilityResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_IMAGE_TAG_MUTABILITY_RESPONSE
+    }
+}
+
+impl Value for PutImageTagMutabilityResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_tag_mutability: fields.take("imageTagMutability"),
+            image_tag_mutability_exclusion_filters: fields.take("imageTagMutabilityExclusionFilters"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageTagMutability", self.image_tag_mutability);
+        fields.put("imageTagMutabilityExclusionFilters", self.image_tag_mutability_exclusion_filters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutLifecyclePolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+}
+
+impl Shape for PutLifecyclePolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_LIFECYCLE_POLICY_REQUEST
+    }
+}
+
+impl Value for PutLifecyclePolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutLifecyclePolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+}
+
+impl Shape for PutLifecyclePolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_LIFECYCLE_POLICY_RESPONSE
+    }
+}
+
+impl Value for PutLifecyclePolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutRegistryPolicyRequest {
+    pub policy_text: Option<String>,
+}
+
+impl Shape for PutRegistryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REGISTRY_POLICY_REQUEST
+    }
+}
+
+impl Value for PutRegistryPolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { policy_text: fields.take("policyText") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutRegistryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for PutRegistryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REGISTRY_POLICY_RESPONSE
+    }
+}
+
+impl Value for PutRegistryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_id: fields.take("registryId"), policy_text: fields.take("policyText") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutRegistryScanningConfigurationRequest {
+    pub scan_type: Option<String>,
+    pub rules: Option<Vec<RegistryScanningRule>>,
+}
+
+impl Shape for PutRegistryScanningConfigurationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REGISTRY_SCANNING_CONFIGURATION_REQUEST
+    }
+}
+
+impl Value for PutRegistryScanningConfigurationRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { scan_type: fields.take("scanType"), rules: fields.take("rules") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("scanType", self.scan_type);
+        fields.put("rules", self.rules);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutRegistryScanningConfigurationResponse {
+    pub registry_scanning_configuration: Option<RegistryScanningConfiguration>,
+}
+
+impl Shape for PutRegistryScanningConfigurationResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REGISTRY_SCANNING_CONFIGURATION_RESPONSE
+    }
+}
+
+impl Value for PutRegistryScanningConfigurationResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { registry_scanning_configuration: fields.take("registryScanningConfiguration") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("registryScanningConfiguration", self.registry_scanning_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutReplicationConfigurationRequest {
+    pub replication_configuration: Option<ReplicationConfiguration>,
+}
+
+impl Shape for PutReplicationConfigurationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REPLICATION_CONFIGURATION_REQUEST
+    }
+}
+
+impl Value for PutReplicationConfigurationRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { replication_configuration: fields.take("replicationConfiguration") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("replicationConfiguration", self.replication_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutReplicationConfigurationResponse {
+    pub replication_configuration: Option<ReplicationConfiguration>,
+}
+
+impl Shape for PutReplicationConfigurationResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_REPLICATION_CONFIGURATION_RESPONSE
+    }
+}
+
+impl Value for PutReplicationConfigurationResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { replication_configuration: fields.take("replicationConfiguration") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("replicationConfiguration", self.replication_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Recommendation {
+    pub url: Option<String>,
+    pub text: Option<String>,
+}
+
+impl Shape for Recommendation {
+    fn schema() -> &'static Schema {
+        &schemas::RECOMMENDATION
+    }
+}
+
+impl Value for Recommendation {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { url: fields.take("url"), text: fields.take("text") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("url", self.url);
+        fields.put("text", self.text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RegistryScanningConfiguration {
+    pub scan_type: Option<String>,
+    pub rules: Option<Vec<RegistryScanningRule>>,
+}
+
+impl Shape for RegistryScanningConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::REGISTRY_SCANNING_CONFIGURATION
+    }
+}
+
+impl Value for RegistryScanningConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { scan_type: fields.take("scanType"), rules: fields.take("rules") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("scanType", self.scan_type);
+        fields.put("rules", self.rules);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RegistryScanningRule {
+    pub scan_frequency: Option<String>,
+    pub repository_filters: Option<Vec<ScanningRepositoryFilter>>,
+}
+
+impl Shape for RegistryScanningRule {
+    fn schema() -> &'static Schema {
+        &schemas::REGISTRY_SCANNING_RULE
+    }
+}
+
+impl Value for RegistryScanningRule {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { scan_frequency: fields.take("scanFrequency"), repository_filters: fields.take("repositoryFilters") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("scanFrequency", self.scan_frequency);
+        fields.put("repositoryFilters", self.repository_filters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Remediation {
+    pub recommendation: Option<Recommendation>,
+}
+
+impl Shape for Remediation {
+    fn schema() -> &'static Schema {
+        &schemas::REMEDIATION
+    }
+}
+
+impl Value for Remediation {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { recommendation: fields.take("recommendation") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("recommendation", self.recommendation);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReplicationConfiguration {
+    pub rules: Option<Vec<ReplicationRule>>,
+}
+
+impl Shape for ReplicationConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::REPLICATION_CONFIGURATION
+    }
+}
+
+impl Value for ReplicationConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { rules: fields.take("rules") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("rules", self.rules);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReplicationDestination {
+    pub region: Option<String>,
+    pub registry_id: Option<String>,
+}
+
+impl Shape for ReplicationDestination {
+    fn schema() -> &'static Schema {
+        &schemas::REPLICATION_DESTINATION
+    }
+}
+
+impl Value for ReplicationDestination {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { region: fields.take("region"), registry_id: fields.take("registryId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("region", self.region);
+        fields.put("registryId", self.registry_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ReplicationRule {
+    pub destinations: Option<Vec<ReplicationDestination>>,
+    pub repository_filters: Option<Vec<RepositoryFilter>>,
+}
+
+impl Shape for ReplicationRule {
+    fn schema() -> &'static Schema {
+        &schemas::REPLICATION_RULE
+    }
+}
+
+impl Value for ReplicationRule {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { destinations: fields.take("destinations"), repository_filters: fields.take("repositoryFilters") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("destinations", self.destinations);
+        fields.put("repositoryFilters", self.repository_filters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Repository {
     pub repository_arn: Option<String>,
     pub registry_id: Option<String>,
@@ -798,6 +3711,480 @@ impl Value for Repository {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct RepositoryCreationTemplate {
+    pub prefix: Option<String>,
+    pub description: Option<String>,
+    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
+    pub resource_tags: Option<Vec<Tag>>,
+    pub image_tag_mutability: Option<String>,
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+    pub repository_policy: Option<String>,
+    pub lifecycle_policy: Option<String>,
+    pub applied_for: Option<Vec<String>>,
+    pub custom_role_arn: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for RepositoryCreationTemplate {
+    fn schema() -> &'static Schema {
+        &schemas::REPOSITORY_CREATION_TEMPLATE
+    }
+}
+
+impl Value for RepositoryCreationTemplate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            prefix: fields.take("prefix"),
+            description: fields.take("description"),
+            encryption_configuration: fields.take("encryptionConfiguration"),
+            resource_tags: fields.take("resourceTags"),
+            image_tag_mutability: fields.take("imageTagMutability"),
+            image_tag_mutability_exclusion_filters: fields.take("imageTagMutabilityExclusionFilters"),
+            repository_policy: fields.take("repositoryPolicy"),
+            lifecycle_policy: fields.take("lifecyclePolicy"),
+            applied_for: fields.take("appliedFor"),
+            custom_role_arn: fields.take("customRoleArn"),
+            created_at: fields.take("createdAt"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(12);
+        fields.put("prefix", self.prefix);
+        fields.put("description", self.description);
+        fields.put("encryptionConfiguration", self.encryption_configuration);
+        fields.put("resourceTags", self.resource_tags);
+        fields.put("imageTagMutability", self.image_tag_mutability);
+        fields.put("imageTagMutabilityExclusionFilters", self.image_tag_mutability_exclusion_filters);
+        fields.put("repositoryPolicy", self.repository_policy);
+        fields.put("lifecyclePolicy", self.lifecycle_policy);
+        fields.put("appliedFor", self.applied_for);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("createdAt", self.created_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RepositoryFilter {
+    pub filter: Option<String>,
+    pub filter_type: Option<String>,
+}
+
+impl Shape for RepositoryFilter {
+    fn schema() -> &'static Schema {
+        &schemas::REPOSITORY_FILTER
+    }
+}
+
+impl Value for RepositoryFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { filter: fields.take("filter"), filter_type: fields.take("filterType") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("filter", self.filter);
+        fields.put("filterType", self.filter_type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RepositoryScanningConfiguration {
+    pub repository_arn: Option<String>,
+    pub repository_name: Option<String>,
+    pub scan_on_push: Option<bool>,
+    pub scan_frequency: Option<String>,
+    pub applied_scan_filters: Option<Vec<ScanningRepositoryFilter>>,
+}
+
+impl Shape for RepositoryScanningConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::REPOSITORY_SCANNING_CONFIGURATION
+    }
+}
+
+impl Value for RepositoryScanningConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            repository_arn: fields.take("repositoryArn"),
+            repository_name: fields.take("repositoryName"),
+            scan_on_push: fields.take("scanOnPush"),
+            scan_frequency: fields.take("scanFrequency"),
+            applied_scan_filters: fields.take("appliedScanFilters"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("repositoryArn", self.repository_arn);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("scanOnPush", self.scan_on_push);
+        fields.put("scanFrequency", self.scan_frequency);
+        fields.put("appliedScanFilters", self.applied_scan_filters);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RepositoryScanningConfigurationFailure {
+    pub repository_name: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_reason: Option<String>,
+}
+
+impl Shape for RepositoryScanningConfigurationFailure {
+    fn schema() -> &'static Schema {
+        &schemas::REPOSITORY_SCANNING_CONFIGURATION_FAILURE
+    }
+}
+
+impl Value for RepositoryScanningConfigurationFailure {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            repository_name: fields.take("repositoryName"),
+            failure_code: fields.take("failureCode"),
+            failure_reason: fields.take("failureReason"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("failureCode", self.failure_code);
+        fields.put("failureReason", self.failure_reason);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Resource {
+    pub details: Option<ResourceDetails>,
+    pub id: Option<String>,
+    pub tags: Option<BTreeMap<String, String>>,
+    pub r#type: Option<String>,
+}
+
+impl Shape for Resource {
+    fn schema() -> &'static Schema {
+        &schemas::RESOURCE
+    }
+}
+
+impl Value for Resource {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            details: fields.take("details"),
+            id: fields.take("id"),
+            tags: fields.take("tags"),
+            r#type: fields.take("type"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("details", self.details);
+        fields.put("id", self.id);
+        fields.put("tags", self.tags);
+        fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ResourceDetails {
+    pub aws_ecr_container_image: Option<AwsEcrContainerImageDetails>,
+}
+
+impl Shape for ResourceDetails {
+    fn schema() -> &'static Schema {
+        &schemas::RESOURCE_DETAILS
+    }
+}
+
+impl Value for ResourceDetails {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { aws_ecr_container_image: fields.take("awsEcrContainerImage") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("awsEcrContainerImage", self.aws_ecr_container_image);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScanningRepositoryFilter {
+    pub filter: Option<String>,
+    pub filter_type: Option<String>,
+}
+
+impl Shape for ScanningRepositoryFilter {
+    fn schema() -> &'static Schema {
+        &schemas::SCANNING_REPOSITORY_FILTER
+    }
+}
+
+impl Value for ScanningRepositoryFilter {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { filter: fields.take("filter"), filter_type: fields.take("filterType") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("filter", self.filter);
+        fields.put("filterType", self.filter_type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ScoreDetails {
+    pub cvss: Option<CvssScoreDetails>,
+}
+
+impl Shape for ScoreDetails {
+    fn schema() -> &'static Schema {
+        &schemas::SCORE_DETAILS
+    }
+}
+
+impl Value for ScoreDetails {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cvss: fields.take("cvss") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("cvss", self.cvss);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SetRepositoryPolicyRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub policy_text: Option<String>,
+    pub force: Option<bool>,
+}
+
+impl Shape for SetRepositoryPolicyRequest {
+    fn schema() -> &'static Schema {
+        &schemas::SET_REPOSITORY_POLICY_REQUEST
+    }
+}
+
+impl Value for SetRepositoryPolicyRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            policy_text: fields.take("policyText"),
+            force: fields.take("force"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("policyText", self.policy_text);
+        fields.put("force", self.force);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SetRepositoryPolicyResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub policy_text: Option<String>,
+}
+
+impl Shape for SetRepositoryPolicyResponse {
+    fn schema() -> &'static Schema {
+        &schemas::SET_REPOSITORY_POLICY_RESPONSE
+    }
+}
+
+impl Value for SetRepositoryPolicyResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            policy_text: fields.take("policyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("policyText", self.policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartImageScanRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+}
+
+impl Shape for StartImageScanRequest {
+    fn schema() -> &'static Schema {
+        &schemas::START_IMAGE_SCAN_REQUEST
+    }
+}
+
+impl Value for StartImageScanRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartImageScanResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub image_id: Option<ImageIdentifier>,
+    pub image_scan_status: Option<ImageScanStatus>,
+}
+
+impl Shape for StartImageScanResponse {
+    fn schema() -> &'static Schema {
+        &schemas::START_IMAGE_SCAN_RESPONSE
+    }
+}
+
+impl Value for StartImageScanResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            image_id: fields.take("imageId"),
+            image_scan_status: fields.take("imageScanStatus"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("imageId", self.image_id);
+        fields.put("imageScanStatus", self.image_scan_status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartLifecyclePolicyPreviewRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+}
+
+impl Shape for StartLifecyclePolicyPreviewRequest {
+    fn schema() -> &'static Schema {
+        &schemas::START_LIFECYCLE_POLICY_PREVIEW_REQUEST
+    }
+}
+
+impl Value for StartLifecyclePolicyPreviewRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StartLifecyclePolicyPreviewResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub lifecycle_policy_text: Option<String>,
+    pub status: Option<String>,
+}
+
+impl Shape for StartLifecyclePolicyPreviewResponse {
+    fn schema() -> &'static Schema {
+        &schemas::START_LIFECYCLE_POLICY_PREVIEW_RESPONSE
+    }
+}
+
+impl Value for StartLifecyclePolicyPreviewResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            lifecycle_policy_text: fields.take("lifecyclePolicyText"),
+            status: fields.take("status"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("lifecyclePolicyText", self.lifecycle_policy_text);
+        fields.put("status", self.status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SubjectIdentifier {
+    pub image_digest: Option<String>,
+}
+
+impl Shape for SubjectIdentifier {
+    fn schema() -> &'static Schema {
+        &schemas::SUBJECT_IDENTIFIER
+    }
+}
+
+impl Value for SubjectIdentifier {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { image_digest: fields.take("imageDigest") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("imageDigest", self.image_digest);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tag {
     pub key: Option<String>,
     pub value: Option<String>,
@@ -818,6 +4205,468 @@ impl Value for Tag {
         let mut fields = Fields::with_capacity(2);
         fields.put("Key", self.key);
         fields.put("Value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TagResourceRequest {
+    pub resource_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for TagResourceRequest {
+    fn schema() -> &'static Schema {
+        &schemas::TAG_RESOURCE_REQUEST
+    }
+}
+
+impl Value for TagResourceRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { resource_arn: fields.take("resourceArn"), tags: fields.take("tags") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("resourceArn", self.resource_arn);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TagResourceResponse {}
+
+impl Shape for TagResourceResponse {
+    fn schema() -> &'static Schema {
+        &schemas::TAG_RESOURCE_RESPONSE
+    }
+}
+
+impl Value for TagResourceResponse {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TransitioningImageTotalCount {
+    pub target_storage_class: Option<String>,
+    pub image_total_count: Option<i32>,
+}
+
+impl Shape for TransitioningImageTotalCount {
+    fn schema() -> &'static Schema {
+        &schemas::TRANSITIONING_IMAGE_TOTAL_COUNT
+    }
+}
+
+impl Value for TransitioningImageTotalCount {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            target_storage_class: fields.take("targetStorageClass"),
+            image_total_count: fields.take("imageTotalCount"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("targetStorageClass", self.target_storage_class);
+        fields.put("imageTotalCount", self.image_total_count);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UntagResourceRequest {
+    pub resource_arn: Option<String>,
+    pub tag_keys: Option<Vec<String>>,
+}
+
+impl Shape for UntagResourceRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UNTAG_RESOURCE_REQUEST
+    }
+}
+
+impl Value for UntagResourceRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { resource_arn: fields.take("resourceArn"), tag_keys: fields.take("tagKeys") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("resourceArn", self.resource_arn);
+        fields.put("tagKeys", self.tag_keys);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UntagResourceResponse {}
+
+impl Shape for UntagResourceResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UNTAG_RESOURCE_RESPONSE
+    }
+}
+
+impl Value for UntagResourceResponse {
+    fn from_document(_: Document) -> Self {
+        Self {}
+    }
+    fn into_document(self) -> Document {
+        Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdatePullThroughCacheRuleRequest {
+    pub registry_id: Option<String>,
+    pub ecr_repository_prefix: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+}
+
+impl Shape for UpdatePullThroughCacheRuleRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_PULL_THROUGH_CACHE_RULE_REQUEST
+    }
+}
+
+impl Value for UpdatePullThroughCacheRuleRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdatePullThroughCacheRuleResponse {
+    pub ecr_repository_prefix: Option<String>,
+    pub registry_id: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+}
+
+impl Shape for UpdatePullThroughCacheRuleResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_PULL_THROUGH_CACHE_RULE_RESPONSE
+    }
+}
+
+impl Value for UpdatePullThroughCacheRuleResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            registry_id: fields.take("registryId"),
+            updated_at: fields.take("updatedAt"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("registryId", self.registry_id);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateRepositoryCreationTemplateRequest {
+    pub prefix: Option<String>,
+    pub description: Option<String>,
+    pub encryption_configuration: Option<EncryptionConfigurationForRepositoryCreationTemplate>,
+    pub resource_tags: Option<Vec<Tag>>,
+    pub image_tag_mutability: Option<String>,
+    pub image_tag_mutability_exclusion_filters: Option<Vec<ImageTagMutabilityExclusionFilter>>,
+    pub repository_policy: Option<String>,
+    pub lifecycle_policy: Option<String>,
+    pub applied_for: Option<Vec<String>>,
+    pub custom_role_arn: Option<String>,
+}
+
+impl Shape for UpdateRepositoryCreationTemplateRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_REPOSITORY_CREATION_TEMPLATE_REQUEST
+    }
+}
+
+impl Value for UpdateRepositoryCreationTemplateRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            prefix: fields.take("prefix"),
+            description: fields.take("description"),
+            encryption_configuration: fields.take("encryptionConfiguration"),
+            resource_tags: fields.take("resourceTags"),
+            image_tag_mutability: fields.take("imageTagMutability"),
+            image_tag_mutability_exclusion_filters: fields.take("imageTagMutabilityExclusionFilters"),
+            repository_policy: fields.take("repositoryPolicy"),
+            lifecycle_policy: fields.take("lifecyclePolicy"),
+            applied_for: fields.take("appliedFor"),
+            custom_role_arn: fields.take("customRoleArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("prefix", self.prefix);
+        fields.put("description", self.description);
+        fields.put("encryptionConfiguration", self.encryption_configuration);
+        fields.put("resourceTags", self.resource_tags);
+        fields.put("imageTagMutability", self.image_tag_mutability);
+        fields.put("imageTagMutabilityExclusionFilters", self.image_tag_mutability_exclusion_filters);
+        fields.put("repositoryPolicy", self.repository_policy);
+        fields.put("lifecyclePolicy", self.lifecycle_policy);
+        fields.put("appliedFor", self.applied_for);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateRepositoryCreationTemplateResponse {
+    pub registry_id: Option<String>,
+    pub repository_creation_template: Option<RepositoryCreationTemplate>,
+}
+
+impl Shape for UpdateRepositoryCreationTemplateResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_REPOSITORY_CREATION_TEMPLATE_RESPONSE
+    }
+}
+
+impl Value for UpdateRepositoryCreationTemplateResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_creation_template: fields.take("repositoryCreationTemplate"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryCreationTemplate", self.repository_creation_template);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UploadLayerPartRequest {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub upload_id: Option<String>,
+    pub part_first_byte: Option<i64>,
+    pub part_last_byte: Option<i64>,
+    pub layer_part_blob: Option<Bytes>,
+}
+
+impl Shape for UploadLayerPartRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPLOAD_LAYER_PART_REQUEST
+    }
+}
+
+impl Value for UploadLayerPartRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            upload_id: fields.take("uploadId"),
+            part_first_byte: fields.take("partFirstByte"),
+            part_last_byte: fields.take("partLastByte"),
+            layer_part_blob: fields.take("layerPartBlob"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("uploadId", self.upload_id);
+        fields.put("partFirstByte", self.part_first_byte);
+        fields.put("partLastByte", self.part_last_byte);
+        fields.put("layerPartBlob", self.layer_part_blob);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UploadLayerPartResponse {
+    pub registry_id: Option<String>,
+    pub repository_name: Option<String>,
+    pub upload_id: Option<String>,
+    pub last_byte_received: Option<i64>,
+}
+
+impl Shape for UploadLayerPartResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPLOAD_LAYER_PART_RESPONSE
+    }
+}
+
+impl Value for UploadLayerPartResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            registry_id: fields.take("registryId"),
+            repository_name: fields.take("repositoryName"),
+            upload_id: fields.take("uploadId"),
+            last_byte_received: fields.take("lastByteReceived"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("registryId", self.registry_id);
+        fields.put("repositoryName", self.repository_name);
+        fields.put("uploadId", self.upload_id);
+        fields.put("lastByteReceived", self.last_byte_received);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ValidatePullThroughCacheRuleRequest {
+    pub ecr_repository_prefix: Option<String>,
+    pub registry_id: Option<String>,
+}
+
+impl Shape for ValidatePullThroughCacheRuleRequest {
+    fn schema() -> &'static Schema {
+        &schemas::VALIDATE_PULL_THROUGH_CACHE_RULE_REQUEST
+    }
+}
+
+impl Value for ValidatePullThroughCacheRuleRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { ecr_repository_prefix: fields.take("ecrRepositoryPrefix"), registry_id: fields.take("registryId") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("registryId", self.registry_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ValidatePullThroughCacheRuleResponse {
+    pub ecr_repository_prefix: Option<String>,
+    pub registry_id: Option<String>,
+    pub upstream_registry_url: Option<String>,
+    pub credential_arn: Option<String>,
+    pub custom_role_arn: Option<String>,
+    pub upstream_repository_prefix: Option<String>,
+    pub is_valid: Option<bool>,
+    pub failure: Option<String>,
+}
+
+impl Shape for ValidatePullThroughCacheRuleResponse {
+    fn schema() -> &'static Schema {
+        &schemas::VALIDATE_PULL_THROUGH_CACHE_RULE_RESPONSE
+    }
+}
+
+impl Value for ValidatePullThroughCacheRuleResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ecr_repository_prefix: fields.take("ecrRepositoryPrefix"),
+            registry_id: fields.take("registryId"),
+            upstream_registry_url: fields.take("upstreamRegistryUrl"),
+            credential_arn: fields.take("credentialArn"),
+            custom_role_arn: fields.take("customRoleArn"),
+            upstream_repository_prefix: fields.take("upstreamRepositoryPrefix"),
+            is_valid: fields.take("isValid"),
+            failure: fields.take("failure"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("ecrRepositoryPrefix", self.ecr_repository_prefix);
+        fields.put("registryId", self.registry_id);
+        fields.put("upstreamRegistryUrl", self.upstream_registry_url);
+        fields.put("credentialArn", self.credential_arn);
+        fields.put("customRoleArn", self.custom_role_arn);
+        fields.put("upstreamRepositoryPrefix", self.upstream_repository_prefix);
+        fields.put("isValid", self.is_valid);
+        fields.put("failure", self.failure);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VulnerablePackage {
+    pub arch: Option<String>,
+    pub epoch: Option<i32>,
+    pub file_path: Option<String>,
+    pub name: Option<String>,
+    pub package_manager: Option<String>,
+    pub release: Option<String>,
+    pub source_layer_hash: Option<String>,
+    pub version: Option<String>,
+    pub fixed_in_version: Option<String>,
+}
+
+impl Shape for VulnerablePackage {
+    fn schema() -> &'static Schema {
+        &schemas::VULNERABLE_PACKAGE
+    }
+}
+
+impl Value for VulnerablePackage {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arch: fields.take("arch"),
+            epoch: fields.take("epoch"),
+            file_path: fields.take("filePath"),
+            name: fields.take("name"),
+            package_manager: fields.take("packageManager"),
+            release: fields.take("release"),
+            source_layer_hash: fields.take("sourceLayerHash"),
+            version: fields.take("version"),
+            fixed_in_version: fields.take("fixedInVersion"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("arch", self.arch);
+        fields.put("epoch", self.epoch);
+        fields.put("filePath", self.file_path);
+        fields.put("name", self.name);
+        fields.put("packageManager", self.package_manager);
+        fields.put("release", self.release);
+        fields.put("sourceLayerHash", self.source_layer_hash);
+        fields.put("version", self.version);
+        fields.put("fixedInVersion", self.fixed_in_version);
         fields.into_document()
     }
 }

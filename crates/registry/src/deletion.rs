@@ -5,6 +5,9 @@ use blobs::Digest;
 use crate::layout;
 use crate::{Registry, RegistryError, Repository, RepositoryKey, Tag, Target};
 
+/// How many images are deleted while nobody can push.
+const DELETED_IN_A_TURN: usize = 100;
+
 /// What a deletion removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deleted {
@@ -66,19 +69,27 @@ impl Registry {
         if is_last { self.remove_image(key, &tagged) } else { self.remove_tag(key, tag, tagged) }
     }
 
-    /// Deletes an image if it still has these tags: who decided that it may go knew no others.
-    ///
-    /// False when it has others by now, is gone, or is listed by an index.
-    pub fn delete_image_as(&self, key: &RepositoryKey, digest: &Digest, tags: &[Tag]) -> Result<bool, RegistryError> {
-        let _turn = self.turn();
-        if self.tags_by_digest(key)?.remove(digest).unwrap_or_default() != tags {
-            return Ok(false);
+    /// Deletes those of some images that still have these tags: who decided that they may go knew no others. Gives their
+    /// number; one that has other tags by now, is gone, or is listed by an index stays as it is.
+    pub fn delete_images_as(&self, key: &RepositoryKey, images: &[(Digest, Vec<Tag>)]) -> Result<u64, RegistryError> {
+        let mut deleted = 0;
+        // Pushers have their turn in between.
+        for images in images.chunks(DELETED_IN_A_TURN) {
+            let _turn = self.turn();
+            let mut tagged = self.tags_by_digest(key)?;
+            for (digest, tags) in images {
+                let found = tagged.remove(digest).unwrap_or_default();
+                if found != *tags {
+                    continue;
+                }
+                match self.remove_image_with(key, digest, found) {
+                    Ok(_) => deleted += 1,
+                    Err(RegistryError::ManifestUnknown | RegistryError::Referenced { .. }) => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
-        match self.remove_image(key, digest) {
-            Ok(_) => Ok(true),
-            Err(RegistryError::ManifestUnknown | RegistryError::Referenced { .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+        Ok(deleted)
     }
 
     fn remove_tag(&self, key: &RepositoryKey, tag: &Tag, digest: Digest) -> Result<Deleted, RegistryError> {
@@ -87,13 +98,23 @@ impl Registry {
     }
 
     fn remove_image(&self, key: &RepositoryKey, digest: &Digest) -> Result<Deleted, RegistryError> {
+        let tags = self.tags_by_digest(key)?.remove(digest).unwrap_or_default();
+        self.remove_image_with(key, digest, tags)
+    }
+
+    /// The tags are all that the image has.
+    fn remove_image_with(
+        &self,
+        key: &RepositoryKey,
+        digest: &Digest,
+        tags: Vec<Tag>,
+    ) -> Result<Deleted, RegistryError> {
         let (digest, record) = self.resolve(key, &Target::Digest(*digest))?;
         let by = self.indexes_with(key, &digest)?;
         if !by.is_empty() {
             return Err(RegistryError::Referenced { by });
         }
         let dir = self.dir(key);
-        let tags = self.tags_by_digest(key)?.remove(&digest).unwrap_or_default();
         for tag in &tags {
             layout::remove(&dir.tag(tag))?;
         }

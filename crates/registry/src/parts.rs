@@ -7,9 +7,9 @@ use blobs::{Digest, UploadId};
 use crate::{BLOB_BYTES_MAX, Registry, RegistryError, RepositoryKey};
 
 impl Registry {
-    /// Whether a repository may hand out a blob, and how long it is.
+    /// Whether a repository may hand out a blob, and how long it is. Who asks may rely on it next, so it counts as used.
     pub fn find_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<Option<u64>, RegistryError> {
-        match self.blob_size(key, digest) {
+        match self.use_blob(key, digest) {
             Ok(size) => Ok(Some(size)),
             Err(RegistryError::BlobUnknown { .. }) => Ok(None),
             Err(error) => Err(error),
@@ -19,13 +19,13 @@ impl Registry {
     /// Begins an upload to a repository that must be there.
     pub fn begin_parts(&self, key: &RepositoryKey) -> Result<UploadId, RegistryError> {
         self.repository(key)?;
-        Ok(self.blobs.start_upload()?)
+        self.start_upload(key)
     }
 
     /// How many bytes of an upload have arrived.
     pub fn parts_end(&self, key: &RepositoryKey, id: UploadId) -> Result<u64, RegistryError> {
         self.repository(key)?;
-        Ok(self.blobs.upload_offset(id)?)
+        self.upload_offset(key, id)
     }
 
     /// Writes a part that must begin where the last one ended, and gives the end of it.
@@ -37,6 +37,7 @@ impl Registry {
         bytes: &[u8],
     ) -> Result<u64, RegistryError> {
         self.repository(key)?;
+        self.check_upload(key, id)?;
         let mut upload = self.blobs.upload(id)?;
         let offset = upload.offset();
         if first_byte != offset {
@@ -53,7 +54,7 @@ impl Registry {
     /// Makes a blob of an upload, and lets the repository have it.
     pub fn finish_parts(&self, key: &RepositoryKey, id: UploadId, digest: &Digest) -> Result<(), RegistryError> {
         self.repository(key)?;
-        self.blobs.upload(id)?.commit(*digest)?;
-        self.link_blob(key, digest)
+        self.check_upload(key, id)?;
+        self.finish_upload(key, self.blobs.upload(id)?, digest)
     }
 }

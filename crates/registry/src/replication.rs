@@ -138,11 +138,47 @@ impl Registry {
         let scope = Scope::new(&to.account, &to.region).ok_or(RegistryError::Unsupported)?;
         let target = RepositoryKey::new(&scope, key.name.clone());
         self.repository_or_new(&target, AppliedFor::Replication)?;
+        self.copy_parts(key, &target, digest)?;
         self.copy_manifest(key, &target, digest, &Target::Digest(*digest))?;
         tags.iter().try_for_each(|tag| self.copy_manifest(key, &target, digest, &Target::Tag(tag.clone())))
     }
 
-    /// Copies a manifest, and first whatever it needs.
+    /// Copies the manifests that an index lists, each before the index that lists it: some may have been pushed when no rule
+    /// was there yet.
+    fn copy_parts(&self, from: &RepositoryKey, to: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
+        let mut seen = BTreeSet::from([*digest]);
+        let mut order = vec![*digest];
+        let mut next = 0;
+        while let Some(index) = order.get(next).copied() {
+            next += 1;
+            let (manifest, _) = self.parsed(from, &index)?;
+            order.extend(manifest.manifests.into_iter().filter(|part| seen.insert(*part)));
+        }
+        // An index may list one that another part of it lists too; a second look finds what the first could not place.
+        let mut pending: Vec<Digest> = order.into_iter().skip(1).rev().collect();
+        while !pending.is_empty() {
+            let count = pending.len();
+            let mut postponed = Vec::new();
+            for part in pending {
+                match self.copy_manifest(from, to, &part, &Target::Digest(part)) {
+                    Err(RegistryError::ManifestBlobUnknown { .. }) => postponed.push(part),
+                    copied => copied?,
+                }
+            }
+            if postponed.len() == count {
+                return Err(RegistryError::ManifestBlobUnknown { digest: postponed[0], name: to.name.to_string() });
+            }
+            pending = postponed;
+        }
+        Ok(())
+    }
+
+    fn parsed(&self, key: &RepositoryKey, digest: &Digest) -> Result<(Manifest, Vec<u8>), RegistryError> {
+        let (digest, record) = self.resolve(key, &Target::Digest(*digest))?;
+        let bytes = self.manifest_bytes(&digest)?;
+        Ok((Manifest::parse(Some(&record.media_type), &bytes)?, bytes))
+    }
+
     fn copy_manifest(
         &self,
         from: &RepositoryKey,
@@ -150,18 +186,13 @@ impl Registry {
         digest: &Digest,
         target: &Target,
     ) -> Result<(), RegistryError> {
-        let (digest, record) = self.resolve(from, &Target::Digest(*digest))?;
-        let bytes = self.manifest_bytes(&digest)?;
-        let manifest = Manifest::parse(Some(&record.media_type), &bytes)?;
+        let (manifest, bytes) = self.parsed(from, digest)?;
         for blob in &manifest.blobs {
             if !self.mount_blob(from, to, blob)? {
                 return Err(RegistryError::BlobUnknown { digest: *blob, name: from.name.to_string() });
             }
         }
-        for part in &manifest.manifests {
-            self.copy_manifest(from, to, part, &Target::Digest(*part))?;
-        }
-        self.store_manifest(to, target, Some(&record.media_type), &bytes)?;
+        self.store_manifest(to, target, Some(manifest.media_type.as_str()), &bytes)?;
         Ok(())
     }
 }

@@ -183,12 +183,15 @@ async fn what_a_crash_left_of_a_removal_does_not_come_back() {
 async fn an_image_goes_only_as_it_was_known() {
     let server = Server::start().await;
     let (digest, manifest) = server.push_image("web", "1", b"a layer").await;
-    let one: Vec<Tag> = vec!["1".parse().unwrap()];
+    let as_it_was = [(digest, vec!["1".parse().unwrap()])];
     server.put_manifest("web", "keep", &manifest).await.expect(201);
-    assert!(!server.registry.delete_image_as(&home("web"), &digest, &one).unwrap());
+    let (other, _) = server.push_image("web", "2", b"another layer").await;
+    let deleted = |images: &[(Digest, Vec<Tag>)]| server.registry.delete_images_as(&home("web"), images).unwrap();
+    assert_eq!(deleted(&as_it_was), 0);
     let both: Vec<Tag> = vec!["1".parse().unwrap(), "keep".parse().unwrap()];
-    assert!(server.registry.delete_image_as(&home("web"), &digest, &both).unwrap());
-    assert!(!server.registry.delete_image_as(&home("web"), &digest, &[]).unwrap(), "it is gone");
+    assert_eq!(deleted(&[(digest, both.clone()), (other, vec![])]), 1);
+    assert_eq!(deleted(&[(digest, vec![]), (digest, both)]), 0, "it is gone");
+    assert_eq!(server.registry.images(&home("web")).unwrap().len(), 1);
 }
 
 #[tokio::test]
@@ -247,4 +250,18 @@ async fn a_signed_address_opens_one_blob_until_it_ends() {
     assert_eq!(code(&server, bare).await, (403, "AccessDenied".to_owned()));
     assert_eq!(code(&server, "/_berth/layers/x").await, (404, "NoSuchKey".to_owned()));
     server.send("DELETE", &path, &[], "").await.expect(405);
+}
+
+#[test]
+fn records_stay_readable() {
+    fn check<T: serde::Serialize + serde::de::DeserializeOwned>(text: &str) {
+        let record: T = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+    }
+    check::<Replication>(
+        r#"{"version":1,"rules":[{"destinations":[{"account":"111122223333","region":"eu-west-1"}],"prefixes":["prod"]}]}"#,
+    );
+    check::<CreationTemplates>(
+        r#"{"version":1,"templates":{"prod":{"prefix":"prod","description":null,"applied_for":["REPLICATION","PULL_THROUGH_CACHE","CREATE_ON_PUSH"],"settings":{"tag_mutability":"IMMUTABLE","tag_mutability_exclusions":[],"scan_on_push":false,"encryption":null,"tags":{}},"records":{"policy":{"text":"{}","version":1}},"custom_role_arn":null,"created_at":1,"updated_at":2}}}"#,
+    );
 }

@@ -11,11 +11,11 @@ use futures::{FutureExt, StreamExt};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use shape::{CommonError, ErrorCode, Operation, Protocol, Service, Timestamp, WireError, check};
+use shape::{CommonError, ErrorCode, Kind, Operation, Protocol, Schema, Service, Timestamp, WireError, check};
 
 use crate::auth::AuthMode;
 use crate::event_stream;
-use crate::limits::BODY_BYTES_MAX;
+use crate::limits::{BODY_BYTES_MAX, MEMBERS_BYTES_MAX};
 use crate::protocol::form::Form;
 use crate::protocol::{Answer, Codec, Incoming, codec};
 use crate::route::{NOTHING, Route, route};
@@ -42,7 +42,7 @@ impl Gateway {
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let (parts, body) = request.into_parts();
-        match read(body).await {
+        match read(body, self.body_bytes_max(&parts)).await {
             Ok(body) => self.answer(parts, body, &request_id).await,
             Err(Unread::TooLarge) => {
                 let error = WireError::silent(*CommonError::RequestEntityTooLarge.facts());
@@ -52,6 +52,25 @@ impl Gateway {
                 tracing::debug!(%request_id, error, "the client went away while it sent its request");
                 respond(nothing(StatusCode::BAD_REQUEST), &request_id)
             }
+        }
+    }
+
+    /// How much of a body is read: more for an operation that the model lets send more bytes than others.
+    fn body_bytes_max(&self, parts: &Parts) -> usize {
+        let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok()?.rsplit_once('.'));
+        let operation = target.and_then(|(prefix, name)| {
+            let service = self.services.iter().find(|service| service.model().target_prefix == prefix)?;
+            service.model().operation(name)
+        });
+        match operation.map(|operation| operation.input.kind) {
+            Some(Kind::Structure(members)) => members.iter().fold(BODY_BYTES_MAX, |max, member| match member.schema {
+                // In JSON, bytes travel as Base64; beside them is room for the other members.
+                Schema { kind: Kind::Blob, max: Some(bytes), .. } => {
+                    max.max(usize::try_from(*bytes).unwrap_or(0).div_ceil(3) * 4 + MEMBERS_BYTES_MAX)
+                }
+                _ => max,
+            }),
+            _ => BODY_BYTES_MAX,
         }
     }
 
@@ -112,8 +131,8 @@ enum Unread {
     Broken(String),
 }
 
-async fn read(body: Body) -> Result<Bytes, Unread> {
-    match Limited::new(body, BODY_BYTES_MAX).collect().await {
+async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
+    match Limited::new(body, limit).collect().await {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
         Err(error) => Err(Unread::Broken(error.to_string())),

@@ -1,9 +1,11 @@
 //! How a request names an image: by tag, by digest, or by both.
 
-use api_ecr::ImageIdentifier;
 use api_ecr::enums::image_failure_code;
+use api_ecr::{Error, ErrorCode, ImageIdentifier};
 use blobs::Digest;
-use registry::{RegistryError, Tag};
+use registry::{ManifestRecord, Registry, RegistryError, RepositoryKey, Tag, Target};
+
+use crate::refusals::{self, bad_request};
 
 /// An image that a request names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,36 @@ impl ImageId {
             (None, None) => Err(Failure::MissingDigestAndTag),
         }
     }
+}
+
+/// The image that an identifier names.
+pub(crate) fn find(
+    registry: &Registry,
+    key: &RepositoryKey,
+    id: &ImageIdentifier,
+) -> Result<Result<(Digest, ManifestRecord), Failure>, RegistryError> {
+    let found = match ImageId::parse(id) {
+        Ok(ImageId::Digest(digest)) => registry.resolve(key, &Target::Digest(digest)),
+        Ok(ImageId::Tag(tag)) => registry.resolve(key, &Target::Tag(tag)),
+        Ok(ImageId::Both(tag, digest)) => match registry.resolve(key, &Target::Tag(tag)) {
+            Ok((tagged, _)) if tagged != digest => return Ok(Err(Failure::ImageTagDoesNotMatchDigest)),
+            found => found,
+        },
+        Err(failure) => return Ok(Err(failure)),
+    };
+    match found {
+        Ok(found) => Ok(Ok(found)),
+        Err(error) => Failure::of(error).map(Err),
+    }
+}
+
+/// The one image that a request is about.
+pub(crate) fn require(
+    registry: &Registry,
+    key: &RepositoryKey,
+    id: &ImageIdentifier,
+) -> Result<(Digest, ManifestRecord), Error> {
+    find(registry, key, id).map_err(refusals::registry)?.map_err(|failure| failure.refusal(key, id))
 }
 
 /// A digest of another algorithm is well formed, and names no image that we have.
@@ -72,6 +104,23 @@ impl Failure {
         }
     }
 
+    /// The error of a request that is about this image and no other.
+    pub(crate) fn refusal(&self, key: &RepositoryKey, id: &ImageIdentifier) -> Error {
+        if !matches!(self, Failure::ImageNotFound | Failure::ImageTagDoesNotMatchDigest) {
+            return bad_request(self.reason());
+        }
+        Error::new(
+            ErrorCode::ImageNotFoundException,
+            format!(
+                "The image with imageId {} does not exist within the repository with name '{}' in the registry with id \
+                 '{}'",
+                text(id),
+                key.name,
+                key.scope.account()
+            ),
+        )
+    }
+
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Failure::MissingDigestAndTag => image_failure_code::MISSING_DIGEST_AND_TAG,
@@ -100,6 +149,12 @@ impl Failure {
             }
         }
     }
+}
+
+/// An identifier as AWS writes it in its messages.
+pub(crate) fn text(id: &ImageIdentifier) -> String {
+    let or_null = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
+    format!("{{imageDigest:'{}', imageTag:'{}'}}", or_null(&id.image_digest), or_null(&id.image_tag))
 }
 
 #[cfg(test)]

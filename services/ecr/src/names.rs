@@ -52,6 +52,22 @@ pub(crate) fn parse(name: &str) -> Result<RepositoryName, Error> {
     })
 }
 
+/// The repository that an ARN names: the caller's own.
+pub(crate) fn of_arn(caller: &Caller, arn: Option<&str>, operation: &str) -> Result<RepositoryKey, Error> {
+    let arn = required(arn, "resourceArn")?;
+    let malformed = || invalid("resourceArn", "Invalid ARN");
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    let [_, _, service, region, account, resource] = parts[..] else { return Err(malformed()) };
+    let is_ours = arn.starts_with(&format!("arn:{}:", caller.partition())) && service == "ecr";
+    let name = resource.strip_prefix("repository/").filter(|_| is_ours).ok_or_else(malformed)?;
+    let name: RepositoryName = name.parse().map_err(|_| malformed())?;
+    refuse_foreign(caller, Some(account), operation, name.as_str())?;
+    if region != caller.region {
+        return Err(invalid("resourceArn", format_args!("The ARN is of region '{region}', not '{}'", caller.region)));
+    }
+    Ok(RepositoryKey::new(&scope(caller)?, name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +87,26 @@ mod tests {
              arn:aws:ecr:eu-west-1:444455556666:repository/team/web because no resource-based policy allows the \
              ecr:ListImages action"
         );
+    }
+
+    #[test]
+    fn an_arn_names_a_repository_of_the_caller() {
+        let caller = Caller::root("111122223333", "eu-west-1");
+        let of = |arn: &str| of_arn(&caller, Some(arn), "TagResource").map_err(|error| error.code);
+        let key = of("arn:aws:ecr:eu-west-1:111122223333:repository/team/web").unwrap();
+        assert_eq!(key.to_string(), "111122223333.dkr.ecr.eu-west-1.amazonaws.com/team/web");
+        for (arn, code) in [
+            ("web", ErrorCode::InvalidParameterException),
+            ("", ErrorCode::InvalidParameterException),
+            ("arn:aws:ecr:eu-west-1:111122223333:web", ErrorCode::InvalidParameterException),
+            ("arn:aws:ecr:eu-west-1:111122223333:repository/Web", ErrorCode::InvalidParameterException),
+            ("arn:aws:ecs:eu-west-1:111122223333:repository/web", ErrorCode::InvalidParameterException),
+            ("arn:aws-cn:ecr:eu-west-1:111122223333:repository/web", ErrorCode::InvalidParameterException),
+            ("arn:aws:ecr:us-east-1:111122223333:repository/web", ErrorCode::InvalidParameterException),
+            ("arn:aws:ecr:eu-west-1:444455556666:repository/web", ErrorCode::AccessDeniedException),
+        ] {
+            assert_eq!(of(arn), Err(code), "{arn}");
+        }
     }
 
     #[test]

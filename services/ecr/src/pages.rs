@@ -16,11 +16,20 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     pub(crate) fn parse(token: Option<&str>, max_results: Option<i32>) -> Result<Wanted, Error> {
+        Wanted::new(token, max_results, PAGE_DEFAULT, PAGE_MAX)
+    }
+
+    /// The same of a list whose pages have `max` items when nobody says, and never more.
+    pub(crate) fn of(token: Option<&str>, max_results: Option<i32>, max: usize) -> Result<Wanted, Error> {
+        Wanted::new(token, max_results, max, max)
+    }
+
+    fn new(token: Option<&str>, max_results: Option<i32>, default: usize, max: usize) -> Result<Wanted, Error> {
         let size = match max_results.map(usize::try_from) {
-            None => PAGE_DEFAULT,
-            Some(Ok(size @ 1..=PAGE_MAX)) => size,
+            None => default,
+            Some(Ok(size)) if (1..=max).contains(&size) => size,
             Some(_) => {
-                return Err(invalid("maxResults", format_args!("Member must have value between 1 and {PAGE_MAX}")));
+                return Err(invalid("maxResults", format_args!("Member must have value between 1 and {max}")));
             }
         };
         Ok(Wanted { after: token.map(decode).transpose()?, size })

@@ -22,4 +22,26 @@
 //!   no KMS.
 //! - **No image is ever archived**: `imageStatus` is always `ACTIVE`, and a filter for another status finds nothing.
 //! - **`lastRecordedPullTime` is absent**, as ECR leaves it for an image that nobody has pulled; pulls are not recorded.
+//! - **BatchGetImage answers with what was pushed**, whatever `acceptedMediaTypes` say: a manifest of another type would be one
+//!   of another digest, which nobody can pull by.
+//! - **The address of a layer is at the host that the request came to**, is signed, and ends after an hour. It needs no login, as
+//!   one of S3 does not; its errors are S3's too.
+//! - **Parts of a layer come in order**, and a part of less than 5 MiB is found out when another one follows it
+//!   (`InvalidLayerPartException`), not at the end: `LayerPartTooSmallException` is never answered. An upload whose digest turns
+//!   out wrong is over.
+//! - **PutImage creates no repository**, and a push does; ECR's own way is the template with `CREATE_ON_PUSH`, which a push here
+//!   follows when there is one.
+//! - **Lifecycle policies act within seconds of being put**, and every ten minutes after that; ECR says within 24 hours. What an
+//!   index lists is neither expired nor counted, and is looked at again when the index is gone. `transition` is refused, as
+//!   nothing can be archived here. A preview is complete when it is first asked for, and gone after a day.
+//! - **`lastEvaluatedAt` is the beginning of 1970** until there was an evaluation, as in ECR.
+//! - **Policies are kept, and enforced by nobody yet**: open mode asks for no permission. `force` of SetRepositoryPolicy is
+//!   therefore without effect. Policies come back as they were sent, where ECR formats them anew.
+//! - **Replication is within one Berth**, between its accounts and regions. It is done before the push is answered, because
+//!   nothing travels; a copy that fails shows in DescribeImageReplicationStatus, with the registry protocol's code. Deletions
+//!   are not replicated, as in ECR.
+//! - **Any registry may be upstream of a pull-through cache rule**, also one that speaks HTTP (`http://host:port`), and those that
+//!   ECR lets in only with a secret may be used without. A rule with `credentialArn` is kept, and says when it is validated that
+//!   there is no Secrets Manager.
+//! - **`BLOB_MOUNTING` is always `ENABLED`**: repositories share layers by nature.
 //! - **A registry of another account is denied**, in the words of AWS for an account without a repository policy.

@@ -12,6 +12,10 @@ pub(crate) fn bad_request(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidParameterException, message)
 }
 
+pub(crate) fn refuse(code: ErrorCode, message: impl Into<String>) -> Error {
+    Error::new(code, message)
+}
+
 /// A member that the model requires. The front door has refused its absence; a typed caller may not have come that way.
 pub(crate) fn required<T>(value: Option<T>, parameter: &str) -> Result<T, Error> {
     value.ok_or_else(|| invalid(parameter, "Member must not be null"))
@@ -28,6 +32,12 @@ pub(crate) fn registry(error: RegistryError) -> Error {
         RegistryError::NameUnknown { .. } => ErrorCode::RepositoryNotFoundException,
         RegistryError::RepositoryExists { .. } => ErrorCode::RepositoryAlreadyExistsException,
         RegistryError::RepositoryNotEmpty { .. } => ErrorCode::RepositoryNotEmptyException,
+        RegistryError::TagImmutable { .. } => ErrorCode::ImageTagAlreadyExistsException,
+        RegistryError::ManifestInvalid { reason } => return invalid("imageManifest", reason),
+        RegistryError::TooLarge { limit } => {
+            return invalid("imageManifest", format_args!("Member must have length less than or equal to {limit}"));
+        }
+        RegistryError::TooManyUploads => ErrorCode::LimitExceededException,
         _ => return broken(error),
     };
     Error::new(code, error.to_string())

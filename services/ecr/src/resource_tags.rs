@@ -9,15 +9,7 @@ use crate::limits::{RESOURCE_TAG_KEY_MAX, RESOURCE_TAG_VALUE_MAX, RESOURCE_TAGS_
 /// Reads the tags of a request.
 pub(crate) fn parse(tags: Option<Vec<Tag>>) -> Result<BTreeMap<String, String>, Error> {
     let tags = tags.unwrap_or_default();
-    if tags.len() > RESOURCE_TAGS_MAX {
-        return Err(Error::new(
-            ErrorCode::TooManyTagsException,
-            format!(
-                "The list of tags on the repository is over the limit. The maximum number of tags that can be \
-                 applied to a repository is {RESOURCE_TAGS_MAX}."
-            ),
-        ));
-    }
+    refuse_beyond_limit(tags.len())?;
     let mut parsed = BTreeMap::new();
     for Tag { key, value } in tags {
         let (key, value) = (key.unwrap_or_default(), value.unwrap_or_default());
@@ -26,6 +18,22 @@ pub(crate) fn parse(tags: Option<Vec<Tag>>) -> Result<BTreeMap<String, String>, 
         }
     }
     Ok(parsed)
+}
+
+pub(crate) fn refuse_beyond_limit(tags: usize) -> Result<(), Error> {
+    if tags <= RESOURCE_TAGS_MAX {
+        return Ok(());
+    }
+    let message = format!(
+        "The list of tags on the repository is over the limit. The maximum number of tags that can be applied to a \
+         repository is {RESOURCE_TAGS_MAX}."
+    );
+    Err(Error::new(ErrorCode::TooManyTagsException, message))
+}
+
+/// Tags in the shape of the API.
+pub(crate) fn view(tags: BTreeMap<String, String>) -> Vec<Tag> {
+    tags.into_iter().map(|(key, value)| Tag { key: Some(key), value: Some(value) }).collect()
 }
 
 fn is_key(key: &str) -> bool {

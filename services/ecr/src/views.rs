@@ -10,14 +10,18 @@ use blobs::Digest;
 use registry::{Image, Repository, RepositoryKey, Tag, TagMutability};
 use shape::partition;
 
+pub(crate) fn arn(key: &RepositoryKey) -> String {
+    let (account, region) = (key.scope.account(), key.scope.region());
+    format!("arn:{}:ecr:{region}:{account}:repository/{}", partition(region), key.name)
+}
+
 pub(crate) fn repository(key: &RepositoryKey, repository: Repository) -> api_ecr::Repository {
     let (scope, settings) = (&key.scope, repository.settings);
-    let (account, region) = (scope.account(), scope.region());
     let (encryption_type, kms_key) = settings.encryption.unwrap_or_else(|| (encryption_type::AES256.to_owned(), None));
     let exclusions: Vec<_> = settings.tag_mutability_exclusions.into_iter().map(exclusion_filter).collect();
     api_ecr::Repository {
-        repository_arn: Some(format!("arn:{}:ecr:{region}:{account}:repository/{}", partition(region), key.name)),
-        registry_id: Some(account.to_owned()),
+        repository_arn: Some(arn(key)),
+        registry_id: Some(scope.account().to_owned()),
         repository_name: Some(key.name.to_string()),
         repository_uri: Some(key.to_string()),
         created_at: Some(repository.created_at),
@@ -37,7 +41,7 @@ pub(crate) fn mutability(mutability: TagMutability) -> &'static str {
     }
 }
 
-fn exclusion_filter(pattern: String) -> ImageTagMutabilityExclusionFilter {
+pub(crate) fn exclusion_filter(pattern: String) -> ImageTagMutabilityExclusionFilter {
     let filter_type = image_tag_mutability_exclusion_filter_type::WILDCARD.to_owned();
     ImageTagMutabilityExclusionFilter { filter_type: Some(filter_type), filter: Some(pattern) }
 }
@@ -58,6 +62,17 @@ pub(crate) fn image(key: &RepositoryKey, repository: &Repository, image: Image) 
         subject_manifest_digest: manifest.subject.map(|subject| subject.to_string()),
         image_status: Some(image_status::ACTIVE.to_owned()),
         ..ImageDetail::default()
+    }
+}
+
+/// A manifest with everything but its identifier.
+pub(crate) fn manifest(key: &RepositoryKey, bytes: &[u8], media_type: String) -> api_ecr::Image {
+    api_ecr::Image {
+        registry_id: Some(key.scope.account().to_owned()),
+        repository_name: Some(key.name.to_string()),
+        image_id: None,
+        image_manifest: Some(String::from_utf8_lossy(bytes).into_owned()),
+        image_manifest_media_type: Some(media_type),
     }
 }
 

@@ -51,3 +51,29 @@ running(run("moved")[0])
 "#,
     );
 }
+
+#[test]
+fn a_lifecycle_policy_expires_what_is_there_and_no_more() {
+    let machine = Machine::up();
+    for version in ["1", "2"] {
+        let layout = workspace().join(format!("target/sample/hello-world-{version}"));
+        let from = format!("oci:{}:hello-world:{version}", layout.display());
+        let to = format!("docker://127.0.0.1:4566/web:{version}");
+        machine.run(&format!("skopeo --insecure-policy copy --dest-tls-verify=false {from} {to}")).unwrap();
+    }
+    machine.python(
+        r#"
+import json
+rule = {"rulePriority": 1, "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}, "action": {"type": "expire"}}
+register("kept", [hello(image="127.0.0.1:4566/web:1")])
+before = running(run("kept")[0])
+ecr.put_lifecycle_policy(repositoryName="web", lifecyclePolicyText=json.dumps({"rules": [rule]}))
+until("one image is left", lambda: [i["imageTag"] for i in ecr.list_images(repositoryName="web")["imageIds"]] == ["2"])
+until("the policy was evaluated", lambda: ecr.get_lifecycle_policy(repositoryName="web")["lastEvaluatedAt"].timestamp() > 0)
+# The task runs on, and what stayed can be run.
+get(port(before))
+register("new", [hello(image="127.0.0.1:4566/web:2")])
+running(run("new")[0])
+"#,
+    );
+}

@@ -23,13 +23,16 @@ use super::dirs::DataDir;
 /// How often logs look for events that retention has outlived.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
+/// How often lifecycle policies look for images whose time has come, beside whenever one is put. ECR takes up to a day.
+const EXPIRE_IMAGES_EVERY: Duration = Duration::from_secs(600);
+
 /// A control plane that answers.
 pub struct Control {
     pub plane: ControlPlane,
     pub registry: Arc<Registry>,
     pub blobs: Blobs,
     served: Served,
-    expiry: JoinHandle<()>,
+    expiry: Vec<JoinHandle<()>>,
 }
 
 /// The wall clock and fresh ids.
@@ -69,10 +72,11 @@ impl Control {
         let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 
         let ecs = EcsService::new(plane.ledger(), Arc::new(World));
+        let ecr = EcrService::new(registry.clone());
         let gateway = Gateway::new(
             vec![
                 Arc::new(api_ecs::Router(Arc::new(ecs))),
-                EcrService::new(registry.clone()).routed(),
+                ecr.clone().routed(),
                 logs.clone().routed(),
                 StsService::routed(),
             ],
@@ -83,13 +87,13 @@ impl Control {
             Some(tls) => controlplane::serve_tls(listener, tls, router).context("cannot answer over TLS")?,
             None => controlplane::serve(listener, router),
         };
-        let expiry = tokio::spawn(expire(logs));
+        let expiry = vec![tokio::spawn(expire(logs)), tokio::spawn(expire_images(ecr))];
         Ok(Control { plane, registry, blobs, served, expiry })
     }
 
     /// Answers what is under way, and ends.
     pub async fn leave(self) {
-        self.expiry.abort();
+        self.expiry.iter().for_each(JoinHandle::abort);
         self.served.leave().await;
     }
 }
@@ -100,5 +104,18 @@ async fn expire(logs: Arc<LogsService>) {
         if let Err(error) = logs.expire().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old log events could not be removed");
         }
+    }
+}
+
+async fn expire_images(ecr: EcrService) {
+    if let Err(error) = ecr.finish_replication().await {
+        tracing::warn!(error = &error as &dyn std::error::Error, "the copying of images could not be ended");
+    }
+    loop {
+        if let Err(error) = ecr.apply_lifecycle_policies(controlplane::now()).await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "lifecycle policies could not be applied");
+        }
+        // Whichever comes first: the time, or a policy.
+        let _ = tokio::time::timeout(EXPIRE_IMAGES_EVERY, ecr.lifecycle_policy_put()).await;
     }
 }

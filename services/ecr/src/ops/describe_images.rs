@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use api_ecr::{DescribeImagesRequest, DescribeImagesResponse, Error, ErrorCode, ImageIdentifier};
+use api_ecr::{DescribeImagesRequest, DescribeImagesResponse, Error, ImageIdentifier};
 use blobs::Digest;
 use registry::{Image, RepositoryKey};
 use shape::Caller;
 
 use crate::image_ids::{Failure, ImageId};
 use crate::pages::{Wanted, refuse_with};
-use crate::refusals::bad_request;
 use crate::service::EcrService;
 use crate::{names, views};
 
@@ -52,7 +51,7 @@ fn named(key: &RepositoryKey, images: Vec<Image>, ids: &[ImageIdentifier]) -> Re
     for id in ids {
         let digest = ImageId::parse(id)
             .and_then(|parsed| find(&images, &parsed).ok_or(Failure::ImageNotFound))
-            .map_err(|failure| refusal(key, id, &failure))?;
+            .map_err(|failure| failure.refusal(key, id))?;
         if !wanted.contains(&digest) {
             wanted.push(digest);
         }
@@ -67,22 +66,4 @@ fn find(images: &BTreeMap<Digest, Image>, id: &ImageId) -> Option<Digest> {
         ImageId::Digest(digest) => images.contains_key(digest).then_some(*digest),
         ImageId::Both(tag, digest) => tagged(tag).filter(|tagged| tagged == digest),
     }
-}
-
-fn refusal(key: &RepositoryKey, id: &ImageIdentifier, failure: &Failure) -> Error {
-    if *failure != Failure::ImageNotFound {
-        return bad_request(failure.reason());
-    }
-    let or_null = |text: &Option<String>| text.clone().unwrap_or_else(|| "null".to_owned());
-    Error::new(
-        ErrorCode::ImageNotFoundException,
-        format!(
-            "The image with imageId {{imageDigest:'{}', imageTag:'{}'}} does not exist within the repository with name \
-             '{}' in the registry with id '{}'",
-            or_null(&id.image_digest),
-            or_null(&id.image_tag),
-            key.name,
-            key.scope.account()
-        ),
-    )
 }

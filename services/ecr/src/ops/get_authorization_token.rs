@@ -12,7 +12,7 @@ use crate::names;
 use crate::refusals::invalid;
 use crate::service::EcrService;
 
-pub(crate) fn run(
+pub(crate) async fn run(
     service: &EcrService,
     caller: &Caller,
     input: GetAuthorizationTokenRequest,
