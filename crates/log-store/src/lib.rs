@@ -25,6 +25,7 @@ mod error;
 mod event;
 pub mod format;
 mod frame;
+mod gate;
 mod group;
 mod legacy;
 pub mod limits;

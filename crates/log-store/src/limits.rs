@@ -28,6 +28,9 @@ pub const PAGE_SCAN_BYTES_MAX: u64 = 32 << 20;
 /// Events that one page holds back because others may come before them, in bytes. Above this it keeps what fits the page.
 pub const PAGE_HELD_BYTES_MAX: usize = 8 << 20;
 
+/// Pages that are read at once; others wait. So reading takes half a gigabyte at the very most, and a few MiB as a rule.
+pub const READS_MAX: usize = 32;
+
 /// A file of the write-ahead log is full at this many bytes, or at this many batches (which bounds the memory of their
 /// places: 4 MiB).
 pub const WAL_FILE_BYTES_MAX: u64 = 8 << 20;

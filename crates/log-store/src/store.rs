@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::damage::Damages;
 use crate::error::{ChangeError, ReadError, StoreError};
 use crate::event::{GroupKey, LogEvent, StreamKey};
+use crate::gate::Gate;
 use crate::group::Group;
 use crate::limits::RECORD_BYTES_MAX;
 use crate::meta::{GroupChange, Meta, NewGroup};
@@ -56,6 +57,7 @@ pub struct LogStore {
     requests: Option<mpsc::Sender<Request>>,
     places: Arc<Semaphore>,
     stopping: Arc<AtomicBool>,
+    reads: Gate,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -168,6 +170,7 @@ impl LogStore {
     /// One page of the events whose messages `accept` wants. Blocks.
     pub fn read(&self, query: &Query, accept: &dyn Fn(&str) -> bool) -> Result<Page, ReadError> {
         let group = self.find(&query.group).ok_or(ReadError::GroupNotFound)?;
+        let _place = self.reads.enter();
         scan::page(&group, &self.objects, query, accept)
     }
 

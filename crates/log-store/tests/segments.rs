@@ -181,6 +181,28 @@ async fn what_goes_frees_the_disk() {
     until("its directory too", || files(directory.path(), "streams.log").is_empty()).await;
 }
 
+#[tokio::test]
+async fn a_deleted_stream_leaves_segments_that_it_shares() {
+    let directory = TempDir::new().unwrap();
+    let store = with_stream(LogStore::open(directory.path()).unwrap()).await;
+    store.create_stream(group().stream("b"), NOW).await.unwrap();
+    for batch in 0..3 {
+        store.put(group().stream("a"), (0..5000).map(|i| event(i, line(i as usize))).collect(), NOW).await.unwrap();
+        store.put(group().stream("b"), vec![event(batch, format!("kept {batch}"))], NOW).await.unwrap();
+        store.seal().await.unwrap();
+    }
+    let size =
+        || files(directory.path(), ".seg").iter().filter_map(|path| Some(path.metadata().ok()?.len())).sum::<u64>();
+    let before = size();
+    store.delete_stream(group().stream("a")).await.unwrap();
+    until("its space is free", || size() * 20 < before).await;
+    assert_eq!(messages(&store, &Query::new(group()), 10), ["kept 0", "kept 1", "kept 2"]);
+    drop(store);
+    let store = LogStore::open(directory.path()).unwrap();
+    assert_eq!(messages(&store, &Query::new(group()), 10), ["kept 0", "kept 1", "kept 2"]);
+    assert!(store.damages().is_empty());
+}
+
 /// Batches of a deleted group that are still in the write-ahead log are nobody's, also after a restart.
 #[tokio::test]
 async fn a_new_group_inherits_nothing() {

@@ -38,6 +38,28 @@ impl Sealer {
         }
     }
 
+    /// Writes a segment without the deleted streams that have most of it. Says whether there was one.
+    pub(super) fn rewrite_sparse(&mut self, group: &Group) -> Result<bool, StoreError> {
+        if group.is_deleted() {
+            return Ok(false);
+        }
+        let sparse = group.read(|state| {
+            let is_sparse = |sealed: &&Arc<Sealed>| {
+                let bytes = |dead: bool| {
+                    let streams =
+                        sealed.streams.iter().filter(|(stream, _)| !dead || !state.names.contains_key(stream));
+                    streams.map(|(_, stats)| stats.bytes).sum::<u64>()
+                };
+                !sealed.damaged.load(Ordering::Relaxed) && bytes(true) * 2 > bytes(false)
+            };
+            state.sealed.iter().find(is_sparse).cloned()
+        })?;
+        match sparse {
+            Some(sparse) => self.merge(group, &[sparse]).map(|()| true),
+            None => Ok(false),
+        }
+    }
+
     fn merge(&mut self, group: &Group, chosen: &[Arc<Sealed>]) -> Result<(), StoreError> {
         let names = group.read(|state| state.names.clone())?;
         let mut blocks = Vec::new();

@@ -65,6 +65,8 @@ struct Waiting {
     files: VecDeque<(Arc<WalFile>, Vec<Arc<Group>>)>,
     answers: Vec<Answer>,
     pause: Option<Duration>,
+    /// Groups whose segments may hold much of deleted streams. That is for when there is nothing else to do.
+    sparse: VecDeque<Arc<Group>>,
 }
 
 impl Sealer {
@@ -73,13 +75,15 @@ impl Sealer {
         self.purge();
         let mut waiting = Waiting::default();
         while !self.is_stopping() {
-            let job = match (waiting.files.is_empty(), waiting.pause) {
-                (true, _) => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
-                (false, None) => jobs.try_recv().map_err(|_| RecvTimeoutError::Timeout),
-                (false, Some(pause)) => jobs.recv_timeout(pause),
+            let idle = waiting.files.is_empty();
+            let job = match waiting.pause.filter(|_| !idle) {
+                Some(pause) => jobs.recv_timeout(pause),
+                None if idle && waiting.sparse.is_empty() => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => jobs.try_recv().map_err(|_| RecvTimeoutError::Timeout),
             };
             match job {
                 Ok(job) => self.take(job, &mut waiting),
+                Err(RecvTimeoutError::Timeout) if idle => self.rewrite_next(&mut waiting),
                 Err(RecvTimeoutError::Timeout) => self.seal_next(&mut waiting),
                 Err(RecvTimeoutError::Disconnected) => return,
             }
@@ -98,10 +102,26 @@ impl Sealer {
                 if let Err(error) = self.sweep(&group) {
                     tracing::warn!(error = &error as &dyn std::error::Error, "a deleted log stream keeps its space");
                 }
+                if !waiting.sparse.iter().any(|known| known.number == group.number) {
+                    waiting.sparse.push_back(group);
+                }
             }
             Job::Expire { now, answer } => drop(answer.send(self.expire(now).map_err(ChangeError::Write))),
             Job::Sealed { answer } if waiting.files.is_empty() => drop(answer.send(Ok(()))),
             Job::Sealed { answer } => waiting.answers.push(answer),
+        }
+    }
+
+    /// Writes one segment anew of which deleted streams have most, if there is one.
+    fn rewrite_next(&mut self, waiting: &mut Waiting) {
+        let Some(group) = waiting.sparse.front() else { return };
+        match self.rewrite_sparse(group) {
+            Ok(true) => self.purge(),
+            Ok(false) => drop(waiting.sparse.pop_front()),
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "a deleted log stream keeps its space");
+                waiting.sparse.pop_front();
+            }
         }
     }
 

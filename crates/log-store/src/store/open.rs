@@ -11,9 +11,10 @@ use tokio::sync::Semaphore;
 use super::LogStore;
 use crate::damage::Damages;
 use crate::error::StoreError;
+use crate::gate::Gate;
 use crate::group::{Found, Group};
 use crate::legacy;
-use crate::limits::QUEUE_KIB_MAX;
+use crate::limits::{QUEUE_KIB_MAX, READS_MAX};
 use crate::manifest::Manifest;
 use crate::meta::{FORMAT, Meta};
 use crate::objects::Objects;
@@ -101,7 +102,16 @@ pub(super) fn open(
         spawn("log-sealer", Box::new(move || sealer.run(&to_do)))?,
     ];
     let places = Arc::new(Semaphore::new(QUEUE_KIB_MAX as usize));
-    Ok(LogStore { groups, objects, damages, requests: Some(requests), places, stopping, threads })
+    Ok(LogStore {
+        groups,
+        objects,
+        damages,
+        requests: Some(requests),
+        places,
+        stopping,
+        reads: Gate::new(READS_MAX),
+        threads,
+    })
 }
 
 fn found(manifest: &Manifest, group: u64, wal: Vec<wal::WalPart>) -> Found {
