@@ -135,13 +135,14 @@ fn all() {
 
 fn print_lines(ours: &lines::Printed, theirs: &lines::Printed) {
     println!(
-        "| {} lines of one container | lines a second | lines a second and core | bytes on disk a line |",
+        "| {} lines of one container | arrived | lines a second | lines a second and core | bytes on disk a line |",
         ours.lines
     );
-    println!("|---|---|---|---|");
+    println!("|---|---|---|---|---|");
     for (who, it) in
         [("Berth: printed → GetLogEvents has the last", ours), ("Docker, json-file: run → `docker logs`", theirs)]
     {
-        println!("| {who} | {:.0} | {:.0} | {:.1} |", it.per_second(), it.per_core(), it.disk_bytes_per_line());
+        let (second, core, bytes) = (it.per_second(), it.per_core(), it.disk_bytes_per_line());
+        println!("| {who} | {} | {second:.0} | {core:.0} | {bytes:.1} |", it.arrived);
     }
 }
