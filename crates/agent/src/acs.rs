@@ -213,6 +213,7 @@ impl Acs {
         let answer = ack(payload.cluster_arn, payload.container_instance_arn, payload.message_id);
         tokio::spawn(async move {
             if accepted.await == Accepted::Durably {
+                failpoint::place("agent.accepted");
                 // Nobody listens when the connection is gone: the payload comes again, and is known then.
                 let _ = outbox.send(answer);
             }

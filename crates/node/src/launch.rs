@@ -112,7 +112,9 @@ impl Machine {
         };
         let dir = shim.container_dir(&id);
         keepsake.write(&dir).map_err(|error| failure::resource(&error))?;
+        failpoint::place("node.start");
         start(&*shim, &spec).await?;
+        failpoint::place("node.started");
         follow(&task, driver, &dir);
         Ok(launched(&task, index, &network, shim, id))
     }
@@ -133,6 +135,7 @@ impl Machine {
         let mappings = spec::port_mappings(plan)?;
         let make = || async {
             let attachment = self.network.attach(id, spec::mode(&task.plan)).await?;
+            failpoint::place("node.attached");
             let bindings = self.network.publish(id, mappings).await?;
             Ok(Net { attachment, bindings })
         };

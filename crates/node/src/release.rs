@@ -19,6 +19,7 @@ impl Machine {
         if let Some(shim) = task.shim.get() {
             kill_all(&**shim).await;
         }
+        failpoint::place("node.release");
         let networks = join_all(task.containers.iter().map(|container| self.network.release(&container.runtime_id)));
         let shim = async {
             match task.shim.get() {
@@ -34,6 +35,7 @@ impl Machine {
             tracing::error!(task = plan.id, %error, "a task's shim was not ended");
         }
         task.containers.iter().for_each(|container| container.let_image_go());
+        failpoint::place("node.released");
     }
 
     pub(crate) async fn remove_task(&self, plan: &Arc<TaskPlan>) {

@@ -36,6 +36,7 @@ impl<'c> Turn<'c> {
         if self.head != before {
             self.head.write(self.connection)?;
         }
+        failpoint::place("store.commit");
         self.connection.execute_batch("COMMIT")
     }
 

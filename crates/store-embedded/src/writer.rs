@@ -143,6 +143,7 @@ impl Writer {
         let mut leases = LeaseChanges { ended: due, granted: Vec::new() };
         match self.write(group, &mut answers, &mut leases) {
             Ok(done) => {
+                failpoint::place("store.committed");
                 self.take_over(done, leases, now);
                 answers.into_iter().for_each(|answer| answer(Ok(())));
                 Ok(())

@@ -130,6 +130,7 @@ impl Container {
         let files = Files::new(&self.dir, &self.run);
         match files.read_pid() {
             Some(pid) if status == 0 => {
+                failpoint::place("shim.started");
                 self.phase = Phase::Running { pid, started_at: sys::now() };
                 Ended::Started { asker, pid }
             }
@@ -145,6 +146,7 @@ impl Container {
 
     /// The log is complete and the record is on disk before anybody is told.
     fn exited(&mut self, pid: i32, status: i32, started_at: u64, buffer: &mut [u8]) {
+        failpoint::place("shim.exit");
         self.finish_output(buffer);
         let signal = libc::WIFSIGNALED(status).then(|| libc::WTERMSIG(status));
         let record = ExitRecord {
@@ -159,6 +161,7 @@ impl Container {
         if let Err(err) = exit::write(&self.dir, &record) {
             eprintln!("berth-shim: failed to write the exit record of {}: {err}", self.run.id);
         }
+        failpoint::place("shim.recorded");
         self.phase = Phase::Exited(record);
         self.begin_cleanup();
     }

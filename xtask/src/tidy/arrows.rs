@@ -5,7 +5,7 @@ use super::Package;
 /// The rows of the map, from the valley to the top. A crate may know the rows below its own, and of its own row
 /// nothing but what [`NEIGHBOURS`] lists.
 const ROWS: &[&[&str]] = &[
-    &["stdx"],
+    &["stdx", "failpoint"],
     &["shape", "shim-api", "agent-api", "model"],
     &["state"],
     &["scheduler", "reconcilers", "task-engine", "routing", "policy", "log-insights"],
@@ -18,7 +18,7 @@ const ROWS: &[&[&str]] = &[
     &[PROGRAM],
     // Builders and scenarios for tests, and the chores, may look at everything.
     &["kit", "xtask"],
-    &["e2e", "bench"],
+    &["e2e", "bench", "crash"],
 ];
 
 /// A generated crate, a service, a program: by the beginning of their names, or for programs by their folder.

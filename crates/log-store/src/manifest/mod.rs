@@ -85,6 +85,7 @@ impl Manifest {
             self.broken = file.set_len(self.length).is_err();
             return Err(StoreError::io("write", &self.path)(error));
         }
+        failpoint::place("logs.manifest");
         if let Err(error) = file.sync_data() {
             // Nobody knows what is on the disk now; only reading it anew can tell.
             self.broken = true;

@@ -55,11 +55,13 @@ impl WalFile {
             }
             return Err(StoreError::io("write", &self.path)(error));
         }
+        failpoint::place("logs.write");
         if let Err(error) = self.file.sync_data() {
             // After a failed fsync nobody knows what is on the disk; only reading it anew can tell.
             tracing::error!(file = %self.path.display(), %error, "failed to make logs durable");
             return Err(StoreError::Broken { path: self.path.clone() });
         }
+        failpoint::place("logs.written");
         Ok(())
     }
 
