@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_ecs::{ContainerStateChange, NetworkBinding, SubmitTaskStateChangeRequest};
+use futures::future::BoxFuture;
 use task_engine::{ContainerReport, ContainerStatus, Report};
 use tokio::sync::{AcquireError, Semaphore, mpsc, oneshot, watch};
 
@@ -23,6 +24,8 @@ pub struct Reporter {
 
 struct Outgoing {
     request: SubmitTaskStateChangeRequest,
+    /// It is not sent before this.
+    after: BoxFuture<'static, ()>,
     answered: Option<oneshot::Sender<()>>,
 }
 
@@ -69,16 +72,16 @@ impl Reporter {
             reason: Some(cut(reason)),
             ..SubmitTaskStateChangeRequest::default()
         };
-        queue.enqueue(Outgoing { request, answered: None });
+        queue.enqueue(Outgoing { request, after: Box::pin(std::future::ready(())), answered: None });
     }
 }
 
 impl Queue {
-    /// The receiver resolves when the report was answered, or given up for good.
-    pub fn send(&self, report: &Report) -> oneshot::Receiver<()> {
+    /// Sends it once `after` is over. The receiver resolves when the report was answered, or given up for good.
+    pub fn send(&self, report: &Report, after: impl Future<Output = ()> + Send + 'static) -> oneshot::Receiver<()> {
         let (answered, receiver) = oneshot::channel();
         let request = request(&self.cluster, &self.task_arn, report);
-        self.enqueue(Outgoing { request, answered: Some(answered) });
+        self.enqueue(Outgoing { request, after: Box::pin(after), answered: Some(answered) });
         receiver
     }
 
@@ -91,6 +94,7 @@ impl Queue {
 
 async fn send_all(reporter: Reporter, mut receiver: mpsc::UnboundedReceiver<Outgoing>) {
     while let Some(outgoing) = receiver.recv().await {
+        outgoing.after.await;
         if send_one(&*reporter.control, &reporter.in_flight, &outgoing.request).await.is_err() {
             return;
         }
@@ -117,7 +121,10 @@ async fn send_one(
         };
         let task = request.task.as_deref().unwrap_or_default();
         let wait = match answer {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                failpoint::place("agent.reported");
+                return Ok(());
+            }
             Err(error @ ApiError::InvalidParameter(_)) => {
                 tracing::warn!(task, %error, "a state report is dropped");
                 return Ok(());

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use agent_api::payload::{self, DesiredStatus};
 use agent_api::{ManifestTask, RoleCredentials};
-use futures::future::join_all;
+use futures::future::{BoxFuture, join_all};
 use task_engine::{Action, Event, Found, Phase, Task, TaskStatus};
 use tokio::sync::Notify;
 
 use crate::clock;
 use crate::limits::{REPORTS_BEFORE_ACS, SHUTDOWN_SLACK, STOPPED_TASKS_MAX};
 use crate::plan::{Identity, TaskPlan};
-use crate::records::{Flushed, Records, TaskRecord};
+use crate::records::{RecordError, Records, TaskRecord};
 use crate::reporter::Reporter;
 use crate::role_keys::RoleKeys;
 use crate::seams::{Exit, ExitWatch, Node, Remains, Run};
@@ -76,8 +76,11 @@ impl Tasks {
         }
         async move {
             for flushed in join_all(flushes).await {
-                if let Ok(Err(error)) = flushed {
-                    tracing::error!(%error, "a task was not recorded; its payload is not acknowledged");
+                if let Err(error) = flushed {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "a task was not recorded; its payload is not acknowledged"
+                    );
                     built = false;
                 }
             }
@@ -85,7 +88,8 @@ impl Tasks {
         }
     }
 
-    fn start(self: &Arc<Self>, task: payload::Task) -> Result<Flushed, ()> {
+    /// What this returns resolves when the task's record is on the disk.
+    fn start(self: &Arc<Self>, task: payload::Task) -> Result<BoxFuture<'static, Result<(), Arc<RecordError>>>, ()> {
         let arn = task.arn.clone();
         let keys = [task.role_credentials.clone(), task.execution_role_credentials.clone()];
         if let Some(handle) = self.get(&arn) {
@@ -93,7 +97,7 @@ impl Tasks {
                 self.refresh_keys(&arn, keys);
             }
             self.tell_again(&handle);
-            return Ok(handle.flush());
+            return Ok(Box::pin(handle.durable()));
         }
         let identity = Identity::new(&task, clock::new_id);
         let built =
@@ -106,13 +110,13 @@ impl Tasks {
             }
         };
         keys.into_iter().flatten().for_each(|keys| self.keys.put(&arn, keys));
-        let file = self.records.task_file(&plan.id);
         let accepted_at = clock::now();
-        let flushed = file.save_durably(&worker::record(&plan, accepted_at, &task, false));
+        let file = self.records.accept(&plan.id, worker::record(&plan, accepted_at, &task));
+        let durable = file.durable();
         let beginning =
             Beginning { plan, task, accepted_at, file, first: Event::Begin, exits: Vec::new(), told: false };
         self.spawn(beginning);
-        Ok(flushed)
+        Ok(Box::pin(durable))
     }
 
     /// Fine for a task that is on its way down; one that is not known is reported as stopped.
@@ -133,7 +137,7 @@ impl Tasks {
         }
         for action in handle.state().step(Event::Recover(Vec::new()), clock::now()) {
             if let Action::Report(report) = action {
-                drop(self.reporter.queue(handle.plan.arn()).send(&report));
+                drop(self.reporter.queue(handle.plan.arn()).send(&report, std::future::ready(())));
             }
         }
     }
@@ -175,6 +179,7 @@ impl Tasks {
         tokio::spawn(async move {
             // The record last: a crash in between leaves something that the next start finds.
             node.remove(&handle.plan).await;
+            failpoint::place("agent.removed");
             handle.forget();
         });
     }
@@ -222,24 +227,25 @@ impl Tasks {
     pub async fn recover(self: &Arc<Self>) -> Result<(), crate::records::RecordError> {
         let mut ready = Vec::new();
         for record in self.records.tasks()? {
+            let rebooted = self.records.is_of_earlier_boot(&record);
             match self.rebuild(record) {
-                Ok(task) => ready.push(task),
+                Ok(task) => ready.push((task, rebooted)),
                 Err((arn, error)) => {
                     tracing::error!(arn, error, "a recorded task cannot be taken up again");
                     self.reporter.stopped(&arn, &error);
                 }
             }
         }
-        let runs = ready.iter().flat_map(|beginning| runs(&beginning.plan, &beginning.task)).collect();
+        let runs = ready.iter().flat_map(|(beginning, _)| runs(&beginning.plan, &beginning.task)).collect();
         let mut remains: BTreeMap<String, Vec<(Run, Remains)>> = BTreeMap::new();
         for (run, found) in self.node.recover(runs).await {
             remains.entry(run.task.id.clone()).or_default().push((run, found));
         }
-        for mut beginning in ready {
+        for (mut beginning, rebooted) in ready {
             let mut found = Vec::new();
             for (run, remains) in remains.remove(&beginning.plan.id).unwrap_or_default() {
                 let name = run.task.containers[run.container].name.clone();
-                let (what, exit) = what_was_found(remains);
+                let (what, exit) = what_was_found(remains, rebooted);
                 found.push((name, what));
                 beginning.exits.extend(exit.map(|exit| (run, exit)));
             }
@@ -256,7 +262,7 @@ impl Tasks {
         let (plan, _) = TaskPlan::new(record.task, record.identity, self.stop_timeout)
             .map_err(|error| (arn.clone(), error.reason()))?;
         let task = Task::from_json(&record.engine).map_err(|error| (arn, error.to_string()))?;
-        let file = self.records.task_file(&plan.id);
+        let file = self.records.found(&plan.id);
         let (accepted_at, told) = (record.accepted_at, record.told);
         Ok(Beginning { plan, task, accepted_at, file, first: Event::Tick, exits: Vec::new(), told })
     }
@@ -292,13 +298,15 @@ fn runs(plan: &Arc<TaskPlan>, task: &Task) -> Vec<Run> {
     alive.filter_map(run).collect()
 }
 
-fn what_was_found(remains: Remains) -> (Found, Option<ExitWatch>) {
+fn what_was_found(remains: Remains, rebooted: bool) -> (Found, Option<ExitWatch>) {
     match remains {
         Remains::Running(launched) => {
             let (runtime_id, bindings, at) = (launched.runtime_id, launched.bindings, launched.at);
             (Found::Running { runtime_id, bindings, at }, Some(launched.exit))
         }
         Remains::Exited(Exit { code, oom_killed, at }) => (Found::Exited { exit_code: code, oom_killed, at }, None),
+        // Its state may have been lost as well, so it may have run.
+        Remains::Nothing if rebooted => (Found::Lost, None),
         Remains::Nothing => (Found::Nothing, None),
     }
 }

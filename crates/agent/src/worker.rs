@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use stdx::Timestamp;
-use task_engine::{Action, Event, Task, TaskStatus};
+use task_engine::{Action, Event, Report, Task, TaskStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
 use crate::plan::TaskPlan;
-use crate::records::{Flushed, TaskFile, TaskRecord, VERSION};
+use crate::records::{RecordError, TaskFile, TaskRecord, VERSION};
 use crate::reporter::Queue;
 use crate::seams::{ExitWatch, Node, Run};
 
@@ -58,8 +58,8 @@ impl Handle {
     }
 
     /// Resolves when its record is on the disk.
-    pub fn flush(&self) -> Flushed {
-        self.file.flush()
+    pub fn durable(&self) -> impl Future<Output = Result<(), Arc<RecordError>>> + Send + use<> {
+        self.file.durable()
     }
 
     pub fn forget(&self) {
@@ -138,8 +138,8 @@ pub fn spawn(beginning: Beginning, surroundings: Surroundings) -> Arc<Handle> {
     handle
 }
 
-/// The record of a task in this state.
-pub fn record(plan: &TaskPlan, accepted_at: Timestamp, task: &Task, told: bool) -> TaskRecord {
+/// The record of a task that is accepted.
+pub fn record(plan: &TaskPlan, accepted_at: Timestamp, task: &Task) -> TaskRecord {
     let payload =
         agent_api::payload::Task { role_credentials: None, execution_role_credentials: None, ..plan.payload.clone() };
     TaskRecord {
@@ -148,7 +148,8 @@ pub fn record(plan: &TaskPlan, accepted_at: Timestamp, task: &Task, told: bool) 
         identity: plan.identity.clone(),
         task: payload,
         engine: task.to_json(),
-        told,
+        told: false,
+        boot: None,
     }
 }
 
@@ -183,13 +184,14 @@ impl Worker {
     fn step(&mut self, event: Event) {
         let before = self.task.clone();
         let actions = self.task.step(event, clock::now());
+        failpoint::place("agent.step");
         *self.handle.state.lock().unwrap_or_else(PoisonError::into_inner) = self.task.clone();
         self.look = None;
         while self.work.try_join_next().is_some() {}
-        actions.into_iter().for_each(|action| self.act(action));
         if self.task != before {
             self.save();
         }
+        actions.into_iter().for_each(|action| self.act(action));
         if health(&self.task) != health(&before) {
             self.surroundings.health.notify_one();
         }
@@ -216,7 +218,7 @@ impl Worker {
             Action::CheckHealth { container, check } => self.perform(&container.clone(), |run| async move {
                 Some(Event::HealthChecked { container, check, passed: node.check_health(&run).await })
             }),
-            Action::Report(report) => self.last_report = Some(self.surroundings.queue.send(&report)),
+            Action::Report(report) => self.report(&report),
             Action::Release => {
                 let plan = self.handle.plan.clone();
                 let (done, released) = oneshot::channel();
@@ -231,10 +233,28 @@ impl Worker {
         }
     }
 
+    /// Nothing is told of a task that a loss of power could take from us; and once its end is told, it never begins again.
+    fn report(&mut self, report: &Report) {
+        let durable = self.handle.file.durable();
+        let saved = (report.status == TaskStatus::Stopped).then(|| self.handle.file.saved());
+        let after = async move {
+            if let Err(error) = durable.await {
+                tracing::error!(error = &error as &dyn std::error::Error, "a task that is not recorded is reported");
+            }
+            if let Some(saved) = saved {
+                saved.await;
+            }
+        };
+        self.last_report = Some(self.surroundings.queue.send(report, after));
+    }
+
     fn start(&mut self, container: String) {
         let (node, events) = (self.surroundings.node.clone(), self.events.downgrade());
         let Some(run) = self.run_of(&container) else { return };
+        let written = self.handle.file.written();
         self.work.spawn(async move {
+            // A container that nobody remembers would be started again.
+            written.await;
             let launched = match node.start(&run).await {
                 Ok(launched) => launched,
                 Err(failure) => return tell(&events, Event::StartFailed { container, failure }),
@@ -274,7 +294,7 @@ impl Worker {
     }
 
     fn save(&self) {
-        self.handle.file.save(&record(&self.handle.plan, self.handle.accepted_at, &self.task, self.told));
+        self.handle.file.save(self.task.to_json(), self.told);
     }
 }
 

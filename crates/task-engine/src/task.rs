@@ -58,9 +58,19 @@ pub enum Event {
 /// What a restarted agent finds of a container that it had started, or had been about to start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    Running { runtime_id: String, bindings: Vec<Binding>, at: Timestamp },
-    Exited { exit_code: i32, oom_killed: bool, at: Timestamp },
+    Running {
+        runtime_id: String,
+        bindings: Vec<Binding>,
+        at: Timestamp,
+    },
+    Exited {
+        exit_code: i32,
+        oom_killed: bool,
+        at: Timestamp,
+    },
     Nothing,
+    /// Nothing, and the machine was restarted: whether it ever ran is not known.
+    Lost,
 }
 
 /// Everything a task can ask of its driver.
@@ -326,6 +336,10 @@ impl Task {
                 Found::Running { .. } => container.found_running(now),
                 Found::Exited { exit_code, oom_killed, at } => self.exited(&name, exit_code, oom_killed, at),
                 // The start was never heard of by anybody: it is done again.
+                Found::Lost => {
+                    let reason = "CannotInspectContainerError: the container is gone: the machine was restarted";
+                    container.stop(None, Some(reason.to_owned()), now);
+                }
                 Found::Nothing if container.phase == Phase::Starting => container.phase = Phase::New,
                 Found::Nothing => {
                     let reason = "CannotInspectContainerError: the container is gone; was the machine restarted?";

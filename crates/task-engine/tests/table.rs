@@ -356,6 +356,12 @@ fn a_record_may_be_older_than_what_it_is_about() {
     let mut accepted = task(vec![spec("web")]);
     check(&mut accepted, vec![(9, recover(Found::Nothing), "pull web"), (9, pulled("web"), "start web")]);
 
+    // Accepted, and then the machine was restarted: whether it has run is not known, and it does not run twice.
+    let mut lost = task(vec![spec("web")]);
+    let actions = brief(&lost.step(recover(Found::Lost), at(9)));
+    assert!(actions.starts_with("release; report STOPPED"), "{actions}");
+    assert!(actions.contains("the container is gone: the machine was restarted"), "{actions}");
+
     // Recorded while it pulled; the process was started in the moment before the crash.
     for (found, actions) in [
         (running(), "report RUNNING [web RUNNING]"),

@@ -30,7 +30,7 @@ async fn leave(rig: &Rig, agent: AgentHandle) {
 
 /// Waits for a task's record to say something; it is written beside the reports, not before them.
 async fn recorded(rig: &Rig, id: &str, said: impl Fn(&Value) -> bool) {
-    let path = rig.folder().join(format!("state/tasks/{id}.json"));
+    let path = rig.folder().join(format!("state/tasks/{id}.state"));
     let deadline = Instant::now() + DEADLINE;
     loop {
         let record = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -161,4 +161,24 @@ async fn a_record_that_cannot_be_used_any_more_ends_its_task() {
     let _agent = rig.start().await;
     let report = rig.control.reported("t1", 2).await.pop().unwrap();
     assert!(report.starts_with("STOPPED (UnrecogniedTaskError: Error loading task: network mode awsvpc"), "{report}");
+}
+
+/// The state was not flushed, so a loss of power may take it: then nobody knows whether the container has run.
+#[tokio::test]
+async fn no_container_runs_again_after_a_loss_of_power() {
+    let rig = left_running().await;
+    std::fs::remove_file(rig.folder().join("state/tasks/t1.state")).unwrap();
+    let path = rig.folder().join("state/tasks/t1.json");
+    let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    record["boot"] = "an earlier one".into();
+    std::fs::write(&path, record.to_string()).unwrap();
+    rig.machine.reboot();
+    let agent = rig.start().await;
+    let report = rig.control.reported("t1", 2).await.pop().unwrap();
+    assert!(report.contains("the machine was restarted"), "{report}");
+    recorded(&rig, "t1", |record| record["told"] == true).await;
+    leave(&rig, agent).await;
+    let _agent = rig.start().await;
+    assert_eq!(after_second_registration(&rig), [Moment::AcsOpened]);
+    assert_eq!(rig.machine.count("start t1 web 0"), 1, "it is not started again");
 }
