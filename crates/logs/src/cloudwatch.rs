@@ -2,9 +2,10 @@
 
 use std::error::Error as _;
 
-use api_logs::operations::{CreateLogGroup, CreateLogStream, PutLogEvents};
+use api_logs::operations::{CreateLogGroup, CreateLogStream, GetLogEvents, PutLogEvents};
 use api_logs::{
-    CreateLogGroupRequest, CreateLogStreamRequest, InputLogEvent, PutLogEventsRequest, RejectedLogEventsInfo,
+    CreateLogGroupRequest, CreateLogStreamRequest, GetLogEventsRequest, InputLogEvent, PutLogEventsRequest,
+    RejectedLogEventsInfo,
 };
 use async_trait::async_trait;
 use client::{Client, ClientError, Credentials};
@@ -59,7 +60,43 @@ impl LogSink for CloudWatchSink {
         }
         Ok(())
     }
+
+    async fn stored(
+        &self,
+        group: &str,
+        stream: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<(i64, Event)>, SinkError> {
+        let (mut stored, mut token) = (Vec::new(), None);
+        for _ in 0..PAGES_MAX {
+            let input = GetLogEventsRequest {
+                log_group_name: Some(group.to_owned()),
+                log_stream_name: Some(stream.to_owned()),
+                start_time: Some(from_ms),
+                // The end itself is not part of the answer.
+                end_time: Some(to_ms.saturating_add(1)),
+                start_from_head: Some(true),
+                next_token: token.clone(),
+                ..Default::default()
+            };
+            let page = self.client.call::<GetLogEvents>(input).await.map_err(failure)?;
+            stored.extend(page.events.into_iter().flatten().map(|event| {
+                let (timestamp_ms, message) = (event.timestamp.unwrap_or_default(), event.message.unwrap_or_default());
+                (event.ingestion_time.unwrap_or_default(), Event { timestamp_ms, message })
+            }));
+            // The last page gives the token it was asked with.
+            if page.next_forward_token.is_none() || page.next_forward_token == token {
+                break;
+            }
+            token = page.next_forward_token;
+        }
+        Ok(stored)
+    }
 }
+
+/// Pages that are read to find one batch, which fits into a few. More are a stream that others flood.
+const PAGES_MAX: usize = 100;
 
 /// Two indexes say where the accepted ones begin, one where they end.
 fn rejected_count(info: &RejectedLogEventsInfo, events: usize) -> usize {

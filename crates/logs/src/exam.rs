@@ -21,6 +21,15 @@ pub async fn exam(sink: &dyn LogSink, group: &str, now_ms: i64) {
     sink.put(group, "s", &[event("one"), event("two")]).await.expect("a batch");
     sink.put(group, "s", &[event("one"), event("two")]).await.expect("the same batch again");
 
+    let earlier = sink.stored(group, "s", now_ms - 10, now_ms - 1).await.expect("a look");
+    assert_eq!(earlier, []);
+    let stored = sink.stored(group, "s", now_ms, now_ms).await.expect("a look");
+    let messages: Vec<&str> = stored.iter().map(|(_, event)| event.message.as_str()).collect();
+    assert_eq!(messages, ["one", "two", "one", "two"]);
+    let arrived: Vec<i64> = stored.iter().map(|(at, _)| *at).collect();
+    assert!(arrived[0] == arrived[1] && arrived[2] == arrived[3] && arrived[0] >= now_ms - 1000, "{arrived:?}");
+    assert_eq!(sink.stored(group, "none", now_ms, now_ms).await.expect_err("a refusal").code(), missing.as_deref());
+
     let answer = sink.create_stream("no-such-group", "s").await.expect_err("a refusal");
     let words = "ResourceNotFoundException: The specified log group does not exist.";
     assert_eq!(answer.to_string(), words);

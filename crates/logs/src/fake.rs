@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::sink::{Event, LogSink, SinkError};
+use crate::sink::{Event, LogSink, SinkError, now_ms};
 
 /// Groups, streams and events, and a list of what was asked.
 pub struct FakeSink {
@@ -16,10 +16,11 @@ pub struct FakeSink {
 
 #[derive(Default)]
 struct State {
-    groups: BTreeMap<String, BTreeMap<String, Vec<Event>>>,
+    groups: BTreeMap<String, BTreeMap<String, Vec<(i64, Event)>>>,
     calls: Vec<String>,
     batches: Vec<Vec<Event>>,
     failures: VecDeque<SinkError>,
+    loses_answer: bool,
 }
 
 /// A refusal with a code of AWS.
@@ -46,6 +47,11 @@ impl FakeSink {
         self.state().failures.push_back(error);
     }
 
+    /// The next put is done, and nobody hears so.
+    pub fn lose_next_answer(&self) {
+        self.state().loses_answer = true;
+    }
+
     /// From now on calls do not answer, until told otherwise; then the waiting ones do.
     pub fn hang(&self, hangs: bool) {
         self.hangs.send_replace(hangs);
@@ -63,7 +69,8 @@ impl FakeSink {
 
     /// What a stream holds. `None` if there is no such stream.
     pub fn events(&self, group: &str, stream: &str) -> Option<Vec<Event>> {
-        self.state().groups.get(group)?.get(stream).cloned()
+        let stored = self.state().groups.get(group)?.get(stream)?.clone();
+        Some(stored.into_iter().map(|(_, event)| event).collect())
     }
 
     /// Every call so far: `create_group g`, `create_stream g s`, `put g s`.
@@ -128,8 +135,29 @@ impl LogSink for FakeSink {
         let mut state = self.state();
         let streams = state.groups.get_mut(group).ok_or_else(|| missing("group"))?;
         let stored = streams.get_mut(stream).ok_or_else(|| missing("stream"))?;
-        stored.extend_from_slice(events);
+        let now = now_ms();
+        stored.extend(events.iter().map(|event| (now, event.clone())));
         state.batches.push(events.to_vec());
-        Ok(())
+        match std::mem::take(&mut state.loses_answer) {
+            true => Err(SinkError::Unreachable("connection reset".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    async fn stored(
+        &self,
+        group: &str,
+        stream: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<(i64, Event)>, SinkError> {
+        self.called(format!("stored {group} {stream}")).await?;
+        let state = self.state();
+        let streams = state.groups.get(group).ok_or_else(|| missing("group"))?;
+        let stored = streams.get(stream).ok_or_else(|| missing("stream"))?;
+        let within = |(_, event): &&(i64, Event)| (from_ms..=to_ms).contains(&event.timestamp_ms);
+        let mut found: Vec<_> = stored.iter().filter(within).cloned().collect();
+        found.sort_by_key(|(_, event)| event.timestamp_ms);
+        Ok(found)
     }
 }

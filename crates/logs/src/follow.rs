@@ -12,6 +12,7 @@ use crate::bell::{Bell, Ear};
 use crate::limits::{DELIVERY_INTERVAL, LOOK_ANYWAY, LOOK_MAX, LOOK_MIN, RETRY_MAX, RETRY_MIN, WARN_EVERY};
 use crate::position::SavedPosition;
 use crate::tail::Tail;
+use crate::underway::{Mark, SavedUnderway, Underway};
 
 /// One container's log on its way. Dropping this changes nothing: the log is followed until the container has ended and
 /// all is delivered, or until its directory is gone.
@@ -61,13 +62,21 @@ pub(crate) trait Carrier: Send {
     async fn deliver(&mut self, ended: bool) -> Delivery;
     /// Loses everything it took and did not deliver.
     fn forget(&mut self);
+    /// What the cargo is known by where it goes. None when nobody there can be asked.
+    fn mark(&mut self) -> Option<Mark> {
+        None
+    }
+    /// Whether cargo of this mark has arrived. An error is for later, too.
+    async fn has_arrived(&mut self, _mark: &Mark) -> Result<bool, String> {
+        Ok(false)
+    }
 }
 
 pub(crate) enum Delivery {
     /// The cargo is delivered, or will never be.
     Done,
-    /// It may be delivered later.
-    Later(String),
+    /// It may be delivered later. `unsure`: nobody answered, and it may have arrived all the same.
+    Later { reason: String, unsure: bool },
 }
 
 /// Follows in a task of its own, of the current tokio runtime.
@@ -90,6 +99,9 @@ struct Follower {
     dir: PathBuf,
     tail: Tail,
     saved: SavedPosition,
+    saved_underway: SavedUnderway,
+    /// A batch of which nobody knows whether it arrived.
+    unsure: Option<Underway>,
     carrier: Box<dyn Carrier>,
     deliveries: Arc<Semaphore>,
     ear: Ear,
@@ -112,10 +124,15 @@ impl Follower {
     fn new(dir: PathBuf, carrier: Box<dyn Carrier>, deliveries: Arc<Semaphore>, ear: Ear) -> Follower {
         let saved = SavedPosition::load(&dir);
         let tail = Tail::open(&dir, saved.at());
+        let saved_underway = SavedUnderway::new(&dir);
+        // An earlier process may have died between a delivery and the position behind it.
+        let unsure = saved_underway.load(saved.at());
         Follower {
             dir,
             tail,
             saved,
+            saved_underway,
+            unsure,
             carrier,
             deliveries,
             ear,
@@ -168,11 +185,14 @@ impl Follower {
 
     async fn step(&mut self, ended: bool) -> Step {
         let is_due = self.carrier.due().is_some_and(|due| due <= Instant::now());
-        if !ended && !is_due && !self.tail.has_news() {
+        if !ended && !is_due && self.unsure.is_none() && !self.tail.has_news() {
             return Step::Nothing;
         }
         // Nothing is gathered before it may travel. The semaphore is never closed.
         let _permit = self.deliveries.clone().acquire_owned().await;
+        if let Err(reason) = self.settle().await {
+            return Step::Later(reason);
+        }
         if let Err(error) = self.gather(ended) {
             return Step::Later(format!("failed to read the log: {error}"));
         }
@@ -180,10 +200,21 @@ impl Follower {
             return Step::Nothing;
         }
         let full = self.carrier.is_full();
+        // Before the delivery, after which the carrier takes up what did not fit.
+        let until = self.carrier.resume_at(self.tail.at());
+        let underway = self.carrier.mark().map(|mark| Underway { from: self.saved.at(), until, mark });
+        if let Some(underway) = &underway {
+            self.set_out(underway);
+        }
+        failpoint::place("driver.deliver");
         match self.carrier.deliver(ended).await {
-            Delivery::Later(reason) => Step::Later(reason),
+            Delivery::Later { reason, unsure } => {
+                self.unsure = underway.filter(|_| unsure);
+                Step::Later(reason)
+            }
             Delivery::Done => {
-                self.save();
+                failpoint::place("driver.delivered");
+                self.save(until);
                 self.end_trouble();
                 if full { Step::DeliveredFull } else { Step::Delivered }
             }
@@ -208,8 +239,28 @@ impl Follower {
         Ok(())
     }
 
-    fn save(&mut self) {
-        let at = self.carrier.resume_at(self.tail.at());
+    /// Finds out about a batch that may have arrived; then what comes after it, or that batch once more, is read next.
+    async fn settle(&mut self) -> Result<(), String> {
+        let Some(underway) = self.unsure else { return Ok(()) };
+        if self.carrier.has_arrived(&underway.mark).await? {
+            self.carrier.forget();
+            self.tail.rewind(underway.until);
+            self.save(underway.until);
+        }
+        self.unsure = None;
+        Ok(())
+    }
+
+    fn set_out(&mut self, underway: &Underway) {
+        if let Err(error) = self.saved_underway.save(underway)
+            && self.told_unsaved.may()
+        {
+            let dir = self.dir.display();
+            tracing::warn!(%dir, %error, "failed to write down a batch: another process might deliver it again");
+        }
+    }
+
+    fn save(&mut self, at: LogPosition) {
         if let Err(error) = self.saved.save(at)
             && self.told_unsaved.may()
         {

@@ -33,6 +33,7 @@ mod position;
 mod recent;
 mod sink;
 mod tail;
+mod underway;
 
 pub use awslogs::PatternError;
 pub use cloudwatch::CloudWatchSink;

@@ -1,5 +1,7 @@
 //! Where log events go.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use async_trait::async_trait;
 
 /// One log event, as PutLogEvents takes it.
@@ -9,6 +11,12 @@ pub struct Event {
     pub timestamp_ms: i64,
     /// Never empty.
     pub message: String,
+}
+
+/// Of the wall clock, as the service has it.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// CloudWatch Logs, as far as a driver needs it. [`crate::fake`] is the other implementation, [`crate::exam`] examines both.
@@ -22,6 +30,10 @@ pub trait LogSink: Send + Sync + 'static {
     async fn create_stream(&self, group: &str, stream: &str) -> Result<(), SinkError>;
     /// Stores a batch that is within the limits of PutLogEvents. It is durable when this returns.
     async fn put(&self, group: &str, stream: &str, events: &[Event]) -> Result<(), SinkError>;
+    /// A stream's events from one time to another, both included, in the order of their times. Each comes with the time at
+    /// which it was put, which the events of one `put` have in common.
+    async fn stored(&self, group: &str, stream: &str, from_ms: i64, to_ms: i64)
+    -> Result<Vec<(i64, Event)>, SinkError>;
 }
 
 /// How a sink fails.

@@ -12,7 +12,8 @@ use crate::awslogs::batch::Batch;
 use crate::awslogs::options::AwslogsOptions;
 use crate::awslogs::stream::{KnownStreams, LogStream, Outlet};
 use crate::follow::{Carrier, Delivery, Seldom};
-use crate::sink::{CreateError, Fault, SinkError};
+use crate::sink::{CreateError, Fault, SinkError, now_ms};
+use crate::underway::Mark;
 
 /// Carries one container's events to its log stream.
 pub(crate) struct Courier {
@@ -145,13 +146,14 @@ impl Carrier for Courier {
     async fn deliver(&mut self, ended: bool) -> Delivery {
         let setback = match self.make(1).await {
             // A non-blocking container runs without its stream, and that is tried again like what may pass.
-            Err(error) if !ended => return Delivery::Later(error.to_string()),
+            Err(error) if !ended => return Delivery::Later { reason: error.to_string(), unsure: false },
             Err(error) => Some(Setback::Create(error)),
             Ok(()) => self.put().await.err(),
         };
         if let Some(setback) = setback {
             if setback.cause().fault() == Fault::Passing {
-                return Delivery::Later(setback.text());
+                let unsure = matches!(setback, Setback::Put(SinkError::Unreachable(_)));
+                return Delivery::Later { reason: setback.text(), unsure };
             }
             self.made = true;
             self.dropped.count(&self.stream, self.batch.len(), &setback);
@@ -164,6 +166,22 @@ impl Carrier for Courier {
     fn forget(&mut self) {
         self.assembler.forget();
         self.batch.clear();
+    }
+
+    fn mark(&mut self) -> Option<Mark> {
+        Mark::of(self.batch.in_order(), now_ms())
+    }
+
+    async fn has_arrived(&mut self, mark: &Mark) -> Result<bool, String> {
+        match self.stream.stored(mark.first_ms, mark.last_ms).await {
+            Ok(stored) => Ok(mark.is_among(&stored)),
+            Err(error) if error.fault() == Fault::Passing => Err(format!("failed to look for log events: {error}")),
+            // Who may not look delivers once more: twice is better than not at all.
+            Err(error) => {
+                tracing::warn!(group = self.stream.group, %error, "whether log events arrived cannot be seen");
+                Ok(false)
+            }
+        }
     }
 }
 

@@ -84,6 +84,11 @@ impl LogStream {
         done_is_done(put)
     }
 
+    /// The events from one time to another, both included, each with the time at which it arrived.
+    pub async fn stored(&self, from_ms: i64, to_ms: i64) -> Result<Vec<(i64, Event)>, SinkError> {
+        answered(self.outlet.sink.stored(&self.group, &self.name, from_ms, to_ms)).await
+    }
+
     async fn try_create(&self, what: Create, attempts: u32) -> Result<(), SinkError> {
         let mut pause = OPEN_PAUSE;
         for _ in 1..attempts {
@@ -115,7 +120,7 @@ async fn slept(pause: Duration) -> Duration {
 }
 
 /// A sink that never answers is one that is out of reach.
-async fn answered(call: impl Future<Output = Result<(), SinkError>>) -> Result<(), SinkError> {
+async fn answered<T>(call: impl Future<Output = Result<T, SinkError>>) -> Result<T, SinkError> {
     match tokio::time::timeout(ANSWER_WAIT, call).await {
         Ok(answer) => answer,
         Err(_) => Err(SinkError::Unreachable(format!("no answer within {} s", ANSWER_WAIT.as_secs()))),

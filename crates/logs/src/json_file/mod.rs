@@ -72,7 +72,10 @@ impl Carrier for JsonFile {
                 self.forget();
                 Delivery::Done
             }
-            Err(error) => Delivery::Later(format!("failed to write {}: {error}", self.file.path().display())),
+            Err(error) => {
+                let reason = format!("failed to write {}: {error}", self.file.path().display());
+                Delivery::Later { reason, unsure: false }
+            }
         }
     }
 
