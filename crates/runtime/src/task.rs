@@ -85,6 +85,7 @@ impl ShimTask {
             true => None,
             false => self.connect().await?,
         };
+        failpoint::place("runtime.open");
         let opened = match found {
             Some(found) => found,
             None => {
@@ -369,12 +370,12 @@ fn spawn_shim(program: &Path, dir: &Path) -> io::Result<(std::os::unix::net::Uni
     let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
     ours.set_nonblocking(true)?;
     let log = File::options().create(true).append(true).open(dir.join("shim.log"))?;
-    // Nothing of our environment may end up beside a task, except where programs are found.
+    // Nothing of our environment may end up beside a task, except where programs are found and where a test lets them die.
     let child = tokio::process::Command::new(program)
         .arg("--dir")
         .arg(dir)
         .env_clear()
-        .envs(std::env::var_os("PATH").map(|path| ("PATH", path)))
+        .envs(["PATH", failpoint::VARIABLE].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
         .stdin(OwnedFd::from(theirs))
         .stdout(std::process::Stdio::null())
         .stderr(log)
@@ -408,6 +409,12 @@ fn settle(
                 let record = lost(pid, &dir.pid());
                 fs::write(dir.exit(), record.to_json()).map_err(RuntimeError::io("write", dir.exit()))?;
                 ContainerState::Exited((&record).into())
+            }
+            // It was about to be started by somebody who is gone, or is about to be started now.
+            (None, None, None) => {
+                let state = environment.oci_root(id).join(container.as_str());
+                erase(environment, &cgroup, &[&state])?;
+                continue;
             }
             (None, _, None) => {
                 let message = "the container's shim was killed before the container started".to_owned();

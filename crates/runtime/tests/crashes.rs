@@ -108,6 +108,24 @@ async fn agent_and_shim_die_together() {
     world.leave().await;
 }
 
+/// The agent died when it had made the container's directory, and before anybody ran the container.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_never_started_is_started_by_the_next_agent() {
+    let mut world = World::new();
+    for id in ["t1", "t2"] {
+        std::fs::create_dir_all(world.config.tasks_dir.join(id).join("containers/web")).unwrap();
+    }
+    // Whether it looks around first or not.
+    let task = world.task("t1").await;
+    task.start(&world.spec("web", "exit 3")).await.unwrap();
+    assert_eq!(exit(&*task, "web").await.code, 3);
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    let tasks = world.runtime.recover().await.unwrap();
+    tasks[1].start(&world.spec("web", "exit 4")).await.unwrap();
+    assert_eq!(exit(&*tasks[1], "web").await.code, 4);
+    world.leave().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_shim_whose_directory_is_gone_ends() {
     let world = World::new();

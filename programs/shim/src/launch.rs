@@ -125,6 +125,8 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
     command.stdin(Stdio::null()).stdout(stdout_writer).stderr(stderr_writer);
     let prepare = move || {
         sys::unblock_signals()?;
+        // A start that nobody sees to its end must not become a container after everybody has looked.
+        sys::die_with_parent()?;
         if let Some(score) = &oom_score {
             let _ = std::fs::write("/proc/self/oom_score_adj", score);
         }
@@ -149,6 +151,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
         let reason = failure::last_error(&text);
         io::Error::new(err.kind(), reason.unwrap_or_else(|| format!("failed to execute {:?}: {err}", run.oci_runtime)))
     })?;
+    failpoint::place("shim.launch");
     // The children are reaped together, by their ids, and dropping the handle does not wait.
     Ok(Launch { runtime_pid: pid(&child), output })
 }

@@ -31,6 +31,12 @@ pub fn detach() -> io::Result<()> {
     Ok(())
 }
 
+/// In a child: it is killed when the shim ends. Its own children are not.
+pub fn die_with_parent() -> io::Result<()> {
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
+}
+
 /// Gives every signal its default action. What an agent's own parent made it ignore would reach the containers otherwise.
 pub fn reset_signal_actions() {
     // The kernel's own structure: handler, flags, restorer, mask. All zero is the default action.
