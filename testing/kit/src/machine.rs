@@ -1,5 +1,6 @@
 //! A host of its own: a network namespace, a data directory, and the `berth` that runs there.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -7,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use tempfile::TempDir;
 
-use crate::{leaks, until};
+use crate::leaks::Node;
+use crate::until;
 
 /// The folder of the workspace.
 pub fn workspace() -> PathBuf {
@@ -138,7 +140,21 @@ impl Machine {
 
     /// Everything of this host on the real machine.
     pub fn leaks(&self) -> Vec<String> {
-        self.data_dirs().iter().flat_map(|data_dir| leaks::of(data_dir)).collect()
+        self.data_dirs().iter().flat_map(|data_dir| self.node(data_dir).leaks()).collect()
+    }
+
+    /// What of this host's nodes belongs to none of these tasks, by their ids.
+    pub fn unowned(&self, live: &BTreeSet<String>) -> Vec<String> {
+        self.data_dirs().iter().flat_map(|data_dir| self.node(data_dir).unowned(live)).collect()
+    }
+
+    /// The tasks that have processes.
+    pub fn running(&self) -> BTreeSet<String> {
+        self.data_dirs().iter().flat_map(|data_dir| self.node(data_dir).running()).collect()
+    }
+
+    fn node<'a>(&'a self, data_dir: &'a Path) -> Node<'a> {
+        Node { data_dir, namespace: &self.namespace }
     }
 
     /// Those of all nodes that were started on this host.
@@ -167,7 +183,7 @@ impl Drop for Machine {
             let _ = child.wait();
         }
         // A kill -9 leaves tasks behind on purpose: the test that did it starts Berth again, or they end here.
-        self.data_dirs().iter().for_each(|data_dir| leaks::end(data_dir));
+        self.data_dirs().iter().for_each(|data_dir| self.node(data_dir).end());
         ip(&["netns", "delete", &self.namespace]);
         if std::thread::panicking() {
             eprintln!("berth up said:\n{}", self.output());
