@@ -4,6 +4,7 @@
 //! `cargo xtask tidy` checks what the compiler cannot: which crate may know which, and how long a file may be.
 //! `cargo xtask sample-image` builds the sample application and packs it as an image, without any registry.
 //! `cargo xtask dist` builds the program that people get: `target/release/berth`, with its small parts inside.
+//! `cargo xtask crash [--seed N] [--rounds N] [--split] [--verbose]` kills Berth at random points and checks what is left.
 //! It never runs as part of the product.
 
 #![forbid(unsafe_code)]
@@ -26,9 +27,11 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::check(&workspace()),
         ["tidy"] => tidy::check(&workspace()),
         ["dist"] => dist::command(&workspace()),
+        ["crash", rest @ ..] => crash(rest),
         ["sample-image", rest @ ..] => sample_image::command(&workspace(), rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask codegen [--check] | tidy | dist | sample-image [--version 1|2] [--out DIR]"
+            "usage: cargo xtask codegen [--check] | tidy | dist | crash [--seed N] [--rounds N] [--split] [--verbose] | \
+             sample-image [--version 1|2] [--out DIR]"
         )),
     };
     match done {
@@ -38,6 +41,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The harness looks at a whole Berth, so it is a program of its own.
+fn crash(arguments: &[&str]) -> anyhow::Result<()> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = std::process::Command::new(cargo);
+    command.current_dir(workspace()).args(["run", "--quiet", "--package", "crash", "--"]).args(arguments);
+    anyhow::ensure!(command.status()?.success(), "a round failed");
+    Ok(())
 }
 
 /// The folder of the workspace: the parent of this package.
