@@ -127,8 +127,10 @@ impl Node<'_> {
                 Owner::Container(owner.map_or("nobody", |(container, _)| container).to_owned())
             })
         };
+        // Another node may be on the same host, with links on a bridge of its own.
+        let is_ours = |link: &Value| link["master"].as_str().is_none_or(|bridge| bridge == self.bridge());
         let thing = |link: &Value| {
-            let of = of(link["ifname"].as_str()?)?;
+            let of = of(link["ifname"].as_str()?).filter(|_| is_ours(link))?;
             Some(Thing { what: format!("link: {} {}", link["ifname"], link["addr_info"]), of })
         };
         links.as_array().into_iter().flatten().filter_map(thing).collect()
