@@ -91,7 +91,8 @@ lenient, load, counted = False, None, collections.Counter()
 def register(family, **more):
     volumes = [{"name": "marks", "host": {"sourcePath": MARKS}}]
     container = {
-        "name": "c", "image": "crash:1", "memory": 16, "essential": True,
+        # A first process that has no handler yet does not hear the signal.
+        "name": "c", "image": "crash:1", "memory": 16, "essential": True, "stopTimeout": 2,
         "mountPoints": [{"sourceVolume": "marks", "containerPath": "/marks"}],
         "logConfiguration": {"logDriver": "awslogs", "options": {
             "awslogs-group": GROUP, "awslogs-region": "us-east-1", "awslogs-create-group": "true",
