@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod digest;
+mod disk_use;
 pub mod durable;
 mod error;
 mod pump;
@@ -19,6 +20,7 @@ mod store;
 mod upload;
 
 pub use digest::{Algorithm, Digest, DigestError, Hasher};
+pub use disk_use::DiskUse;
 pub use error::BlobError;
 pub use pump::{PumpError, pump};
 pub use store::{BlobWriter, Blobs, Swept};

@@ -248,6 +248,11 @@ impl BlobWriter {
         self.written
     }
 
+    /// What was written so far, for reading. It stays readable after the commit.
+    pub fn reader(&self) -> Result<File, BlobError> {
+        File::open(&self.path).map_err(BlobError::io("open", &self.path))
+    }
+
     /// Makes the blob visible under its digest. With `expected`, any other digest is an error and nothing is stored.
     pub fn commit(self, expected: Option<Digest>) -> Result<Digest, BlobError> {
         self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), expected)

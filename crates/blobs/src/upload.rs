@@ -38,7 +38,7 @@ impl FromStr for UploadId {
 #[derive(Debug)]
 pub(crate) enum Progress {
     Waiting {
-        hasher: Hasher,
+        hasher: Box<Hasher>,
         offset: u64,
     },
     /// Rung when a later request wants the upload.
@@ -66,7 +66,7 @@ impl Blobs {
         let id = UploadId(Uuid::new_v4());
         let path = self.upload_path(id);
         File::create_new(&path).map_err(BlobError::io("create", &path))?;
-        self.uploads().insert(id, Progress::Waiting { hasher: new_hasher(), offset: 0 });
+        self.uploads().insert(id, Progress::Waiting { hasher: Box::new(new_hasher()), offset: 0 });
         Ok(id)
     }
 
@@ -82,7 +82,7 @@ impl Blobs {
                 uploads.insert(id, writing);
                 return Err(BlobError::UploadBusy { upload: id });
             }
-            Some(Progress::Waiting { hasher, offset }) => Some((hasher, offset)),
+            Some(Progress::Waiting { hasher, offset }) => Some((*hasher, offset)),
             None => None,
         };
         drop(uploads);
@@ -228,7 +228,7 @@ impl Drop for Upload {
             let _ = fs::remove_file(&self.path);
             self.blobs.uploads().remove(&self.id);
         } else {
-            let waiting = Progress::Waiting { hasher: self.hasher.clone(), offset: self.offset };
+            let waiting = Progress::Waiting { hasher: Box::new(self.hasher.clone()), offset: self.offset };
             self.blobs.uploads().insert(self.id, waiting);
         }
         self.blobs.inner.let_go.notify_waiters();

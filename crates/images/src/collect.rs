@@ -66,7 +66,9 @@ fn collect(inner: &Inner, keep: &Keep) -> Result<Collected, ImageError> {
         }
     }
     if let Some(local) = &inner.options.local {
-        needed.extend(local.needed_blobs().map_err(|error| ImageError::Local { reason: error.to_string() })?);
+        let failed = |error: Box<dyn std::error::Error + Send + Sync>| ImageError::Local { reason: error.to_string() };
+        local.prune(keep.unused_for).map_err(failed)?;
+        needed.extend(local.needed_blobs().map_err(failed)?);
     }
     let layers = inner.layers.sweep(|chain_id, remove| {
         if needed.contains(chain_id) {

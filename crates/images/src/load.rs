@@ -13,6 +13,7 @@ use crate::archive::{Archive, Form, Wanted, invalid};
 use crate::image::Image;
 use crate::limits::{ARCHIVE_IMAGES_MAX, INDEX_DEPTH_MAX};
 use crate::manifest::{Descriptor, Document, Manifest, choose};
+use crate::ready::Source;
 use crate::references::Origin;
 use crate::store::Inner;
 use crate::{ImageConfig, ImageError, ImageStore, Platform, Reference};
@@ -74,7 +75,7 @@ impl ImageStore {
         for Imported { digest, .. } in &imported {
             let digest = *digest;
             let content = self.on_disk(move |inner| inner.content(digest)).await?;
-            images.insert(digest, self.ready(content, None, &|_| {}).await?);
+            images.insert(digest, self.ready(content, Source::Disk, &|_| {}).await?);
         }
         let sizes: BTreeMap<Digest, u64> = images.iter().map(|(digest, image)| (*digest, image.size_bytes())).collect();
         let names = self.on_disk(move |inner| {

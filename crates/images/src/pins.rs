@@ -50,6 +50,11 @@ impl Pins {
         Pin { pins: self.clone(), digests }
     }
 
+    /// What is held right now.
+    pub(crate) fn held(&self) -> HashSet<Digest> {
+        self.state().held.keys().copied().collect()
+    }
+
     /// Begins a collection. There is one at a time; what is needed by name is looked up after this.
     pub(crate) fn collecting(&self) -> Collecting {
         let mut state = self.state();

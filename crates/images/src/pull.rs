@@ -1,14 +1,16 @@
 //! From a name to an image: whom to ask, and what to do when nobody answers.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use blobs::Digest;
+use blobs::{BlobError, Digest};
 use bytes::Bytes;
 
 use crate::image::{Content, Image, document};
 use crate::limits::{DOCUMENT_BYTES_MAX, INDEX_DEPTH_MAX};
-use crate::local::{LocalAnswer, LocalImage};
+use crate::local::{LocalAnswer, LocalImage, Missing};
 use crate::manifest::{Document, choose};
+use crate::ready::Source;
 use crate::references::{Origin, Stored};
 use crate::remote::{Fetched, Session};
 use crate::{Auth, ImageError, ImageStore, Reference};
@@ -102,7 +104,7 @@ impl ImageStore {
             inner.references.touch(&known.name);
             inner.content(known.digest)
         });
-        let image = self.ready(content.await.ok()?, None, &|_| {}).await;
+        let image = self.ready(content.await.ok()?, Source::Disk, &|_| {}).await;
         image.inspect_err(|error| tracing::debug!(%error, "an image is here only in part")).ok()
     }
 
@@ -112,20 +114,43 @@ impl ImageStore {
     }
 
     async fn ask(&self, name: &Reference, auth: &Auth, on_progress: OnProgress<'_>) -> Result<Image, ImageError> {
-        let (content, session) = if self.is_local(name) {
-            (self.resolve_local(name).await?, None)
+        let image = if self.is_local(name) {
+            let content = self.resolve_local(name).await?;
+            self.ready(content, Source::Local(name), on_progress).await?
         } else {
             let session = self.session(name, auth).await?;
-            (self.bring_documents(&session, name).await?, Some(session))
+            let content = self.bring_documents(&session, name).await?;
+            self.ready(content, Source::Remote(&session), on_progress).await?
         };
-        let image = self.ready(content, session.as_ref(), on_progress).await?;
         let (name, content) = (name.clone(), Arc::clone(image.content()));
         self.on_disk(move |inner| inner.references.put(&name, content.digest, Origin::Pulled, content.size_bytes()))
             .await?;
         Ok(image)
     }
 
+    /// Resolves a name in the built-in registry, which may have to bring manifests and configuration from elsewhere.
     async fn resolve_local(&self, name: &Reference) -> Result<Arc<Content>, ImageError> {
+        self.bring_local(name, Missing::Target).await?;
+        let mut brought = HashSet::new();
+        loop {
+            match self.look_up_local(name).await {
+                Err(ImageError::Blobs(BlobError::NotFound { digest })) if brought.insert(digest) => {
+                    self.bring_local(name, Missing::Part(digest)).await?;
+                }
+                found => return found,
+            }
+        }
+    }
+
+    pub(crate) async fn bring_local(&self, name: &Reference, missing: Missing) -> Result<(), ImageError> {
+        let Some(local) = &self.inner.options.local else { return Ok(()) };
+        let target = name.target();
+        let image = LocalImage { scope: name.scope(), repository: name.repository(), target: &target };
+        let brought = local.bring(image, missing).await;
+        brought.map_err(|error| ImageError::Local { reason: error.to_string() })
+    }
+
+    async fn look_up_local(&self, name: &Reference) -> Result<Arc<Content>, ImageError> {
         let name = name.clone();
         self.on_disk(move |inner| {
             let failed = |reason: String| ImageError::Local { reason };
@@ -165,7 +190,7 @@ impl ImageStore {
 
     /// Brings the manifest that a name stands for, the indexes that lead to it, and the configuration.
     async fn bring_documents(&self, session: &Session, name: &Reference) -> Result<Arc<Content>, ImageError> {
-        let Fetched { digest: root, mut bytes } = session.manifest(&name.target()).await?;
+        let Fetched { digest: root, mut bytes, .. } = session.manifest(&name.target()).await?;
         self.keep_document(root, bytes.clone()).await?;
         for _ in 0..=INDEX_DEPTH_MAX {
             match Document::parse(&bytes)? {

@@ -12,14 +12,24 @@ use crate::image::{Content, Image, Part};
 use crate::layers::Unpacked;
 use crate::limits::DOWNLOADS_AT_ONCE;
 use crate::remote::Session;
-use crate::{ImageError, ImageStore, Layer, OnProgress, Progress};
+use crate::{ImageError, ImageStore, Layer, Missing, OnProgress, Progress, Reference};
+
+/// Where layers come from that are not here.
+#[derive(Clone, Copy)]
+pub(crate) enum Source<'a> {
+    /// From nowhere.
+    Disk,
+    Remote(&'a Session),
+    /// From wherever the built-in registry has them, which shares the blobs.
+    Local(&'a Reference),
+}
 
 impl ImageStore {
-    /// Makes sure that every layer is unpacked. Without a session their blobs must be here.
+    /// Makes sure that every layer is unpacked. Their blobs are here, or come from `source`.
     pub(crate) async fn ready(
         &self,
         content: Arc<Content>,
-        session: Option<&Session>,
+        source: Source<'_>,
         on_progress: OnProgress<'_>,
     ) -> Result<Image, ImageError> {
         let image = Image::new(Arc::clone(&content), &self.inner.pins);
@@ -34,7 +44,7 @@ impl ImageStore {
             tracker.tell();
             return Ok(image);
         }
-        let result = self.bring_layers(&content, missing, session, &tracker).await;
+        let result = self.bring_layers(&content, missing, source, &tracker).await;
         if result.is_err() {
             // Whatever was wrong is looked at afresh next time.
             self.inner.cache.forget(&content.digest);
@@ -46,12 +56,12 @@ impl ImageStore {
         &self,
         content: &Content,
         missing: Vec<usize>,
-        session: Option<&Session>,
+        source: Source<'_>,
         tracker: &Tracker<'_>,
     ) -> Result<(), ImageError> {
         let mut work = Vec::new();
         for index in missing {
-            work.push(self.bring_layer(content, index, session, tracker));
+            work.push(self.bring_layer(content, index, source, tracker));
         }
         let done: Vec<Option<usize>> = stream::iter(work).buffer_unordered(DOWNLOADS_AT_ONCE).try_collect().await?;
         // Some layers can only be unpacked over those below them. Lowest first, each finds them here.
@@ -67,16 +77,16 @@ impl ImageStore {
         &self,
         content: &Content,
         index: usize,
-        session: Option<&Session>,
+        source: Source<'_>,
         tracker: &Tracker<'_>,
     ) -> Result<Option<usize>, ImageError> {
         let part = content.parts[index];
-        let was_here = self.bring_blob(part, session, &|bytes| tracker.bytes(index, bytes)).await?;
+        let was_here = self.bring_blob(part, source, &|bytes| tracker.bytes(index, bytes)).await?;
         tracker.bytes(index, part.size);
         let below = (index == 0).then_some(&content.layers[..0]);
         let mut result = self.unpack(content, index, below, tracker).await;
         if was_here
-            && let Some(session) = session
+            && let Source::Remote(session) = source
             && matches!(result, Err(ImageError::LayerInvalid { .. } | ImageError::LayerMismatch { .. }))
             && self.is_spoiled(part.blob).await?
         {
@@ -109,7 +119,7 @@ impl ImageStore {
     async fn bring_blob(
         &self,
         part: Part,
-        session: Option<&Session>,
+        source: Source<'_>,
         on_bytes: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<bool, ImageError> {
         // Used, not only looked at: a sweep in progress leaves it.
@@ -117,15 +127,21 @@ impl ImageStore {
         if keep().await? {
             return Ok(true);
         }
-        let Some(session) = session else {
-            return Err(BlobError::NotFound { digest: part.blob }.into());
-        };
+        let missing = BlobError::NotFound { digest: part.blob };
+        if let Source::Disk = source {
+            return Err(missing.into());
+        }
         let _turn = self.inner.downloads.turn(part.blob).await;
         if keep().await? {
             return Ok(true);
         }
-        session.blob(self.inner.blobs(), part.blob, part.size, on_bytes).await?;
-        Ok(false)
+        match source {
+            Source::Remote(session) => session.blob(self.inner.blobs(), part.blob, part.size, on_bytes).await?,
+            Source::Local(name) => self.bring_local(name, Missing::Part(part.blob)).await?,
+            Source::Disk => {}
+        }
+        // What the built-in registry brought is here, if it had anywhere to bring it from.
+        if keep().await? { Ok(false) } else { Err(missing.into()) }
     }
 
     /// Whether the bytes of a blob are no longer those that its name says.

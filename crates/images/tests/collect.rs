@@ -146,3 +146,31 @@ async fn pulls_and_collections_at_once_do_not_disturb_each_other() {
     node.store.collect(now([])).await.unwrap();
     assert!(node.layer_dirs().is_empty());
 }
+
+#[tokio::test]
+async fn images_that_were_not_used_for_longest_are_the_first_to_go() {
+    let remote = Remote::start(Access::Open).await;
+    let (one, two) = (remote.offer("one:1", &app("one")), remote.offer("two:1", &app("two")));
+    let node = Node::new();
+    let first = node.pull(&one).await.unwrap();
+    let digest = node.pull(&two).await.unwrap().digest();
+    node.load(&support::archive::docker_save(serde_json::json!(["loaded:1"]))).await.unwrap();
+    let unused = |in_use: &[Digest], age: Duration, later: Duration| {
+        let now = stdx::Timestamp::from_millis(
+            i64::try_from(
+                (std::time::SystemTime::now() + later).duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
+            )
+            .unwrap(),
+        );
+        let unused = node.store.unused(&in_use.iter().copied().collect(), age, now);
+        unused.into_iter().map(|stored| stored.name.to_string()).collect::<Vec<_>>()
+    };
+    let hour = Duration::from_secs(3600);
+    // Young images stay, and so does what is held or run; what was loaded is nobody's to remove.
+    assert!(unused(&[], hour, Duration::ZERO).is_empty());
+    let all = [name(&one).to_string(), name(&two).to_string()];
+    assert_eq!(unused(&[], hour, hour), all[1..]);
+    assert!(unused(&[digest], hour, hour).is_empty());
+    drop(first);
+    assert_eq!(unused(&[], hour, hour), all);
+}

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cleanup;
 mod config;
 pub mod control;
 mod failure;
@@ -36,6 +37,7 @@ mod signal;
 mod spec;
 mod watch;
 
+pub use cleanup::ImageCleanup;
 pub use config::{MachineConfig, OnPull, OpenError};
 pub use machine::Machine;
 pub use names::runtime_id;

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use blobs::{BlobError, Digest};
 use http::StatusCode;
 
+use crate::upstream::UpstreamError;
+
 /// Why the registry refused or failed.
 ///
 /// The texts are Amazon ECR's where it has one: docker and the ECS agent show them to people.
@@ -81,6 +83,9 @@ pub enum RegistryError {
         #[source]
         source: serde_json::Error,
     },
+    /// The registry that a repository is a copy of.
+    #[error("{0}")]
+    Upstream(UpstreamError),
     #[error("a request was abandoned by the registry")]
     Abandoned,
 }
@@ -124,6 +129,9 @@ impl RegistryError {
             TooManyUploads => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             PageInvalid { .. } => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             NoSuchPlace => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
+            Upstream(UpstreamError::NotFound) => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
+            Upstream(UpstreamError::Denied { .. }) => (StatusCode::FORBIDDEN, "DENIED"),
+            Upstream(UpstreamError::Unreachable { .. }) => (StatusCode::BAD_GATEWAY, "UPSTREAM_UNAVAILABLE"),
             TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "SIZE_INVALID"),
             ManifestUnknown => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),
             ManifestInvalid { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_INVALID"),

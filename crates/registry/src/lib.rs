@@ -15,9 +15,11 @@
 
 #![forbid(unsafe_code)]
 
+mod cache;
 mod collect;
 mod deletion;
 mod error;
+mod fetch;
 mod http;
 mod layout;
 mod limits;
@@ -30,7 +32,10 @@ mod repository;
 mod settings;
 mod signing;
 mod templates;
+mod tidy;
+mod turns;
 mod upload;
+mod upstream;
 
 pub use collect::Collected;
 pub use deletion::Deleted;
@@ -44,3 +49,4 @@ pub use replication::{Destination, Replica, ReplicaStatus, Replication, Replicat
 pub use repository::{Config, Image, ManifestRecord, Registry, Repository};
 pub use settings::{RepositorySettings, TagMutability, fits};
 pub use templates::{AppliedFor, CreationTemplate, CreationTemplates, is_below};
+pub use upstream::{Upstream, UpstreamBlob, UpstreamError, UpstreamManifest, Upstreams};

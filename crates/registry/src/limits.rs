@@ -20,6 +20,27 @@ pub const UPLOADS_MAX: usize = 10_000;
 /// How long a client may send nothing in the middle of a push. What it sent stays, and can be continued.
 pub const CHUNK_WITHIN: Duration = Duration::from_secs(60);
 
+/// How often a registry with blobs of its own makes room, and how often it looks whether it must earlier.
+pub const COLLECT_EVERY: Duration = Duration::from_secs(3600);
+pub const DISK_EVERY: Duration = Duration::from_secs(60);
+
+/// How full a disk may be before room is made at once. Source: the kubelet's `imageGCHighThresholdPercent`.
+pub const FULL_PERCENT: u64 = 85;
+
+/// How long a tag of a pull-through cache means the same without a look upstream. Source: Amazon ECR User Guide, "at least once per 24
+/// hours".
+pub const TAG_FRESH_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// How often a blob that broke off on its way from upstream is continued. Source: dockerd, `max-download-attempts`.
+pub const FETCH_ATTEMPTS: u32 = 5;
+
+/// The most blobs that come from upstream at once.
+pub const FETCHES_MAX: usize = 256;
+
+/// How long a blob waits for a manifest that needs it, and an upload for its next byte. Source: registry:2 purges uploads after a week;
+/// ECR says nothing. A day covers a push that is tried again the next morning.
+pub const UNUSED_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// The longest repository name in bytes. Source: Amazon ECR API Reference, `repositoryName`.
 pub const NAME_BYTES_MAX: usize = 256;
 

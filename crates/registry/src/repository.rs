@@ -2,18 +2,21 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use blobs::{Blobs, Digest, durable};
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
+use crate::fetch::Fetches;
 use crate::layout::{self, RepositoryDir};
 use crate::limits::MANIFEST_BYTES_MAX;
 use crate::signing::Signer;
+use crate::turns::Turns;
 use crate::{
     AppliedFor, Manifest, RegistryError, RepositoryKey, RepositoryName, RepositorySettings, Scope, Tag, Target,
+    Upstreams,
 };
 
 /// How the registry behaves.
@@ -46,6 +49,9 @@ pub struct Registry {
     turn: Mutex<()>,
     // Readers do not wait for the disk as writers do, so they have a lock of their own.
     using: Mutex<()>,
+    pub(crate) upstreams: Option<Arc<dyn Upstreams>>,
+    pub(crate) fetches: Fetches,
+    pub(crate) freshening: Turns<(RepositoryKey, String)>,
 }
 
 /// A repository as it is stored.
@@ -90,6 +96,17 @@ pub struct Image {
 struct TagRecord {
     version: u32,
     digest: Digest,
+    /// When another registry last said so; absent for a tag that was pushed here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    checked_at: Option<Timestamp>,
+}
+
+/// Whether what a manifest lists must be here before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Parts {
+    AreHere,
+    /// It comes from another registry when somebody asks for it.
+    MayCome,
 }
 
 const VERSION: u32 = 1;
@@ -101,7 +118,22 @@ impl Registry {
         let repositories = dir.join("repositories");
         durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
         let signer = Signer::open(&dir)?;
-        Ok(Registry { config, blobs, signer, dir, turn: Mutex::default(), using: Mutex::default() })
+        Ok(Registry {
+            config,
+            blobs,
+            signer,
+            dir,
+            turn: Mutex::default(),
+            using: Mutex::default(),
+            upstreams: None,
+            fetches: Fetches::default(),
+            freshening: Turns::default(),
+        })
+    }
+
+    /// With repositories that are copies of others.
+    pub fn with_upstreams(self, upstreams: Arc<dyn Upstreams>) -> Registry {
+        Registry { upstreams: Some(upstreams), ..self }
     }
 
     pub(crate) fn dir(&self, key: &RepositoryKey) -> RepositoryDir {
@@ -293,6 +325,17 @@ impl Registry {
         content_type: Option<&str>,
         bytes: &[u8],
     ) -> Result<(Digest, Manifest), RegistryError> {
+        self.store_parts(key, target, content_type, bytes, Parts::AreHere)
+    }
+
+    pub(crate) fn store_parts(
+        &self,
+        key: &RepositoryKey,
+        target: &Target,
+        content_type: Option<&str>,
+        bytes: &[u8],
+        parts: Parts,
+    ) -> Result<(Digest, Manifest), RegistryError> {
         let manifest = Manifest::parse(content_type, bytes)?;
         let digest = match target {
             Target::Tag(_) => Digest::of(bytes),
@@ -312,15 +355,20 @@ impl Registry {
         let missing = |digest: Digest| RegistryError::ManifestBlobUnknown { digest, name: key.name.to_string() };
         for part in &manifest.blobs {
             // Used, not only looked at: a collection in progress leaves both.
-            if !dir.blob(part).exists() || !self.blobs.keep(part)? {
-                return Err(missing(*part));
+            let is_here = dir.blob(part).exists() && self.blobs.keep(part)?;
+            match parts {
+                _ if is_here => self.note_use(key, part)?,
+                Parts::AreHere => return Err(missing(*part)),
+                Parts::MayCome => {}
             }
-            self.note_use(key, part)?;
         }
         let mut content_size = manifest.content_size;
         for part in &manifest.manifests {
-            let part: ManifestRecord = layout::read(&dir.manifest(part))?.ok_or_else(|| missing(*part))?;
-            content_size = content_size.max(part.content_size);
+            match layout::read::<ManifestRecord>(&dir.manifest(part))? {
+                Some(part) => content_size = content_size.max(part.content_size),
+                None if parts == Parts::AreHere => return Err(missing(*part)),
+                None => {}
+            }
         }
         let existing: Option<ManifestRecord> = layout::read(&dir.manifest(&digest))?;
         if let Target::Tag(tag) = target {
@@ -351,7 +399,8 @@ impl Registry {
             layout::write(&dir.manifest(&digest), &record)?;
         }
         if let Target::Tag(tag) = target {
-            layout::write(&dir.tag(tag), &TagRecord { version: VERSION, digest })?;
+            let checked_at = (parts == Parts::MayCome).then(now);
+            layout::write(&dir.tag(tag), &TagRecord { version: VERSION, digest, checked_at })?;
         }
         Ok((digest, manifest))
     }
@@ -369,6 +418,11 @@ impl Registry {
         };
         let record = layout::read(&dir.manifest(&digest))?.ok_or(RegistryError::ManifestUnknown)?;
         Ok((digest, record))
+    }
+
+    /// When another registry last said what a tag names.
+    pub(crate) fn tag_checked_at(&self, key: &RepositoryKey, tag: &Tag) -> Result<Option<Timestamp>, RegistryError> {
+        Ok(layout::read::<TagRecord>(&self.dir(key).tag(tag))?.and_then(|tagged| tagged.checked_at))
     }
 
     /// The bytes of a manifest, exactly as they were pushed.

@@ -129,14 +129,14 @@ impl Download<'_> {
 }
 
 /// Whether a partial answer begins at `start`.
-fn continues_at(response: &Response<Incoming>, start: u64) -> bool {
+pub(super) fn continues_at(response: &Response<Incoming>, start: u64) -> bool {
     let range = response.headers().get(header::CONTENT_RANGE).and_then(|range| range.to_str().ok());
     let first = range.and_then(|range| range.strip_prefix("bytes ")?.split('-').next()?.parse().ok());
     first == Some(start)
 }
 
 /// The data of an answer; a sender that says nothing for too long has broken off.
-fn chunks(body: Incoming) -> impl Stream<Item = Result<Bytes, String>> {
+pub(super) fn chunks(body: Incoming) -> impl Stream<Item = Result<Bytes, String>> {
     stream::unfold(body, |mut body| async move {
         loop {
             match tokio::time::timeout(ANSWER_TIMEOUT, body.frame()).await {

@@ -30,6 +30,7 @@ pub(crate) struct Session {
 /// A manifest as the registry sent it.
 pub(crate) struct Fetched {
     pub(crate) digest: Digest,
+    pub(crate) media_type: Option<String>,
     pub(crate) bytes: Bytes,
 }
 
@@ -73,17 +74,21 @@ impl Session {
         if response.status() != StatusCode::OK {
             return Err(self.refusal(response, &url).await);
         }
+        let media_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media_type = media_type.map(str::to_owned);
         let bytes = collect(response.into_body(), DOCUMENT_BYTES_MAX).await.ok_or_else(|| ImageError::Connection {
             method: "Get",
             url: url.to_string(),
             reason: "unexpected EOF".to_owned(),
         })?;
-        let Ok(expected) = target.parse::<Digest>() else { return Ok(Fetched { digest: Digest::of(&bytes), bytes }) };
+        let Ok(expected) = target.parse::<Digest>() else {
+            return Ok(Fetched { digest: Digest::of(&bytes), media_type, bytes });
+        };
         let actual = expected.of_same_kind(&bytes);
         if actual != expected {
             return Err(ImageError::DocumentMismatch { what: "manifest", expected, actual });
         }
-        Ok(Fetched { digest: expected, bytes })
+        Ok(Fetched { digest: expected, media_type, bytes })
     }
 
     pub(super) fn url(&self, rest: &str) -> Result<Uri, ImageError> {

@@ -7,7 +7,9 @@ mod auth;
 mod download;
 mod fetch;
 mod http;
+mod repository;
 
 pub use auth::Auth;
 pub(crate) use fetch::{Fetched, Session};
 pub(crate) use http::Http;
+pub use repository::{RemoteBlob, RemoteManifest, RemoteRegistries, RemoteRepository};

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use blobs::{Blobs, Digest};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use http::Request;
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use images::{LocalAnswer, LocalImage, LocalRegistry};
+use images::{Bringing, LocalAnswer, LocalImage, LocalRegistry, Missing};
 use registry::{Config, Registry, RegistryError, RepositoryKey, Scope, Target};
 use tempfile::TempDir;
 
@@ -32,6 +33,12 @@ pub struct Adapter {
     pub resolved: AtomicUsize,
 }
 
+fn key(image: &LocalImage<'_>) -> Result<RepositoryKey, Box<dyn Error + Send + Sync>> {
+    let (account, region) = image.scope.unwrap_or(("000000000000", "us-east-1"));
+    let scope = Scope::new(account, region).ok_or("no such scope")?;
+    Ok(RepositoryKey::new(&scope, image.repository.parse()?))
+}
+
 impl LocalRegistry for Adapter {
     fn serves(&self, host: &str) -> bool {
         host == self.host
@@ -39,9 +46,7 @@ impl LocalRegistry for Adapter {
 
     fn resolve(&self, image: &LocalImage<'_>) -> Result<LocalAnswer, Box<dyn Error + Send + Sync>> {
         self.resolved.fetch_add(1, Ordering::Relaxed);
-        let (account, region) = image.scope.unwrap_or(("000000000000", "us-east-1"));
-        let scope = Scope::new(account, region).ok_or("no such scope")?;
-        let key = RepositoryKey::new(&scope, image.repository.parse()?);
+        let key = key(image)?;
         let target: Target = image.target.parse()?;
         match self.registry.resolve(&key, &target) {
             Ok((digest, _)) => Ok(LocalAnswer::Manifest(digest)),
@@ -55,6 +60,22 @@ impl LocalRegistry for Adapter {
         }
     }
 
+    fn bring<'a>(&'a self, image: LocalImage<'a>, missing: Missing) -> Bringing<'a> {
+        Box::pin(async move {
+            let key = key(&image)?;
+            match missing {
+                Missing::Target => self.registry.freshen(&key, &image.target.parse()?).await?,
+                Missing::Part(digest) => self.registry.bring_part(&key, digest).await?,
+            }
+            Ok(())
+        })
+    }
+
+    fn prune(&self, unused_for: Duration) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.registry.prune(unused_for)?;
+        Ok(())
+    }
+
     fn needed_blobs(&self) -> Result<HashSet<Digest>, Box<dyn Error + Send + Sync>> {
         Ok(self.registry.needed_blobs()?)
     }
@@ -65,6 +86,10 @@ impl BuiltIn {
         let dir = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(dir.path().join("blobs")).unwrap();
         let registry = Registry::open(dir.path().join("registry"), blobs.clone(), Config::default()).unwrap();
+        BuiltIn::serve(registry, blobs, dir).await
+    }
+
+    pub async fn serve(registry: Registry, blobs: Blobs, dir: TempDir) -> BuiltIn {
         let registry = Arc::new(registry);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -32,6 +32,7 @@ pub(super) fn error(error: &RegistryError, is_head: bool) -> Response {
         tracing::error!(error = error as &dyn std::error::Error, "the registry failed to answer");
         match status {
             StatusCode::INSUFFICIENT_STORAGE => "no space left on device".to_owned(),
+            StatusCode::BAD_GATEWAY => error.to_string(),
             _ => "internal error".to_owned(),
         }
     } else {

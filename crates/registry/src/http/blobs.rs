@@ -14,6 +14,7 @@ use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 use super::{answer, on_disk};
+use crate::fetch::Fetch;
 use crate::{Registry, RegistryError, RepositoryKey};
 
 /// How much of a blob is read at once.
@@ -41,11 +42,7 @@ async fn read(
     digest: Digest,
     request: Request,
 ) -> Result<Response, RegistryError> {
-    let (size, file) = on_disk(&registry, move |registry| {
-        let size = registry.use_blob(&key, &digest)?;
-        Ok((size, registry.blobs.file(&digest)?))
-    })
-    .await?;
+    let (size, content) = find(&registry, key, digest).await?;
 
     if answer::is_known(request.headers(), &digest) {
         return Ok(answer::unchanged(&digest));
@@ -68,15 +65,47 @@ async fn read(
         answer::set(headers, header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", end - 1));
     }
     if *request.method() == Method::GET {
-        let mut file = File::from_std(file);
-        file.set_max_buf_size(CHUNK);
-        if start > 0 {
-            let seek = file.seek(SeekFrom::Start(start)).await;
-            seek.map_err(|source| RegistryError::Io { action: "seek in", path: digest.to_string().into(), source })?;
-        }
-        *response.body_mut() = body(file, end - start);
+        *response.body_mut() = match content {
+            Content::Coming(fetch) => Body::from_stream(fetch.read(start, end)),
+            Content::Here(file) => {
+                let mut file = File::from_std(file);
+                file.set_max_buf_size(CHUNK);
+                if start > 0 {
+                    let seek = file.seek(SeekFrom::Start(start)).await;
+                    let path = digest.to_string().into();
+                    seek.map_err(|source| RegistryError::Io { action: "seek in", path, source })?;
+                }
+                body(file, end - start)
+            }
+        };
     }
     Ok(response)
+}
+
+enum Content {
+    Here(std::fs::File),
+    /// From the registry that this repository is a copy of.
+    Coming(Fetch),
+}
+
+/// Finds a blob and its length, here or upstream.
+async fn find(registry: &Arc<Registry>, key: RepositoryKey, digest: Digest) -> Result<(u64, Content), RegistryError> {
+    let wanted = key.clone();
+    let found = on_disk(registry, move |registry| {
+        let unknown = match registry.use_blob(&wanted, &digest) {
+            Ok(size) => return Ok(Ok((size, registry.blobs.file(&digest)?))),
+            Err(error @ (RegistryError::BlobUnknown { .. } | RegistryError::NameUnknown { .. })) => error,
+            Err(error) => return Err(error),
+        };
+        registry.upstream(&wanted)?.map(Err).ok_or(unknown)
+    });
+    match found.await? {
+        Ok((size, file)) => Ok((size, Content::Here(file))),
+        Err(upstream) => {
+            let fetch = registry.fetch_blob(&key, digest, upstream).await?;
+            Ok((fetch.size, Content::Coming(fetch)))
+        }
+    }
 }
 
 /// `length` bytes of a file, a chunk at a time.

@@ -34,6 +34,7 @@ async fn read(
     request: Request,
 ) -> Result<Response, RegistryError> {
     let is_head = request.method() == Method::HEAD;
+    registry.freshen(&key, &target).await?;
     let (digest, record, bytes) = on_disk(&registry, move |registry| {
         let (digest, record) = registry.resolve(&key, &target)?;
         let bytes = if is_head { Vec::new() } else { registry.manifest_bytes(&digest)? };

@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use blobs::Digest;
-use images::{LocalAnswer, LocalImage, LocalRegistry};
+use images::{Bringing, LocalAnswer, LocalImage, LocalRegistry, Missing};
 use registry::{Registry, RegistryError, RepositoryKey, Scope, Target};
 
 pub struct BuiltInRegistry {
@@ -15,35 +16,60 @@ pub struct BuiltInRegistry {
     pub port: u16,
 }
 
+impl BuiltInRegistry {
+    /// The repository and the manifest that a name means.
+    fn wanted(&self, image: &LocalImage<'_>) -> Result<(RepositoryKey, Target), LocalAnswer> {
+        let unknown_repository = |message: String| LocalAnswer::RepositoryUnknown { message };
+        let scope = match image.scope {
+            None => self.default_scope.clone(),
+            Some((account, region)) => Scope::new(account, region)
+                .ok_or_else(|| unknown_repository(format!("{account} in {region} is no registry")))?,
+        };
+        let no_name = |_| unknown_repository(format!("'{}' is no repository name", image.repository));
+        let no_tag = |_| LocalAnswer::ManifestUnknown { message: format!("'{}' is no tag", image.target) };
+        let key = RepositoryKey::new(&scope, image.repository.parse().map_err(no_name)?);
+        Ok((key, image.target.parse().map_err(no_tag)?))
+    }
+}
+
 impl LocalRegistry for BuiltInRegistry {
     fn serves(&self, host: &str) -> bool {
         let Some((name, port)) = host.rsplit_once(':') else { return false };
         port.parse() == Ok(self.port) && ["localhost", "127.0.0.1", "[::1]"].contains(&name)
     }
 
+    fn bring<'a>(&'a self, image: LocalImage<'a>, missing: Missing) -> Bringing<'a> {
+        Box::pin(async move {
+            // What is no name here is told by `resolve`, in the usual words.
+            let Ok((key, target)) = self.wanted(&image) else { return Ok(()) };
+            match missing {
+                Missing::Target => self.registry.freshen(&key, &target).await?,
+                Missing::Part(digest) => self.registry.bring_part(&key, digest).await?,
+            }
+            Ok(())
+        })
+    }
+
     fn resolve(&self, image: &LocalImage<'_>) -> Result<LocalAnswer, Box<dyn Error + Send + Sync>> {
-        let unknown_repository = |message: String| LocalAnswer::RepositoryUnknown { message };
-        let scope = match image.scope {
-            None => self.default_scope.clone(),
-            Some((account, region)) => match Scope::new(account, region) {
-                Some(scope) => scope,
-                None => return Ok(unknown_repository(format!("{account} in {region} is no registry"))),
-            },
+        let (key, target) = match self.wanted(image) {
+            Ok(wanted) => wanted,
+            Err(answer) => return Ok(answer),
         };
-        let Ok(name) = image.repository.parse() else {
-            return Ok(unknown_repository(format!("'{}' is no repository name", image.repository)));
-        };
-        let Ok(target) = image.target.parse::<Target>() else {
-            return Ok(LocalAnswer::ManifestUnknown { message: format!("'{}' is no tag", image.target) });
-        };
-        match self.registry.resolve(&RepositoryKey::new(&scope, name), &target) {
+        match self.registry.resolve(&key, &target) {
             Ok((digest, _)) => Ok(LocalAnswer::Manifest(digest)),
-            Err(error @ RegistryError::NameUnknown { .. }) => Ok(unknown_repository(error.to_string())),
+            Err(error @ RegistryError::NameUnknown { .. }) => {
+                Ok(LocalAnswer::RepositoryUnknown { message: error.to_string() })
+            }
             Err(error @ RegistryError::ManifestUnknown) => {
                 Ok(LocalAnswer::ManifestUnknown { message: error.to_string() })
             }
             Err(error) => Err(Box::new(error)),
         }
+    }
+
+    fn prune(&self, unused_for: Duration) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.registry.prune(unused_for)?;
+        Ok(())
     }
 
     fn needed_blobs(&self) -> Result<HashSet<Digest>, Box<dyn Error + Send + Sync>> {

@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use wire::{AuthMode, Gateway};
 
 use super::dirs::DataDir;
+use super::upstreams::CacheRules;
 
 /// How often logs look for events that retention has outlived.
 const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
@@ -66,8 +67,8 @@ impl Control {
         let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
             .with_context(|| format!("'{region}' is not the name of a region"))?;
         let config = registry::Config { default_scope, ..registry::Config::default() };
-        let registry =
-            Arc::new(Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?);
+        let registry = Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?;
+        let registry = Arc::new(registry.with_upstreams(Arc::new(CacheRules::default())));
         let log_store = Arc::new(LogStore::open(dir.logs()).context("cannot open the logs")?);
         let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 

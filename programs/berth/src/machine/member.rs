@@ -12,7 +12,8 @@ use client::Credentials;
 use images::{ImageStore, LocalRegistry};
 use logs::{CloudWatchSink, Drivers, LogSink};
 use node::control::Control;
-use node::{Machine, MachineConfig};
+use node::{ImageCleanup, Machine, MachineConfig};
+use tokio::task::JoinHandle;
 
 use super::dirs::DataDir;
 use super::parts;
@@ -38,6 +39,7 @@ pub struct SharedRegistry {
 pub struct Member {
     machine: Arc<Machine>,
     agent: AgentHandle,
+    cleanup: JoinHandle<()>,
     _socket: Control,
 }
 
@@ -71,7 +73,10 @@ impl Member {
             ..AgentConfig::new(membership.server, dir.node())
         };
         let agent = Agent::start(config, machine.clone(), Some(metadata)).await?;
-        Ok(Member { machine, agent, _socket: socket })
+        // The agent has taken up the tasks of an earlier one, so it is known what they run.
+        let cleanup = ImageCleanup::from_environment(|name| std::env::var(name).ok());
+        let cleanup = tokio::spawn(machine.clone().clean_images(cleanup));
+        Ok(Member { machine, agent, cleanup, _socket: socket })
     }
 
     /// The container instance's ARN.
@@ -92,6 +97,7 @@ impl Member {
 
     /// Stops every task as its stop timeouts have it, waits until that is on record, and takes the network down.
     pub async fn stop_tasks(self) {
+        self.cleanup.abort();
         self.agent.stop_tasks_and_shutdown().await;
         if let Err(error) = self.machine.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the containers' network stays");
@@ -100,6 +106,7 @@ impl Member {
 
     /// Leaves; every task goes on.
     pub fn detach(self) {
+        self.cleanup.abort();
         self.agent.detach();
     }
 }

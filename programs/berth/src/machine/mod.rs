@@ -16,6 +16,7 @@ mod pulls;
 pub mod server;
 mod summary;
 pub mod up;
+mod upstreams;
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;

@@ -43,7 +43,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         out,
         "The control plane answers at {url}. A node joins with: berth agent --server {url} --cluster default"
     );
+    // Where a node shares the blobs, it is the node that makes room.
+    let tidy = tokio::spawn(control.registry.clone().keep_tidy());
     leave.asked().await;
+    tidy.abort();
     control.leave().await;
     Ok(())
 }
