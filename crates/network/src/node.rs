@@ -82,8 +82,11 @@ impl NodeNetwork {
             }
             self.release(id)?;
         }
-        let record = self.assign(id, mode)?;
-        let made = self.records.write(&record).and_then(|()| self.make(&record));
+        let mut record = self.assign(id, mode)?;
+        let made = self.records.write(&record).and_then(|()| self.make(&record)).and_then(|()| {
+            failpoint::place("network.made");
+            self.note_made(&mut record)
+        });
         if let Err(error) = made {
             self.release(id)
                 .unwrap_or_else(|undo| tracing::warn!(id, error = undo.chain(), "a failed attach left something"));
@@ -228,7 +231,7 @@ impl NodeNetwork {
                 Some(LinkRecord { veth: new_veth_name(), ip })
             }
         };
-        let record = Record { version: VERSION, id: id.to_owned(), mode, link, published: None };
+        let record = Record { version: VERSION, id: id.to_owned(), mode, link, published: None, half_made: true };
         state.entries.insert(id.to_owned(), Entry { record: record.clone(), holds: Vec::new() });
         Ok(record)
     }
@@ -252,6 +255,15 @@ impl NodeNetwork {
         })
     }
 
+    /// From here on the next agent takes it as it is.
+    fn note_made(&self, record: &mut Record) -> Result<(), NetworkError> {
+        record.half_made = false;
+        if let Some(entry) = self.state().entries.get_mut(&record.id) {
+            entry.record.half_made = false;
+        }
+        self.records.write(record)
+    }
+
     fn unpublish(&self, mut record: Record) {
         let mut state = self.state();
         for binding in record.published.take().into_iter().flat_map(|published| published.bindings) {
@@ -264,7 +276,7 @@ impl NodeNetwork {
     }
 
     fn stands(&self, record: &Record) -> bool {
-        record.mode == NetworkMode::Host || netns::exists(&self.plan.run_dir.join(&record.id))
+        stands(&self.plan, record)
     }
 
     fn attachment(&self, record: &Record) -> Attachment {
@@ -317,10 +329,15 @@ impl NodeNetwork {
     }
 }
 
+/// It is there, and it was made to its end.
+fn stands(plan: &Node, record: &Record) -> bool {
+    !record.half_made && (record.mode == NetworkMode::Host || netns::exists(&plan.run_dir.join(&record.id)))
+}
+
 /// Puts a record of an earlier run back into memory; what it returns belongs into the port map.
 fn take_again(state: &mut State, plan: &Node, record: Record) -> PortMap {
     let id = record.id.clone();
-    let stands = record.mode == NetworkMode::Host || netns::exists(&plan.run_dir.join(&id));
+    let stands = stands(plan, &record);
     let addressed = record.link.as_ref().is_none_or(|link| state.addresses.take_again(link.ip, &id));
     let mut map = PortMap::new();
     let mut holds = Vec::new();

@@ -23,6 +23,9 @@ pub(crate) struct Record {
     /// Present in `bridge` mode.
     pub link: Option<LinkRecord>,
     pub published: Option<Published>,
+    /// It is being made. What an agent that died left so has to be made anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub half_made: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,6 +110,7 @@ mod tests {
                     protocol: Protocol::Tcp,
                 }],
             }),
+            half_made: false,
         }
     }
 

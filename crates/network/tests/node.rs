@@ -130,6 +130,28 @@ fn a_restarted_agent_finds_everything() {
     });
 }
 
+/// The agent died between the namespace and what belongs into it.
+#[test]
+fn what_is_half_made_is_made_anew() {
+    on_own_host(async {
+        {
+            let network = open().await;
+            let namespace = network.attach("half", NetworkMode::Bridge).await.unwrap().netns.unwrap();
+            inside(&namespace, || sh("ip link delete eth0"));
+            let text = std::fs::read_to_string("/run/state/half.json").unwrap();
+            assert!(!text.contains("half_made"), "{text}");
+            std::fs::write("/run/state/half.json", text.replace("\"published\"", "\"half_made\":true,\"published\""))
+                .unwrap();
+        }
+        let network = open_when_free().await;
+        let namespace = network.attach("half", NetworkMode::Bridge).await.unwrap().netns.unwrap();
+        serve_tcp(&namespace, 80, "whole");
+        let port = network.publish("half", vec![tcp(80, 0)]).await.unwrap()[0].host_port;
+        assert!(ask_tcp(LOOPBACK, port).unwrap().starts_with("whole"));
+        network.release("half").await.unwrap();
+    });
+}
+
 #[test]
 fn a_flushed_ruleset_comes_back() {
     on_own_host(async {

@@ -39,7 +39,8 @@ impl Dice {
 const SERVER: [(&str, u64); 4] =
     [("store.commit", 60), ("store.committed", 60), ("logs.write", 12), ("logs.written", 12)];
 
-const AGENT: [(&str, u64); 13] = [
+const AGENT: [(&str, u64); 14] = [
+    ("network.made", 8),
     ("agent.record", 40),
     ("agent.accepted", 10),
     ("agent.step", 60),
