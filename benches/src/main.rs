@@ -5,12 +5,17 @@
 
 #![forbid(unsafe_code)]
 
+mod agent;
 mod berth;
+mod control;
 mod docker;
 mod figures;
 mod first_line;
 mod footprint;
 mod lines;
+mod moto;
+mod rates;
+mod records;
 
 use kit::{Docker, Machine};
 
@@ -32,10 +37,14 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => all(),
         ["inside", "launches", count, together] => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             let number = |text: &str| text.parse().expect("a number");
-            runtime.block_on(berth::inside(number(count), number(together)));
+            runtime().block_on(berth::inside(number(count), number(together)));
         }
+        ["inside", "rates", endpoint, operation, clients, subnet] => {
+            let clients = clients.parse().expect("a number");
+            runtime().block_on(rates::inside(endpoint, operation, clients, subnet));
+        }
+        ["inside", "agent"] => runtime().block_on(agent::run()),
         ["launches"] => launches(),
         ["lines"] => {
             let mut machine = Machine::new();
@@ -45,11 +54,16 @@ fn main() {
             docker::Bench::new(&machine, &engine).clear();
             print_lines(&ours, &lines::docker(&machine, &engine, LINES));
         }
+        ["control"] => control::run(),
         _ => {
-            eprintln!("usage: bench [launches|lines]");
+            eprintln!("usage: bench [launches | lines | control]");
             std::process::exit(2);
         }
     }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
 
 /// Berth with the sample's image, and nothing running.
