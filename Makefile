@@ -16,6 +16,7 @@ test: build     ## every test
 
 bench: build    ## the figures of docs/performance.md, peers beside them
 	@./tools/install-deps test
+	@./tools/install-deps bench
 	$(CARGO) run --release --quiet --package bench -- $(ARGS)
 
 lint:           ## what a reviewer would say first

@@ -82,13 +82,13 @@ ecs.delete_service(service="kept", force=True)
     /// Starts idle tasks and leaves them running.
     pub fn run_tasks(&self, count: usize) {
         let script = format!(
-            "for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: all(task(a)['lastStatus'] == 'RUNNING' for a in ecs.list_tasks()['taskArns']))"
+            "for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: ecs.describe_clusters()['clusters'][0]['runningTasksCount'] == {count}, 300)"
         );
         self.machine.python(&script);
     }
 
     pub fn stop_tasks(&self) {
-        self.machine.python("for a in ecs.list_tasks()['taskArns']: ecs.stop_task(task=a)\nuntil('all stop', lambda: not ecs.list_tasks()['taskArns'])");
+        self.machine.python("while (arns := ecs.list_tasks()['taskArns']):\n    for a in arns: ecs.stop_task(task=a)\nuntil('all stop', lambda: not ecs.describe_clusters()['clusters'][0]['runningTasksCount'], 300)");
     }
 }
 

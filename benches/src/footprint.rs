@@ -56,6 +56,13 @@ pub fn memory(machine: &Machine) -> Memory {
     memory
 }
 
+/// What the whole machine has no more, caches aside.
+pub fn used_kib() -> i64 {
+    let about = fs::read_to_string("/proc/meminfo").expect("the kernel tells");
+    let field = |name| i64::try_from(kib(&about, name)).expect("a machine has fewer");
+    field("MemTotal:") - field("MemAvailable:")
+}
+
 fn kib(rollup: &str, name: &str) -> u64 {
     let line = rollup.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)

@@ -12,6 +12,7 @@ mod docker;
 mod figures;
 mod first_line;
 mod footprint;
+mod images;
 mod lines;
 mod moto;
 mod rates;
@@ -55,8 +56,10 @@ fn main() {
             print_lines(&ours, &lines::docker(&machine, &engine, LINES));
         }
         ["control"] => control::run(),
+        ["images"] => images::run(),
+        ["idle"] => idle(),
         _ => {
-            eprintln!("usage: bench [launches | lines | control]");
+            eprintln!("usage: bench [launches | lines | control | images | idle]");
             std::process::exit(2);
         }
     }
@@ -71,6 +74,20 @@ fn start(machine: &mut Machine) {
     machine.start(&["--demo"]);
     machine.python("ecs.delete_service(service='sample', force=True)\nuntil('it is gone', lambda: not ecs.list_tasks()['taskArns'])");
     footprint::settle();
+}
+
+/// What a container that does nothing takes, when there are a thousand: its process, its shim, and the kernel's share.
+fn idle() {
+    const IDLE: usize = 1000;
+    let mut machine = Machine::new();
+    start(&mut machine);
+    let bench = berth::Bench::new(&machine);
+    let before = footprint::used_kib();
+    bench.run_tasks(IDLE);
+    footprint::settle();
+    let each = (footprint::used_kib() - before) as f64 / IDLE as f64;
+    println!("{IDLE} idle containers take {each:.0} KiB each of the machine's memory");
+    bench.stop_tasks();
 }
 
 /// Berth's launches alone, for whoever makes them faster.
