@@ -238,10 +238,7 @@ fn enable(root: &Path, path: &str, controller: &str) -> io::Result<()> {
     for name in names {
         let pass_on = || fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
         match pass_on() {
-            Err(err) if err.raw_os_error() == Some(libc::EBUSY) && dir == root => {
-                vacate(root)?;
-                pass_on()?;
-            }
+            Err(err) if is_busy(&err) && dir == root => vacate(root, pass_on)?,
             passed => passed?,
         }
         dir.push(name);
@@ -250,30 +247,30 @@ fn enable(root: &Path, path: &str, controller: &str) -> io::Result<()> {
     Ok(())
 }
 
+fn is_busy(err: &io::Error) -> bool {
+    err.raw_os_error() == Some(libc::EBUSY)
+}
+
 /// Moves the processes of the tree's root one level down: within a container the root is a cgroup as any other, which passes
 /// controllers on only when no process is in it.
-fn vacate(root: &Path) -> io::Result<()> {
+fn vacate(root: &Path, pass_on: impl Fn() -> io::Result<()>) -> io::Result<()> {
     let aside = root.join(ASIDE);
     fs::create_dir_all(&aside)?;
     tracing::info!("moving this container's processes to the cgroup {}, to make room beside them", aside.display());
     let deadline = Instant::now() + EMPTY_WITHIN;
     loop {
-        let text = fs::read_to_string(root.join("cgroup.procs"))?;
-        if text.is_empty() {
-            return Ok(());
-        }
-        for pid in text.lines() {
+        for pid in fs::read_to_string(root.join("cgroup.procs"))?.lines() {
             match fs::write(aside.join("cgroup.procs"), pid) {
                 // It has ended since.
                 Err(err) if err.raw_os_error() == Some(libc::ESRCH) => {}
                 moved => moved?,
             }
         }
-        // Another one may have been started meanwhile.
-        if Instant::now() > deadline {
-            return Err(io::Error::from_raw_os_error(libc::EBUSY));
+        match pass_on() {
+            // Another process may have been started meanwhile, and a thread that is ending is not moved with its process.
+            Err(err) if is_busy(&err) && Instant::now() < deadline => std::thread::sleep(LOOK_AGAIN_AFTER),
+            passed => return passed,
         }
-        std::thread::sleep(LOOK_AGAIN_AFTER);
     }
 }
 
