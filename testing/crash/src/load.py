@@ -9,7 +9,7 @@ MARKS, PATIENCE = sys.argv[1], float(sys.argv[2])
 GROUP = "crash"
 LIVE_MAX, SERVICES_MAX, LINES_MAX = 10, 2, 40
 # What an answer may be while the control plane or the agent is away. Nothing was done then.
-NOT_NOW = {"ServerException", "ServiceUnavailableException", "InternalFailure", "500", "503"}
+NOT_NOW = {"ThrottlingException", "ServerException", "ServiceUnavailableException", "InternalFailure", "500", "503"}
 session = Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=10, max_pool_connections=8)
 ecs, logs = boto3.client("ecs", config=session), boto3.client("logs", config=session)
 # The next attempts of a load that goes on while everything dies.
@@ -55,7 +55,7 @@ class Run:
 
     def __init__(self, name, count, lines, pause, code):
         self.name, self.count, self.lines, self.pause, self.code = name, count, lines, pause, code
-        self.tasks = None
+        self.tasks, self.refusal = None, None
         # Its shims may have been killed: then the end of a container is theirs.
         self.shims_killed = lenient
 
@@ -65,6 +65,7 @@ class Run:
         answer = ask(ecs.run_task, taskDefinition="crash", count=self.count, startedBy=self.name,
                      clientToken=self.name, overrides=overrides)
         if not answer["tasks"]:
+            self.refusal = answer["failures"]
             return False
         arns = [task["taskArn"] for task in answer["tasks"]]
         with lock:
@@ -270,9 +271,9 @@ def check():
             try:
                 if run.ask():
                     break
-            except Away:
-                pass
-            assert time.monotonic() < end, f"{run.name} is never answered"
+            except Away as away:
+                run.refusal = str(away)
+            assert time.monotonic() < end, f"{run.name} is never answered: {run.refusal}"
             time.sleep(0.02)
         assert len(run.tasks) == run.count, f"{run.name} asked for {run.count} and has {run.tasks}"
     tasks = [task for run in runs for task in run.tasks]
