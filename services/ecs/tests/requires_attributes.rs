@@ -116,6 +116,7 @@ async fn settings_of_the_engine() {
     )
     .await;
     check(|input, _| input.pid_mode = text("task"), "pid-ipc-namespace-sharing").await;
+    check(|input, _| input.ipc_mode = text("host"), "").await;
     check(|input, _| input.enable_fault_injection = Some(true), "fault-injection").await;
     check(
         |input, _| {

@@ -4,6 +4,9 @@ use model::ContainerInstance;
 use model::container_instance::VersionInfo;
 use state::{Changes, CommitError, Ledger, Snapshot, transact};
 
+/// Instances in one commit: a start with ten thousand of them must not wait for as many commits.
+const FORGOTTEN_AT_ONCE: usize = 1000;
+
 /// Changes an instance's record, if it is there and something changes.
 pub async fn change(ledger: &dyn Ledger, instance: &str, change: impl Fn(&mut ContainerInstance)) {
     let decide = |snapshot: &Snapshot| -> Result<(Changes, ()), CommitError> {
@@ -38,10 +41,26 @@ pub async fn disconnected(ledger: &dyn Ledger, instance: &str) {
 
 /// No agent is connected to a control plane that has just started.
 pub async fn forget_connections(ledger: &dyn Ledger) {
-    use state::Record;
-    let snapshot = ledger.snapshot();
-    let stale = snapshot.container_instances.iter().filter(|instance| instance.agent_connected);
-    for name in stale.map(|instance| instance.name()) {
-        disconnected(ledger, &name).await;
+    let decide = |snapshot: &Snapshot| -> Result<(Changes, bool), CommitError> {
+        let mut changes = Changes::new();
+        let connected = snapshot.container_instances.iter().filter(|instance| instance.agent_connected);
+        for instance in connected.take(FORGOTTEN_AT_ONCE) {
+            let mut changed = ContainerInstance::clone(instance);
+            changed.agent_connected = false;
+            changed.version += 1;
+            changes.put(snapshot, &changed);
+        }
+        let done = changes.is_empty();
+        Ok((changes, done))
+    };
+    loop {
+        match transact(ledger, decide).await {
+            Ok(false) => {}
+            Ok(true) => return,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                return tracing::error!(error, "the agents' old connections are still on record");
+            }
+        }
     }
 }

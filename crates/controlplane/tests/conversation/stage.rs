@@ -17,12 +17,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use wire::sigv4::{Credentials, sign_headers};
 use wire::{AuthMode, CredentialStore, Gateway, Key};
 
 /// How long anything may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Short enough for the messages of a script.
+const FRAGMENTED_FROM: usize = 300;
 
 const ACCOUNT: &str = "123456789012";
 const REGION: &str = "us-east-1";
@@ -193,8 +198,17 @@ impl Socket {
         }
     }
 
+    /// In two fragments when it is long, as the official agent does from 32 KiB on.
     pub async fn send(&mut self, text: &str) {
-        self.0.send(Message::text(text)).await.unwrap();
+        let middle = (0..=text.len() / 2).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
+        if text.len() < FRAGMENTED_FROM {
+            return self.0.send(Message::text(text)).await.unwrap();
+        }
+        let (head, tail) = text.as_bytes().split_at(middle);
+        for (part, code, is_last) in [(head, Data::Text, false), (tail, Data::Continue, true)] {
+            let frame = Frame::message(part.to_vec(), OpCode::Data(code), is_last);
+            self.0.send(Message::Frame(frame)).await.unwrap();
+        }
     }
 
     /// Says goodbye and waits for the answer.

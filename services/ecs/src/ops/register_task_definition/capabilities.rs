@@ -31,7 +31,8 @@ pub(super) fn required(definition: &TaskDefinition) -> Vec<Attribute> {
     if definition.cpu.is_some() || definition.memory.is_some() {
         names.docker(18);
     }
-    if definition.pid_mode.is_some() || definition.ipc_mode.is_some() {
+    // Sharing with the host is Docker's own; among the containers of a task it takes the agent's pause container.
+    if [&definition.pid_mode, &definition.ipc_mode].into_iter().any(|mode| mode.as_deref() == Some("task")) {
         names.require("ecs.capability.pid-ipc-namespace-sharing");
     }
     if definition.enable_fault_injection == Some(true) {
