@@ -19,6 +19,7 @@ mod evaluate;
 mod event;
 mod functions;
 pub mod limits;
+mod needles;
 mod order;
 mod parse;
 mod percentile;
@@ -29,4 +30,5 @@ mod value;
 
 pub use error::MalformedQuery;
 pub use event::{Event, fields_of};
+pub use needles::Needles;
 pub use run::{Field, Query, Results, Run, TooLarge};

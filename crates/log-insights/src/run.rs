@@ -12,6 +12,7 @@ use crate::error::MalformedQuery;
 use crate::evaluate::Context;
 use crate::event::{self, Event};
 use crate::limits::{ROWS_DEFAULT, ROWS_MAX, UNNEST_MAX};
+use crate::needles::{self, Needles};
 use crate::parse::parse;
 use crate::row::Row;
 use crate::value::Value;
@@ -47,6 +48,11 @@ impl Query {
         let commands = parse(text)?;
         let shown = shown(&commands);
         Ok(Query { commands, shown })
+    }
+
+    /// What a message must contain to count.
+    pub fn needles(&self) -> Needles {
+        needles::of(self.segment(0).steps)
     }
 
     /// The segment that begins with a command.

@@ -57,7 +57,7 @@ async fn fill(service: &LogsService, caller: &Caller) {
         for batch in 0..BATCHES {
             let event = |at: usize| {
                 let (number, latency) = (batch * EVENTS + at, (at * 7919) % 1000);
-                let status = if at % 50 == 0 { 500 + at % 4 } else { 200 };
+                let status = if at.is_multiple_of(50) { 500 + at % 4 } else { 200 };
                 InputLogEvent {
                     timestamp: Some(NOW - 600_000 + (number * 5) as i64),
                     message: Some(format!(

@@ -25,8 +25,10 @@ pub const QUERIES_BYTES_MAX: usize = 128 << 20;
 pub const QUERY_TIMEOUT: Duration = Duration::from_secs(3600);
 /// How many groups a query reads. Source: StartQuery: "up to 50 log groups".
 pub const QUERY_GROUPS_MAX: usize = 50;
-/// How many bytes of messages a query takes from the store at once.
-pub const QUERY_PAGE_BYTES: usize = 4 << 20;
+/// How many events, and how many bytes of messages, a query takes from the store at once. Streams that were written at the
+/// same time are read together, so large pages open fewer records twice.
+pub const QUERY_PAGE_EVENTS: usize = 50_000;
+pub const QUERY_PAGE_BYTES: usize = 16 << 20;
 /// How many queries or definitions a page has when nobody says. Source: DescribeQueries and DescribeQueryDefinitions.
 pub const QUERIES_PAGE: usize = 1000;
 /// How many rows a page of an answer has when nobody says. Source: GetQueryResults, `maxItems`.

@@ -214,6 +214,24 @@ mod tests {
         assert!((150..350).contains(&late), "a sample of the whole second, not of its beginning: {late}");
     }
 
+    #[tokio::test]
+    async fn a_session_ends_when_its_time_is_up() {
+        let tails = Arc::new(LiveTails::default());
+        let wanted = Wanted {
+            account: "1".to_owned(),
+            groups: BTreeMap::new(),
+            streams: WantedStreams::All,
+            pattern: FilterPattern::parse("").unwrap(),
+        };
+        let place = tails.enter(wanted).ok().unwrap();
+        assert_eq!(tails.sessions.read().unwrap().len(), 1);
+        let every = tokio::time::interval(LIVE_TAIL_EVERY);
+        let (last, state) = next(Some((place, every)), Instant::now()).await.unwrap();
+        assert!(last.session_timeout_exception.is_some() && last.session_update.is_none());
+        assert!(next(state, Instant::now()).await.is_none());
+        assert_eq!(tails.sessions.read().unwrap().len(), 0, "its place is free");
+    }
+
     #[test]
     fn large_events_are_bounded_too() {
         let mut buffer = Buffer::default();

@@ -18,6 +18,7 @@
 //! - **Query times are seconds, and milliseconds too.** StartQuery's page says seconds; the console sends milliseconds, and
 //!   AWS takes both.
 //! - **`recordsMatched` counts all that match**, also those that a `limit` leaves out; so every query reads its whole range.
+//!   `recordsScanned` does not count what the log store's index could leave out.
 //! - **Values of an answer are strings**, whole numbers without decimals and others with at most four; JSON's `true` is `1`.
 //! - **A field that is null is left out of its row**, so rows of one answer differ in length.
 //! - **`!=` holds where a field is missing**; that is why queries on AWS begin with `ispresent`.

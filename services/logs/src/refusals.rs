@@ -2,8 +2,9 @@
 
 use std::error::Error as _;
 
+use api_logs::enums::log_group_class;
 use api_logs::{Error, ErrorCode};
-use log_store::{ChangeError, ReadError};
+use log_store::{ChangeError, GroupInfo, ReadError};
 
 pub(crate) fn group_not_found() -> Error {
     not_found("The specified log group does not exist.")
@@ -11,6 +12,19 @@ pub(crate) fn group_not_found() -> Error {
 
 fn stream_not_found() -> Error {
     not_found("The specified log stream does not exist.")
+}
+
+/// Groups of other classes than the standard one have no filters and no Live Tail.
+///
+/// Source: User Guide, "Log classes": the table of features.
+pub(crate) fn refuse_other_class(group: &GroupInfo) -> Result<(), Error> {
+    match group.class.as_deref() {
+        None | Some(log_group_class::STANDARD) => Ok(()),
+        Some(_) => {
+            let message = "The operation is not valid on the specified resource.";
+            Err(Error::new(ErrorCode::InvalidOperationException, message))
+        }
+    }
 }
 
 pub(crate) fn invalid(message: impl Into<String>) -> Error {

@@ -8,7 +8,7 @@ use state::Changes;
 use crate::filters::{group_ref, metric_filters};
 use crate::limits::{METRIC_DIMENSIONS_MAX, METRIC_FILTERS_MAX};
 use crate::pattern::FilterPattern;
-use crate::refusals::{group_not_found, invalid, limit_exceeded};
+use crate::refusals::{group_not_found, invalid, limit_exceeded, refuse_other_class};
 use crate::service::LogsService;
 use crate::{names, records};
 
@@ -17,6 +17,7 @@ pub(crate) async fn run(service: &LogsService, caller: &Caller, input: PutMetric
     let filter = parse(input)?;
     records::change(service.ledger.as_ref(), |snapshot| {
         let group = service.store.group(&key).ok_or_else(group_not_found)?;
+        refuse_other_class(&group)?;
         let others = metric_filters(snapshot, &group).filter(|other| other.name != filter.name).count();
         if others >= METRIC_FILTERS_MAX {
             return Err(limit_exceeded("Resource limit exceeded."));

@@ -9,7 +9,7 @@ use crate::filters::{destination_kind, group_ref, scope, subscription_filters, t
 use crate::limits::SUBSCRIPTION_FILTERS_MAX;
 use crate::ops::put_metric_filter::refuse_selection;
 use crate::pattern::FilterPattern;
-use crate::refusals::{group_not_found, invalid, limit_exceeded};
+use crate::refusals::{group_not_found, invalid, limit_exceeded, refuse_other_class};
 use crate::service::LogsService;
 use crate::sinks::{Destination, DestinationKind, NotDelivered};
 use crate::{names, records};
@@ -27,6 +27,7 @@ pub(crate) async fn run(
     let kind = destination_kind(&arn).ok_or_else(|| invalid(format!("The destination ARN is not valid: {arn}")))?;
     refuse_role(kind, input.role_arn.as_deref())?;
     let group = service.store.group(&key).ok_or_else(group_not_found)?;
+    refuse_other_class(&group)?;
     let destination = Destination { kind, arn: arn.clone(), role_arn: input.role_arn.clone(), partition_key: None };
     let tested = service.deliveries.test(&scope(&key), &destination, test_message(&group_ref(&group))).await;
     tested.map_err(|NotDelivered| not_delivered(kind))?;

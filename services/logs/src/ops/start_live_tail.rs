@@ -9,7 +9,7 @@ use shape::{Caller, Streamed};
 use crate::live::{TooMany, Wanted, WantedStreams};
 use crate::names;
 use crate::pattern::FilterPattern;
-use crate::refusals::{group_not_found, invalid, limit_exceeded};
+use crate::refusals::{group_not_found, invalid, limit_exceeded, refuse_other_class};
 use crate::service::LogsService;
 
 pub(crate) async fn run(
@@ -26,8 +26,8 @@ pub(crate) async fn run(
         log_event_filter_pattern: input.log_event_filter_pattern.clone(),
     };
     let wanted = parse(caller, input)?;
-    if wanted.groups.keys().any(|key| service.store.group(key).is_none()) {
-        return Err(group_not_found());
+    for key in wanted.groups.keys() {
+        refuse_other_class(&service.store.group(key).ok_or_else(group_not_found)?)?;
     }
     let events = service.live.start(wanted, start);
     let events =

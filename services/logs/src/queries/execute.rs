@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use api_logs::enums::query_status;
 use log_insights::{Event, Run};
-use log_store::{GroupKey, LogStore, PageEvent, Position, Query, ReadError};
+use log_store::{GroupKey, LogStore, Needles, PageEvent, Position, Query, ReadError};
 
 use super::{Entry, Statistics};
-use crate::limits::{QUERY_PAGE_BYTES, QUERY_TIMEOUT};
+use crate::limits::{QUERY_PAGE_BYTES, QUERY_PAGE_EVENTS, QUERY_TIMEOUT};
 use crate::service::Clock;
 
 /// Why a query ended without an answer.
@@ -44,6 +44,7 @@ fn rows(store: &LogStore, entry: &Entry, clock: &Clock) -> Result<Vec<Vec<log_in
     let asked = &entry.asked;
     let began = clock();
     let mut run = Run::new(&asked.query, asked.limit, began.as_millis());
+    let needles = asked.query.needles();
     let mut statistics = Statistics::default();
     for key in &asked.groups {
         // A group that was deleted meanwhile has no events.
@@ -54,7 +55,9 @@ fn rows(store: &LogStore, entry: &Entry, clock: &Clock) -> Result<Vec<Vec<log_in
         let mut query = Query {
             from: Position::start_of(asked.range.0.max(visible)),
             to: Position::end_of(asked.range.1),
+            events_max: QUERY_PAGE_EVENTS,
             bytes_max: QUERY_PAGE_BYTES,
+            needles: Needles { all: needles.all.clone(), any: needles.any.clone() },
             ..Query::new(key.clone())
         };
         loop {

@@ -74,6 +74,14 @@ except logs.exceptions.ResourceNotFoundException:
     pass
 assert logs.describe_subscription_filters(logGroupName="/ecs/web")["subscriptionFilters"] == []
 
+logs.create_log_group(logGroupName="/rare", logGroupClass="INFREQUENT_ACCESS")
+try:
+    logs.put_metric_filter(logGroupName="/rare", filterName="f", filterPattern="", metricTransformations=[
+        {"metricName": "m", "metricNamespace": "n", "metricValue": "1"}])
+    raise SystemExit("a filter of a group that can have none")
+except logs.exceptions.InvalidOperationException:
+    pass
+
 logs.tag_log_group(logGroupName="/ecs/web", tags={"team": "blue", "tier": "web"})
 logs.untag_log_group(logGroupName="/ecs/web", tags=["tier"])
 assert logs.list_tags_log_group(logGroupName="/ecs/web")["tags"] == {"team": "blue"}
