@@ -1,7 +1,7 @@
 # The menu. Anything longer than a line is a script, or Rust in xtask.
 CARGO ?= cargo
 
-.PHONY: up build test bench lint
+.PHONY: up build test bench fuzz lint
 
 up: build       ## everything on this machine, with a sample service; Ctrl-C ends it
 	@./target/release/berth up --demo $(ARGS)
@@ -18,6 +18,10 @@ bench: build    ## the figures of docs/performance.md, peers beside them
 	@./tools/install-deps test
 	@./tools/install-deps bench
 	$(CARGO) run --release --quiet --package bench -- $(ARGS)
+
+fuzz:           ## every parser of outside bytes for a minute; with nightly and cargo-fuzz if they are here
+	@./tools/install-deps build
+	@$(CARGO) xtask fuzz $(ARGS)
 
 lint:           ## what a reviewer would say first
 	$(CARGO) fmt --all --check

@@ -5,12 +5,14 @@
 //! `cargo xtask sample-image` builds the sample application and packs it as an image, without any registry.
 //! `cargo xtask dist` builds the program that people get: `target/release/berth`, with its small parts inside.
 //! `cargo xtask crash [--seed N] [--rounds N] [--split] [--verbose]` kills Berth at random points and checks what is left.
+//! `cargo xtask fuzz` feeds every parser of outside bytes with nonsense.
 //! It never runs as part of the product.
 
 #![forbid(unsafe_code)]
 
 mod codegen;
 mod dist;
+mod fuzz;
 mod oci_layout;
 mod sample_image;
 mod small;
@@ -28,10 +30,11 @@ fn main() -> ExitCode {
         ["tidy"] => tidy::check(&workspace()),
         ["dist"] => dist::command(&workspace()),
         ["crash", rest @ ..] => crash(rest),
+        ["fuzz", rest @ ..] => fuzz::command(&workspace(), rest),
         ["sample-image", rest @ ..] => sample_image::command(&workspace(), rest),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask codegen [--check] | tidy | dist | crash [--seed N] [--rounds N] [--split] [--verbose] | \
-             sample-image [--version 1|2] [--out DIR]"
+             sample-image [--version 1|2] [--out DIR] | fuzz [--seconds N | --inputs N] [TARGET…]"
         )),
     };
     match done {

@@ -18,6 +18,8 @@ mod control;
 mod endpoints;
 mod limits;
 mod metadata;
+#[doc(hidden)]
+pub mod parsers;
 pub mod plan;
 mod records;
 mod registration;

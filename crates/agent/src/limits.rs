@@ -41,3 +41,6 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
 /// At a clean shutdown, what is waited for beyond the tasks' own stop timeouts.
 pub const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
+
+/// Connections of all containers of a node to their metadata. One container could else use up the agent's descriptors.
+pub const METADATA_CONNECTIONS_MAX: usize = 1024;

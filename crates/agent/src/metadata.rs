@@ -13,8 +13,10 @@ use futures::future::join_all;
 use serde_json::{Map, Value, json};
 use task_engine::{Container, ContainerStatus, HealthStatus, Task};
 use tokio::net::TcpListener;
+use wire::serve::Limits;
 
 use crate::clock;
+use crate::limits::METADATA_CONNECTIONS_MAX;
 use crate::seams::{Node, Run};
 use crate::stats::{self, Uptime};
 use crate::tasks::Tasks;
@@ -82,9 +84,9 @@ impl MetadataListener {
             .route("/v4/{id}/stats", get(container_stats))
             .route("/v4/{id}/task/stats", get(task_stats))
             .with_state(served);
-        if let Err(error) = axum::serve(self.listener, router).await {
-            tracing::error!(%error, "the task metadata endpoint ended");
-        }
+        let limits = Limits { connections_max: METADATA_CONNECTIONS_MAX, ..Limits::default() };
+        let _served = wire::serve::serve(self.listener, router, limits);
+        std::future::pending().await
     }
 }
 

@@ -12,13 +12,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::extract::connect_info::Connected;
-use axum::extract::{ConnectInfo, Request};
+use axum::extract::{Extension, Request};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::serve::{IncomingStream, Listener};
+use axum::serve::Listener;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem};
@@ -139,8 +138,7 @@ pub(crate) enum Door {
 
 impl Door {
     async fn open(stream: TcpStream, tls: &TlsAcceptor) -> io::Result<Door> {
-        // Small answers must not wait for a timer of the kernel.
-        let _ = stream.set_nodelay(true);
+        wire::serve::prepare(&stream)?;
         let mut first = [0];
         if stream.peek(&mut first).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -191,21 +189,18 @@ pub(crate) enum Scheme {
     Https,
 }
 
-impl Connected<IncomingStream<'_, Doors>> for Scheme {
-    fn connect_info(stream: IncomingStream<'_, Doors>) -> Scheme {
-        match stream.io() {
+impl Door {
+    /// Leaves with a connection's requests how they came in.
+    pub fn tell(&self, extensions: &mut Extensions) {
+        extensions.insert(match self {
             Door::Plain(_) => Scheme::Http,
             Door::Tls(_) => Scheme::Https,
-        }
+        });
     }
 }
 
 /// Leaves word for whoever writes answers that point back here, in the way of a proxy.
-pub(crate) async fn tell_scheme(
-    ConnectInfo(scheme): ConnectInfo<Scheme>,
-    mut request: Request,
-    next: Next,
-) -> Response {
+pub(crate) async fn tell_scheme(Extension(scheme): Extension<Scheme>, mut request: Request, next: Next) -> Response {
     if let Scheme::Https = scheme {
         let told = if stays_on_tls(request.headers()) { "https" } else { "http" };
         request.headers_mut().insert("x-forwarded-proto", HeaderValue::from_static(told));

@@ -8,16 +8,14 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
-use axum::serve::ListenerExt;
 use serde_json::{Value, json};
 use state::Ledger;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use wire::Gateway;
+use wire::serve::Limits;
 
 use crate::agents::{self, Hub};
-use crate::doors::{Doors, Scheme, Tls, tell_scheme};
+use crate::doors::{Door, Doors, Tls, tell_scheme};
 
 /// How long requests under way may still take when the server leaves.
 const LEAVE_WITHIN: Duration = Duration::from_secs(2);
@@ -51,39 +49,25 @@ async fn usage(State(hub): State<Arc<Hub>>) -> Response {
     Json(hub.usage.json(hub.clock.now())).into_response()
 }
 
-/// A server that answers.
-pub struct Served {
-    leave: watch::Sender<bool>,
-    serving: JoinHandle<io::Result<()>>,
-}
+/// A server that answers; it stops accepting when it is dropped.
+pub struct Served(wire::serve::Served);
 
 /// Answers on a bound socket until it is told to leave.
 pub fn serve(listener: TcpListener, router: Router) -> Served {
-    let (leave, mut left) = watch::channel(false);
-    // Small answers must not wait for a timer of the kernel.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let asked = async move { drop(left.wait_for(|leave| *leave).await) };
-    let serving = tokio::spawn(axum::serve(listener, router).with_graceful_shutdown(asked).into_future());
-    Served { leave, serving }
+    Served(wire::serve::serve(listener, router, Limits::default()))
 }
 
 /// The same, over TLS or without it, as whoever connects begins.
 pub fn serve_tls(listener: TcpListener, tls: Tls, router: Router) -> io::Result<Served> {
-    let (leave, mut left) = watch::channel(false);
     let doors = Doors::open(listener, tls)?;
-    let service = router.layer(axum::middleware::from_fn(tell_scheme)).into_make_service_with_connect_info::<Scheme>();
-    let asked = async move { drop(left.wait_for(|leave| *leave).await) };
-    let serving = tokio::spawn(axum::serve(doors, service).with_graceful_shutdown(asked).into_future());
-    Ok(Served { leave, serving })
+    let router = router.layer(axum::middleware::from_fn(tell_scheme));
+    Ok(Served(wire::serve::serve_from(doors, router, Limits::default(), Door::tell)))
 }
 
 impl Served {
-    /// Takes no new connections, and waits a moment for what is under way.
-    pub async fn leave(mut self) {
-        self.leave.send_replace(true);
-        if tokio::time::timeout(LEAVE_WITHIN, &mut self.serving).await.is_err() {
-            // Websockets of agents and followers of logs never end by themselves.
-            self.serving.abort();
-        }
+    /// Takes no new connections, and waits a moment for what is under way. Websockets of agents and followers of logs
+    /// never end by themselves.
+    pub async fn leave(self) {
+        self.0.leave(LEAVE_WITHIN).await;
     }
 }

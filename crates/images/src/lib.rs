@@ -24,6 +24,8 @@ mod limits;
 mod load;
 mod local;
 mod manifest;
+#[doc(hidden)]
+pub mod parsers;
 mod pins;
 mod platform;
 mod pull;

@@ -15,6 +15,11 @@ pub(crate) const LAYER_BYTES_MAX: u64 = 52_000 * 1024 * 1024;
 /// decompresses without end. Nobody's layers come near.
 pub(crate) const UNPACKED_BYTES_MAX: u64 = 256 * 1024 * 1024 * 1024;
 
+/// The most times its own size that something compressed may unpack to, once that is more than [`EXPANSION_FREE`]. Deflate never
+/// comes to more than 1,032; zstd could make gigabytes of a few bytes, and a layer that is honestly so empty is small.
+pub(crate) const EXPANSION_MAX: u64 = 1_100;
+pub(crate) const EXPANSION_FREE: u64 = 16 * 1024 * 1024 * 1024;
+
 /// The most entries of one layer.
 pub(crate) const ENTRIES_MAX: u64 = 20_000_000;
 

@@ -42,7 +42,8 @@ async fn no_entry_leaves_its_layer() {
         .await;
     check_hostile("an absolute path", |tar, outside| tar.file(&format!("{outside}/evil"), "x"), None).await;
     check_hostile("a symlink outside", |tar, outside| tar.symlink("l", outside).file("l/evil", "x"), None).await;
-    let climbing = "../".repeat(30);
+    // As many as the header of an entry has room for, with the path behind them.
+    let climbing = "../".repeat(12);
     check_hostile(
         "a climbing symlink",
         |tar, outside| tar.symlink("l", &format!("{climbing}{}", &outside[1..])).file("l/evil", "x"),

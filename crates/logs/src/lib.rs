@@ -29,6 +29,8 @@ mod follow;
 mod json_file;
 pub mod limits;
 mod options;
+#[doc(hidden)]
+pub mod parsers;
 mod position;
 mod recent;
 mod sink;

@@ -63,7 +63,7 @@ fn encode(at: LogPosition) -> String {
     format!("{:020} {:020}\n", at.segment, at.offset)
 }
 
-fn decode(text: &str) -> Option<LogPosition> {
+pub(crate) fn decode(text: &str) -> Option<LogPosition> {
     let (segment, offset) = text.strip_suffix('\n')?.split_once(' ')?;
     let number = |digits: &str| (digits.len() == 20).then(|| digits.parse().ok())?;
     Some(LogPosition { segment: number(segment)?, offset: number(offset)? })

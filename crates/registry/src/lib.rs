@@ -40,6 +40,8 @@ mod upstream;
 pub use collect::Collected;
 pub use deletion::Deleted;
 pub use error::RegistryError;
+#[doc(hidden)]
+pub use http::parsers;
 pub use http::router;
 pub use limits::{BLOB_BYTES_MAX, MANIFEST_BYTES_MAX, PAGE_ITEMS_MAX};
 pub use manifest::{Manifest, MediaType};

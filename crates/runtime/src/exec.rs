@@ -53,6 +53,7 @@ pub async fn exec(
         .stderr(Stdio::null())
         .spawn()
         .map_err(RuntimeError::io("execute", oci))?;
+    crate::open_files::as_given(child.id());
     let mut running = Running { child, files, ended: false };
     match tokio::time::timeout(timeout, running.child.wait()).await {
         Ok(status) => {

@@ -32,7 +32,10 @@ mod log_reader;
 pub mod memory_dir;
 mod mount_points;
 mod names;
+mod open_files;
 mod overlay;
+#[doc(hidden)]
+pub mod parsers;
 mod prepare;
 mod runtime;
 mod seccomp;
@@ -56,6 +59,7 @@ pub use exec::Executed;
 pub use host::Host;
 pub use log_reader::{LogLine, LogPosition, LogReader};
 pub use names::{ContainerId, InvalidName, TaskId};
+pub use open_files::raise_open_files;
 pub use overlay::probe as probe_overlay;
 pub use prepare::cgroup_path;
 pub use runtime::{Runtime, RuntimeConfig};

@@ -380,6 +380,7 @@ fn spawn_shim(program: &Path, dir: &Path) -> io::Result<(std::os::unix::net::Uni
         .stdout(std::process::Stdio::null())
         .stderr(log)
         .spawn()?;
+    crate::open_files::as_given(child.id());
     Ok((ours, child))
 }
 

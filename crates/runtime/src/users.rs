@@ -29,7 +29,7 @@ pub fn resolve(user: &str, layers: &[PathBuf]) -> Result<User, RuntimeError> {
     resolve_in(user, &read("passwd")?, &read("group")?)
 }
 
-fn resolve_in(user: &str, passwd: &str, group: &str) -> Result<User, RuntimeError> {
+pub(crate) fn resolve_in(user: &str, passwd: &str, group: &str) -> Result<User, RuntimeError> {
     let (name, group_name) = match user.split_once(':') {
         Some((name, group)) => (name, Some(group).filter(|group| !group.is_empty())),
         None => (user, None),

@@ -17,6 +17,8 @@ mod engine;
 mod error;
 mod fault;
 mod follow;
+#[doc(hidden)]
+pub mod parsers;
 mod readers;
 mod recent;
 mod schema;

@@ -28,10 +28,10 @@ pub(crate) fn parse_iso8601(text: &str) -> Option<Timestamp> {
         return None;
     }
     let number = |from: usize, to: usize| digits(whole.get(from..to)?);
-    let millis = match fraction {
-        "" => 0,
-        fraction => digits(&format!("{fraction:0<3}")[..3])?,
-    };
+    if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let millis = digits(&format!("{fraction:0<3}")[..3])?;
     point(number(0, 4)?, number(5, 7)?, number(8, 10)?, [number(11, 13)?, number(14, 16)?, number(17, 19)?], millis)
 }
 
@@ -86,6 +86,15 @@ mod tests {
     fn what_is_no_date() {
         for text in ["", "20261123", "20261323T131534Z", "20261123T251534Z", "20261123 131534Z", "2026112éT13153Z"] {
             assert_eq!(parse_amz_date(text), None, "{text}");
+        }
+        for text in
+            ["2026-11-23T13:15:34.éZ", "2026-11-23T13:15:34.ééZ", "2026-11-23T13:15:34.12xZ", "2026-11-23T13:15:34"]
+        {
+            assert_eq!(parse_iso8601(text), None, "{text}");
+        }
+        for (text, millis) in [(".", 0), (".1", 100), (".1234567890123456789012", 123)] {
+            let at = parse_iso8601(&format!("1970-01-01T00:00:00{text}Z"));
+            assert_eq!(at, Some(Timestamp::from_millis(millis)), "{text}");
         }
     }
 }

@@ -10,10 +10,12 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
-use shape::{CommonError, ErrorCode, Kind, Operation, Protocol, Schema, Service, Timestamp, WireError, check};
+use shape::{
+    CommonError, ErrorCode, ErrorFacts, Kind, Operation, Protocol, Schema, Service, Timestamp, WireError, check,
+};
 
 use crate::auth::AuthMode;
+use crate::budget::{Budget, Unread};
 use crate::event_stream;
 use crate::limits::{BODY_BYTES_MAX, MEMBERS_BYTES_MAX};
 use crate::protocol::form::Form;
@@ -24,6 +26,7 @@ use crate::route::{NOTHING, Route, route};
 pub struct Gateway {
     services: Vec<Arc<dyn Service>>,
     auth: AuthMode,
+    budget: Budget,
 }
 
 impl Gateway {
@@ -35,19 +38,21 @@ impl Gateway {
             let model = service.model();
             assert!(codec(model.protocol).is_some(), "no codec for {:?}, which {} speaks", model.protocol, model.name);
         }
-        Gateway { services, auth }
+        Gateway { services, auth, budget: Budget::default() }
     }
 
     /// Answers one request. Whatever goes wrong is an answer too, in the words of the service's protocol.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let request_id = uuid::Uuid::new_v4().to_string();
         let (parts, body) = request.into_parts();
-        match read(body, self.body_bytes_max(&parts)).await {
-            Ok(body) => self.answer(parts, body, &request_id).await,
+        match self.budget.read(body, self.body_bytes_max(&parts)).await {
+            // The body's share of the memory is given back with it, when the answer is made.
+            Ok(body) => self.answer(parts, body.bytes.clone(), &request_id).await,
             Err(Unread::TooLarge) => {
                 let error = WireError::silent(*CommonError::RequestEntityTooLarge.facts());
                 respond(refused(Protocol::AwsJson, None, &error, &request_id), &request_id)
             }
+            Err(Unread::Full) => respond(busy("bodies", &request_id), &request_id),
             Err(Unread::Broken(error)) => {
                 tracing::debug!(%request_id, error, "the client went away while it sent its request");
                 respond(nothing(StatusCode::BAD_REQUEST), &request_id)
@@ -118,25 +123,30 @@ impl Gateway {
         }
         let called = AssertUnwindSafe(service.call(operation, caller, input)).catch_unwind().await;
         let output = called.unwrap_or_else(|_| panicked())?;
-        Ok(respond(codec.output(model, operation, &output, request_id), request_id))
+        Ok(self.send(codec.output(model, operation, &output, request_id), request_id).await)
+    }
+
+    /// An answer as large as it may be: once there is memory for it.
+    async fn send(&self, answer: Answer, request_id: &str) -> Response<Body> {
+        match self.budget.answer(answer.body).await {
+            Some(body) => response(answer.status, &answer.content_type, body, request_id),
+            None => respond(busy("answers", request_id), request_id),
+        }
     }
 }
+
+/// Every SDK comes again after this one.
+fn busy(what: &str, request_id: &str) -> Answer {
+    tracing::warn!(request_id, "there is no memory for more {what}");
+    let message = "The request has failed due to a temporary failure of the server.";
+    refused(Protocol::AwsJson, None, &WireError::new(SERVICE_UNAVAILABLE, message), request_id)
+}
+
+/// Source: Amazon ECS API Reference, "Common Error Types".
+const SERVICE_UNAVAILABLE: ErrorFacts = ErrorFacts::server("ServiceUnavailable", 503);
 
 fn panicked<T>() -> Result<T, WireError> {
     Err(WireError::silent(*CommonError::InternalFailure.facts()).with_source("the operation panicked"))
-}
-
-enum Unread {
-    TooLarge,
-    Broken(String),
-}
-
-async fn read(body: Body, limit: usize) -> Result<Bytes, Unread> {
-    match Limited::new(body, limit).collect().await {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Unread::TooLarge),
-        Err(error) => Err(Unread::Broken(error.to_string())),
-    }
 }
 
 /// The parameters of a query protocol; none when the body is something else.

@@ -10,13 +10,17 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod budget;
 mod dates;
 mod event_stream;
 mod gateway;
 pub mod json;
 pub mod limits;
+#[doc(hidden)]
+pub mod parsers;
 mod protocol;
 mod route;
+pub mod serve;
 pub mod sigv4;
 
 pub use auth::{AuthMode, CredentialStore, DEFAULT_REGION, Key, OPEN_ACCOUNT};

@@ -1,4 +1,4 @@
-//! How much of a request is read.
+//! How much of a request is read, and how patiently.
 
 use std::time::Duration;
 
@@ -21,3 +21,54 @@ pub const CLOCK_SKEW_MAX: Duration = Duration::from_secs(5 * 60);
 ///
 /// Source: AWS IAM User Guide, "Create a signed AWS API request": seven days.
 pub const PRESIGNED_LIFE_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+// The server under all services.
+
+/// The most connections at once. Ten thousand clients that do nothing are none too many; each costs some 10 KiB.
+pub const CONNECTIONS_MAX: usize = 16_384;
+
+/// How many connections beyond those are told why they are closed, at once.
+pub const REFUSALS_AT_ONCE: usize = 64;
+
+/// How long telling them may take.
+pub const REFUSE_WITHIN: Duration = Duration::from_secs(2);
+
+/// For the head of a request, from the end of the last one on: a client that is idle or slow this long is closed.
+///
+/// Source: Elastic Load Balancing User Guide, "Connection idle timeout": 60 seconds.
+pub const HEAD_WITHIN: Duration = Duration::from_secs(60);
+
+/// For the next bytes of a request's body, as of its head.
+pub const BODY_PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// For a client to take the next bytes of an answer.
+pub const TAKE_WITHIN: Duration = Duration::from_secs(60);
+
+/// The largest head of a request. That it has no more than a hundred headers is hyper's own limit, which costs least where it is.
+pub const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// What a connection may have in memory of what was not read yet: a head, a part of a body, and what a client sends ahead of its
+/// turn. Requests on one connection are answered one after another.
+pub const BUFFER_BYTES_MAX: usize = 128 * 1024;
+
+/// When the kernel begins to ask a silent peer whether it is still there, how often, and how many times.
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+pub const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+pub const KEEPALIVE_TRIES: u32 = 4;
+
+// What requests and answers hold in memory.
+
+/// All bodies that are being read, together, beyond the first [`BODY_BYTES_FREE`] of each. A client that finds it used up is
+/// told to come again.
+pub const BODIES_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const BODY_BYTES_FREE: usize = 16 * 1024;
+
+/// For a whole body larger than that.
+pub const BODY_WITHIN: Duration = Duration::from_secs(120);
+
+/// All answers that wait to be taken, together, but for those up to [`ANSWER_BYTES_FREE`].
+pub const ANSWERS_BYTES_MAX: usize = 256 * 1024 * 1024;
+pub const ANSWER_BYTES_FREE: usize = 64 * 1024;
+
+/// How long an answer waits for others to be taken before its client is told to come again.
+pub const ANSWER_WAIT: Duration = Duration::from_secs(5);

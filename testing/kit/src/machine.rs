@@ -108,6 +108,15 @@ impl Machine {
         fs::read_to_string(self.output_path()).unwrap_or_default()
     }
 
+    /// The process of `berth up`.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    pub fn process(&self) -> u32 {
+        self.berth.as_ref().expect("it runs").id()
+    }
+
     /// Ctrl-C, and the wait for its end.
     pub fn stop(&mut self) -> ExitStatus {
         self.end("-INT")

@@ -257,7 +257,7 @@ fn without_query(error: ImageError) -> ImageError {
 }
 
 /// Where a redirect leads; never from HTTPS to plain HTTP.
-fn follow(from: &Uri, location: &str) -> Option<Uri> {
+pub(crate) fn follow(from: &Uri, location: &str) -> Option<Uri> {
     let to: Uri = if location.starts_with("http://") || location.starts_with("https://") {
         location.parse().ok()?
     } else if location.starts_with('/') {

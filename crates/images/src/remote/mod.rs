@@ -10,6 +10,11 @@ mod http;
 mod repository;
 
 pub use auth::Auth;
-pub(crate) use fetch::{Fetched, Session};
+pub(crate) use fetch::{Fetched, Session, follow};
 pub(crate) use http::Http;
 pub use repository::{RemoteBlob, RemoteManifest, RemoteRegistries, RemoteRepository};
+
+/// Whether a `WWW-Authenticate` header asks for something that we can answer.
+pub(crate) fn is_challenge(header: &str) -> bool {
+    auth::Challenge::parse(header).is_some()
+}

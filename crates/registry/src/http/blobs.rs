@@ -131,13 +131,13 @@ fn body(file: File, length: u64) -> Body {
 
 /// One range of bytes, as HTTP asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Range {
+pub(super) enum Range {
     From { start: u64, last: Option<u64> },
     Suffix { length: u64 },
 }
 
 /// Reads a `Range` header. Several ranges, or another unit, mean the whole blob, as RFC 9110 allows.
-fn parse_range(text: &str) -> Option<Range> {
+pub(super) fn parse_range(text: &str) -> Option<Range> {
     let (start, last) = text.strip_prefix("bytes=")?.split_once('-')?;
     if start.is_empty() {
         return last.parse().ok().map(|length| Range::Suffix { length });
@@ -148,7 +148,7 @@ fn parse_range(text: &str) -> Option<Range> {
 
 impl Range {
     /// The first byte and the one after the last; `None` when nothing of `size` is in the range.
-    fn within(self, size: u64) -> Option<(u64, u64)> {
+    pub(super) fn within(self, size: u64) -> Option<(u64, u64)> {
         let (start, end) = match self {
             Range::From { start, last } => (start, last.map_or(size, |last| last.saturating_add(1).min(size))),
             Range::Suffix { length } => (size.saturating_sub(length), size),

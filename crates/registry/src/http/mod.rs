@@ -8,6 +8,8 @@ mod blobs;
 mod layers;
 mod lists;
 mod manifests;
+#[doc(hidden)]
+pub mod parsers;
 mod path;
 mod uploads;
 

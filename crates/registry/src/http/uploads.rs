@@ -105,7 +105,7 @@ impl Chunk {
 }
 
 /// `<first>-<last>`, the specification's form; HTTP's own, `bytes <first>-<last>/<size>`, is understood too.
-fn content_range(text: &str) -> Option<(u64, u64)> {
+pub(super) fn content_range(text: &str) -> Option<(u64, u64)> {
     let text = text.strip_prefix("bytes").map_or(text, |rest| rest.trim_start_matches([' ', '=']));
     let range = text.split_once('/').map_or(text, |(range, _size)| range);
     let (first, last) = range.split_once('-')?;

@@ -38,11 +38,14 @@ pub(crate) trait Codec: Sync {
     fn error(&self, model: Option<&ServiceModel>, error: &WireError, request_id: &str) -> Answer;
 }
 
+/// The query protocol by its own name.
+pub(crate) const QUERY: &dyn Codec = &aws_query::AwsQuery;
+
 /// None for a protocol that no generated service of ours speaks.
 pub(crate) fn codec(protocol: Protocol) -> Option<&'static dyn Codec> {
     match protocol {
         Protocol::AwsJson => Some(&aws_json::AwsJson),
-        Protocol::AwsQuery => Some(&aws_query::AwsQuery),
+        Protocol::AwsQuery => Some(QUERY),
         Protocol::Ec2Query | Protocol::RestJson1 | Protocol::RpcV2Cbor => None,
     }
 }

@@ -160,10 +160,13 @@ impl Condition {
 fn words(message: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = message.trim_start();
+    // Where the last one closes: a line of brackets that nothing closes would else be searched to its end for each.
+    let last_bracket = message.rfind(']');
     while let Some(first) = rest.chars().next() {
+        let at = message.len() - rest.len();
         let closing = match first {
             '"' => Some('"'),
-            '[' => Some(']'),
+            '[' if last_bracket.is_some_and(|last| last > at) => Some(']'),
             _ => None,
         };
         let enclosed = closing.and_then(|closing| rest[1..].find(closing));

@@ -245,3 +245,13 @@ fn needles_are_what_must_be_there() {
 fn owned(texts: &[&str]) -> Vec<String> {
     texts.iter().map(|text| (*text).to_owned()).collect()
 }
+
+#[test]
+fn a_long_line_of_open_brackets_takes_no_longer_than_any_other() {
+    let pattern = FilterPattern::parse("[a, ..., z]").unwrap();
+    let message = "[ ".repeat(500_000);
+    let began = std::time::Instant::now();
+    assert!(pattern.matches(&message));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+    check("[a = x, b = \"y z\"]", &["+x [y z]", "-x [y z"]);
+}
