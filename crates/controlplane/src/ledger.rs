@@ -1,6 +1,7 @@
 //! The snapshot that everybody reads, kept up to date from the store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
@@ -16,6 +17,8 @@ use crate::wake::Wakes;
 
 /// The most batches that are taken in before readers see them.
 const BATCHES_PER_TURN: usize = 1000;
+/// How long a commit that collided waits for the snapshot to show with what.
+const MOVED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why the records cannot be read.
 #[derive(Debug, Error)]
@@ -62,6 +65,14 @@ impl StoreLedger {
             }
         }
     }
+
+    /// Waits until the snapshot has what a commit collided with: whoever decides again on the same snapshot collides again.
+    async fn until_moved(&self, changes: &Changes, key: &[u8]) {
+        let Some(guard) = changes.guards().find(|guard| guard.key.as_bytes() == key) else { return };
+        let moved = self.until(|snapshot| snapshot.revision_of(&guard.key) != guard.revision);
+        // A store that is closing tells nothing any more.
+        let _ = tokio::time::timeout(MOVED_WITHIN, moved).await;
+    }
 }
 
 impl Drop for StoreLedger {
@@ -77,11 +88,14 @@ impl Ledger for StoreLedger {
     }
 
     async fn commit(&self, changes: Changes) -> Result<Revision, CommitError> {
-        let revision = self.engine.commit(raw(&changes)).await.map_err(|error| match error {
-            store::CommitError::Conflict { .. } => CommitError::Conflict,
-            other => CommitError::Unavailable(Box::new(other)),
-        })?;
-        let revision = Revision(revision.0);
+        let revision = match self.engine.commit(raw(&changes)).await {
+            Ok(revision) => Revision(revision.0),
+            Err(store::CommitError::Conflict { key }) => {
+                self.until_moved(&changes, &key).await;
+                return Err(CommitError::Conflict);
+            }
+            Err(other) => return Err(CommitError::Unavailable(Box::new(other))),
+        };
         let mut seen = self.seen.clone();
         let followed = seen.wait_for(|seen| *seen >= revision).await;
         followed.map_err(|error| CommitError::Unavailable(Box::new(error)))?;
