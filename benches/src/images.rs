@@ -18,15 +18,13 @@ const PEER: &str = "127.0.0.1:5000";
 pub fn run() {
     let mut machine = Machine::new();
     machine.start(&[]);
-    make_image(&machine);
     let engine = Docker::start(&machine);
     let registry = serve_peer(&mut machine);
 
     let rounds: Vec<Round> = (0..TIMES).map(|round| measure(&machine, &engine, round)).collect();
     let column = |column: fn(&Round) -> Duration| Times::new(rounds.iter().map(column).collect());
     let (ours, docker) = (column(|round| round.pull), column(|round| round.docker_pull));
-    let size = fs::metadata(layout(&machine).join("blobs/sha256")).map_or(0, |_| MEGABYTES);
-    println!("| an image of {size} MB in {FILES} files, three layers | Berth, s | peer, s | ratio |");
+    println!("| an image of {MEGABYTES} MB in {FILES} files, three layers | Berth, s | peer, s | ratio |");
     println!("|---|---|---|---|");
     row("pull and unpack, beside `docker pull` from the same registry", &ours, &docker);
     row("push by skopeo, beside `docker-registry`", &column(|round| round.push), &column(|round| round.peer_push));
@@ -49,6 +47,8 @@ struct Round {
 }
 
 fn measure(machine: &Machine, engine: &Docker, round: usize) -> Round {
+    // A new one each time: nobody has a layer of it yet.
+    make_image(machine, round);
     let skopeo = |arguments: String| {
         timed(|| machine.run(&format!("skopeo --insecure-policy copy --quiet {arguments}")).expect("skopeo copies"))
     };
@@ -100,18 +100,19 @@ fn layout(machine: &Machine) -> std::path::PathBuf {
 }
 
 /// Files that shrink to half, as programs do, in an OCI layout of three layers.
-fn make_image(machine: &Machine) {
+fn make_image(machine: &Machine, round: usize) {
     let script = format!(
         r#"
-import hashlib, gzip, io, os, random, tarfile
+import hashlib, gzip, io, os, random, shutil, tarfile
 top = "{}"
 blobs = top + "/blobs/sha256/"
+shutil.rmtree(top, ignore_errors=True)
 os.makedirs(blobs)
 def keep(data):
     name = hashlib.sha256(data).hexdigest()
     open(blobs + name, "wb").write(data)
     return {{"digest": "sha256:" + name, "size": len(data)}}
-numbers = random.Random(7)
+numbers = random.Random({round})
 size = {MEGABYTES} * 1000 * 1000 // {FILES}
 layers, diffs = [], []
 for layer in range(3):

@@ -45,7 +45,8 @@ pub fn measure(machine: &Machine, endpoint: &str, operation: &str, clients: usiz
 /// `bench inside rates ENDPOINT OPERATION CLIENTS SUBNET`: calls a second, then the seconds that each took.
 pub async fn inside(endpoint: &str, operation: &str, clients: usize, subnet: &str) {
     let client = client(endpoint);
-    let listed = list(&client).await;
+    let mut listed = list(&client).await;
+    listed.truncate(100);
     let mut workers = Vec::new();
     let began = Instant::now();
     for _ in 0..clients {
@@ -84,7 +85,8 @@ async fn call(client: &Client, operation: &str, listed: &[String], subnet: Optio
             let answer = client.call::<DescribeTasks>(request).await.expect("DescribeTasks answers");
             assert_eq!(answer.tasks.unwrap_or_default().len(), 100);
         }
-        "ListTasks" => assert_eq!(list(client).await.len(), 100),
+        // The peer knows no pages and lists all.
+        "ListTasks" => assert!(list(client).await.len() >= 100),
         "RunTask" => {
             let request = RunTaskRequest {
                 cluster: Some(CLUSTER.into()),
