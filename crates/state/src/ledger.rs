@@ -10,8 +10,9 @@ use crate::{Changes, Revision, Snapshot};
 /// How often a decision is made again before its author is told that the world moves too fast. Every conflict means that
 /// somebody else has made progress.
 const ATTEMPTS_MAX: u32 = 64;
-/// After so many conflicts a decision waits for its turn: many that want the same instance would else starve one of them.
-const ATTEMPTS_OUT_OF_TURN: u32 = 3;
+/// After so many conflicts a decision waits for its turn: of many that want the same instance each would else lose too often.
+/// Whoever has the turn then competes only with those who have just come.
+const ATTEMPTS_OUT_OF_TURN: u32 = 1;
 
 #[derive(Debug, Error)]
 pub enum CommitError {
