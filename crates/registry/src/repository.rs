@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use blobs::{Blobs, Digest, durable};
@@ -46,7 +46,7 @@ pub struct Registry {
     pub(crate) signer: Signer,
     dir: PathBuf,
     // Writers take turns, so that a tag never names a manifest that is being deleted.
-    turn: Mutex<()>,
+    turn: RwLock<()>,
     // Readers do not wait for the disk as writers do, so they have a lock of their own.
     using: Mutex<()>,
     pub(crate) upstreams: Option<Arc<dyn Upstreams>>,
@@ -123,7 +123,7 @@ impl Registry {
             blobs,
             signer,
             dir,
-            turn: Mutex::default(),
+            turn: RwLock::default(),
             using: Mutex::default(),
             upstreams: None,
             fetches: Fetches::default(),
@@ -144,9 +144,15 @@ impl Registry {
         &self.dir
     }
 
-    pub(crate) fn turn(&self) -> MutexGuard<'_, ()> {
+    /// For whoever changes something.
+    pub(crate) fn turn(&self) -> RwLockWriteGuard<'_, ()> {
         // It guards no memory, only an order.
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+        self.turn.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For whoever looks at several files and must not see half of a change: an image that has lost its tags is about to go.
+    fn look(&self) -> RwLockReadGuard<'_, ()> {
+        self.turn.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Repositories.
@@ -450,6 +456,7 @@ impl Registry {
 
     /// All images of a repository, by digest.
     pub fn images(&self, key: &RepositoryKey) -> Result<Vec<Image>, RegistryError> {
+        let _look = self.look();
         let mut tags = self.tags_by_digest(key)?;
         let dir = self.dir(key);
         let mut images = Vec::new();

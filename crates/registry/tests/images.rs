@@ -2,6 +2,9 @@
 
 mod support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use blobs::Digest;
 use registry::{MediaType, RegistryError, RepositoryKey, RepositorySettings, Scope, Tag, TagMutability, Target};
 use serde_json::json;
@@ -49,6 +52,26 @@ async fn an_image_of_an_index_stays_as_long_as_the_index() {
     server.send("DELETE", &path(index), &[], "").await.expect(202);
     server.send("DELETE", &path(small), &[], "").await.expect(202);
     server.registry.delete_repository(&web()).unwrap();
+}
+
+#[tokio::test]
+async fn nobody_sees_half_of_a_push_or_of_a_deletion() {
+    let server = Server::start().await;
+    let (digest, manifest) = server.push_image("web", "1", b"layer").await;
+    let (registry, ended) = (server.registry.clone(), Arc::new(AtomicBool::new(false)));
+    let until = ended.clone();
+    let looker = std::thread::spawn(move || {
+        while !until.load(Ordering::Relaxed) {
+            let images = registry.images(&web()).unwrap();
+            assert!(images.iter().all(|image| image.tags == [tag("1")]), "{images:?}");
+        }
+    });
+    for _ in 0..30 {
+        server.registry.delete_manifest(&web(), &Target::Digest(digest)).unwrap();
+        server.put_manifest("web", "1", &manifest).await.expect(201);
+    }
+    ended.store(true, Ordering::Relaxed);
+    looker.join().expect("an image had its tag whenever it was seen");
 }
 
 #[tokio::test]
