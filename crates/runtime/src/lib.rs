@@ -33,6 +33,7 @@ pub mod memory_dir;
 mod mount_points;
 mod names;
 mod open_files;
+mod orphans;
 mod overlay;
 #[doc(hidden)]
 pub mod parsers;

@@ -21,6 +21,7 @@ use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
     ContainerId, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, RuntimeError, Started, Task, TaskId,
+    orphans,
 };
 
 /// This much of what a shim said at last goes into an error.
@@ -400,6 +401,7 @@ fn settle(
     for container in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<ContainerId>().ok()) {
         let dir = environment.container_dir(id, &container);
         let cgroup = cgroup_path(&environment.config.cgroup_parent, id, &container);
+        orphans::end(&dir.bundle()).map_err(RuntimeError::io("end what was started for", dir.bundle()))?;
         erase_cgroup(environment, &cgroup)?;
         let known = known.iter().find(|status| status.id == container).map(|status| &status.state);
         let record = fs::read_to_string(dir.exit()).ok().and_then(|text| ExitRecord::from_json(&text));

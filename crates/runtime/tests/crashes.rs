@@ -83,6 +83,29 @@ async fn a_killed_shim_is_noticed_and_its_containers_with_it() {
     world.leave().await;
 }
 
+/// The runtime ends with its shim; what it had forked for the container would go on, and make a cgroup that nobody knows of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shim_killed_in_the_middle_of_a_start_leaves_no_runtime() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let oci = dir.path().join("slow-oci");
+    // A subshell has its shell's command line, as a runtime's forks have the runtime's.
+    let script =
+        "#!/bin/sh\ncase \"$*\" in *' run '*) (touch \"$0.forked\"; while :; do sleep 0.01; done) & wait;; esac\n";
+    std::fs::write(&oci, script).unwrap();
+    std::fs::set_permissions(&oci, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let world = World::with_oci(oci);
+    let task = world.task("t1").await;
+    let (starting, spec) = (task.clone(), world.spec("web", "wait"));
+    let start = tokio::spawn(async move { starting.start(&spec).await });
+    until("the runtime has forked", || dir.path().join("slow-oci.forked").exists().then_some(()));
+    // SAFETY: no memory is involved; the process is this test's shim.
+    unsafe { libc::kill(world.shim_pid("t1"), libc::SIGKILL) };
+    start.await.unwrap().unwrap_err();
+    world.leave().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn agent_and_shim_die_together() {
     let mut world = World::new();
