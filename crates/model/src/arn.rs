@@ -142,6 +142,46 @@ impl FromStr for TaskDefinitionArn {
     }
 }
 
+/// `arn:aws:ecs:us-east-1:123456789012:task-set/default/web/ecs-svc/0123456789012345678`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TaskSetArn {
+    pub scope: Scope,
+    pub cluster: String,
+    pub service: String,
+    /// With a slash in it: `ecs-svc/0123456789012345678`.
+    pub id: String,
+}
+
+impl TaskSetArn {
+    pub fn new(scope: &Scope, cluster: &str, service: &str, id: &str) -> Self {
+        TaskSetArn { scope: scope.clone(), cluster: cluster.into(), service: service.into(), id: id.into() }
+    }
+}
+
+impl fmt::Display for TaskSetArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TaskSetArn { scope, cluster, service, id } = self;
+        write!(f, "arn:{}:ecs:{}:{}:task-set/", scope.partition(), scope.region, scope.account)?;
+        write!(f, "{cluster}/{service}/{id}")
+    }
+}
+
+impl FromStr for TaskSetArn {
+    type Err = ArnError;
+
+    fn from_str(text: &str) -> Result<Self, ArnError> {
+        let error = || ArnError { wanted: "task set", text: text.to_owned() };
+        let (scope, resource) = split(text, "task set")?;
+        let parts: Vec<&str> = resource.splitn(4, '/').collect();
+        match parts[..] {
+            ["task-set", cluster, service, id] if ![cluster, service, id].contains(&"") => {
+                Ok(TaskSetArn::new(&scope, cluster, service, id))
+            }
+            _ => Err(error()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,6 +210,8 @@ mod tests {
         check::<TaskArn>("arn:aws:ecs:us-east-1:123456789012:task/default/32f8/more", false);
         check::<ContainerInstanceArn>("arn:aws:ecs:us-east-1:123456789012:container-instance/default/0eb3", true);
         check::<ServiceArn>("arn:aws:ecs:us-east-1:123456789012:service/default/web", true);
+        check::<TaskSetArn>("arn:aws:ecs:us-east-1:123456789012:task-set/default/web/ecs-svc/123", true);
+        check::<TaskSetArn>("arn:aws:ecs:us-east-1:123456789012:task-set/default/web", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web:7", true);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web:0", false);

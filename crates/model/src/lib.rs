@@ -18,10 +18,11 @@ pub mod service;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
+pub mod task_set;
 pub mod token;
 pub mod units;
 
-pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, TaskDefinitionArn};
+pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, TaskDefinitionArn, TaskSetArn};
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_definition::ContainerDefinition;
 pub use container_instance::{
@@ -30,10 +31,14 @@ pub use container_instance::{
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;
-pub use service::{Deployment, DeploymentStatus, RolloutState, Service, ServiceEvent, ServiceStatus};
+pub use service::{
+    Deployment, DeploymentController, DeploymentStatus, RolloutState, SchedulingStrategy, Service, ServiceEvent,
+    ServiceStatus,
+};
 pub use tag::Tag;
 pub use task::{Container, HealthStatus, LaunchType, NetworkBinding, StopCode, Task, TaskStatus};
 pub use task_definition::{Family, TaskDefinition, TaskDefinitionStatus};
+pub use task_set::{StabilityStatus, TaskSet, TaskSetStatus};
 pub use token::ClientToken;
 pub use units::{CpuUnits, MemoryMib};
 

@@ -6,7 +6,7 @@ use stdx::Timestamp;
 use crate::cluster::CapacityProviderStrategyItem;
 use crate::task::LaunchType;
 use crate::task_definition::PlacementConstraint;
-use crate::{Scope, ServiceArn, Tag, Versioned};
+use crate::{Scope, ServiceArn, Tag, TaskSet, TaskSetStatus, Versioned};
 
 /// How many events a service remembers. Source: Amazon ECS API Reference, `Service.events`.
 pub const EVENTS_MAX: usize = 100;
@@ -17,9 +17,17 @@ pub struct Service {
     pub cluster: String,
     pub name: String,
     pub status: ServiceStatus,
+    #[serde(default, skip_serializing_if = "SchedulingStrategy::is_replica")]
+    pub scheduling_strategy: SchedulingStrategy,
+    #[serde(default, skip_serializing_if = "DeploymentController::is_ecs")]
+    pub deployment_controller: DeploymentController,
+    /// Of a daemon: the number of instances that should have a task, as its reconciler last saw it.
     pub desired_count: u32,
     /// The newest first: that one is `PRIMARY`, the others are on their way out.
     pub deployments: Vec<Deployment>,
+    /// What an external deployment controller has made, the newest last. Such a service has no deployments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub task_sets: Vec<TaskSet>,
     pub deployment_configuration: DeploymentConfiguration,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_type: Option<LaunchType>,
@@ -62,10 +70,65 @@ impl Service {
         self.deployments.iter().find(|deployment| deployment.status == DeploymentStatus::Primary)
     }
 
+    /// The task set that serves production traffic, if one was made so.
+    pub fn primary_task_set(&self) -> Option<&TaskSet> {
+        self.task_sets.iter().find(|set| set.status == TaskSetStatus::Primary)
+    }
+
+    pub fn is_daemon(&self) -> bool {
+        self.scheduling_strategy == SchedulingStrategy::Daemon
+    }
+
     /// Writes down what happened, newest first, and forgets the oldest.
     pub fn record(&mut self, id: String, now: Timestamp, message: String) {
         self.events.insert(0, ServiceEvent { id, created_at: now, message });
         self.events.truncate(EVENTS_MAX);
+    }
+}
+
+/// Source: Amazon ECS API Reference, `Service.schedulingStrategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum SchedulingStrategy {
+    #[default]
+    Replica,
+    /// One task on each instance that can have it.
+    Daemon,
+}
+
+impl SchedulingStrategy {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SchedulingStrategy::Replica => "REPLICA",
+            SchedulingStrategy::Daemon => "DAEMON",
+        }
+    }
+
+    fn is_replica(&self) -> bool {
+        *self == SchedulingStrategy::Replica
+    }
+}
+
+/// Source: Amazon ECS API Reference, `DeploymentController.type`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum DeploymentController {
+    #[default]
+    Ecs,
+    /// Somebody else decides, by task sets.
+    External,
+}
+
+impl DeploymentController {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DeploymentController::Ecs => "ECS",
+            DeploymentController::External => "EXTERNAL",
+        }
+    }
+
+    fn is_ecs(&self) -> bool {
+        *self == DeploymentController::Ecs
     }
 }
 

@@ -63,6 +63,9 @@ pub struct Task {
     pub stop_code: Option<StopCode>,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub stopped_reason: String,
+    /// Until when neither scale-in nor a deployment ends it: its task scale-in protection. The past means nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<Timestamp>,
     /// Rises with every change, as `Task.version` does.
     pub version: u64,
 }
@@ -90,6 +93,11 @@ impl Task {
 
     pub fn container_arn(&self, container: &Container) -> ContainerArn {
         ContainerArn::new(&self.scope, &self.cluster, &self.id, &container.id)
+    }
+
+    /// When its task scale-in protection ends, while it has any.
+    pub fn protection(&self, now: Timestamp) -> Option<Timestamp> {
+        self.protected_until.filter(|until| *until > now)
     }
 
     /// The service it belongs to, by its group.

@@ -85,6 +85,7 @@ impl Launch<'_> {
             stopped_at: None,
             stop_code: None,
             stopped_reason: String::new(),
+            protected_until: None,
             version: 1,
         };
         changes.put(snapshot, &task);

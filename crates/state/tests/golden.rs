@@ -26,7 +26,10 @@ fn records_of_version_1() {
     check::<TaskDefinition>("task-definition.v1.json");
     check::<ContainerInstance>("container-instance.v1.json");
     check::<Task>("task.v1.json");
+    check::<Task>("task-protected.v1.json");
     check::<Service>("service.v1.json");
+    check::<Service>("service-daemon.v1.json");
+    check::<Service>("service-external.v1.json");
     check::<ClientToken>("client-token.v1.json");
     check::<MetricFilter>("metric-filter.v1.json");
     check::<SubscriptionFilter>("subscription-filter.v1.json");

@@ -45,6 +45,7 @@ fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
             .then(|| Timestamp::from_millis(1_795_384_329_148 + i64::from(memory))),
         stop_code: None,
         stopped_reason: String::new(),
+        protected_until: None,
         version: 1,
     }
 }

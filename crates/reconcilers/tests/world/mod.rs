@@ -76,8 +76,11 @@ impl World {
             cluster: "default".into(),
             name: "web".into(),
             status: ServiceStatus::Active,
+            scheduling_strategy: Default::default(),
+            deployment_controller: Default::default(),
             desired_count,
             deployments: vec![deployment],
+            task_sets: Vec::new(),
             deployment_configuration: DeploymentConfiguration {
                 maximum_percent,
                 minimum_healthy_percent,
@@ -278,6 +281,7 @@ pub fn task(id: &str, instance: &str, deployment: &Deployment, now: Timestamp) -
         stopped_at: None,
         stop_code: None,
         stopped_reason: String::new(),
+        protected_until: None,
         version: 1,
     }
 }

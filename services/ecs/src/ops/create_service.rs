@@ -50,8 +50,11 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         cluster: cluster.name.clone(),
         name,
         status: ServiceStatus::Active,
+        scheduling_strategy: model::SchedulingStrategy::Replica,
+        deployment_controller: model::DeploymentController::Ecs,
         desired_count: desired_count(input.desired_count)?.unwrap_or(0),
         deployments: vec![deployment(&definition, ctx.ids, ctx.now)],
+        task_sets: Vec::new(),
         deployment_configuration: convert::service::deployment_configuration(
             input.deployment_configuration.as_ref(),
             DeploymentConfiguration::default(),

@@ -78,6 +78,7 @@ fn task(definition: &TaskDefinition, overrides: Option<TaskOverride>) -> Task {
         stopped_at: None,
         stop_code: None,
         stopped_reason: String::new(),
+        protected_until: None,
         version: 1,
     }
 }
