@@ -15,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod agenda;
 mod agents;
 mod clock;
 mod doors;
@@ -39,6 +40,13 @@ pub use server::{Served, serve, serve_tls};
 
 use agents::Hub;
 use wake::Wakes;
+
+/// What is decided here, without the loops and the sockets around it: functions of a snapshot and a time. The simulator
+/// runs the same ones.
+pub mod decide {
+    pub use crate::agenda::{Agenda, plan};
+    pub use crate::wake::{InstanceWake, ServiceWake, concerned};
+}
 
 /// A running control plane. Dropping it ends its loops and its agents' connections; the agents and their tasks go on.
 pub struct ControlPlane {

@@ -78,31 +78,37 @@ impl Wakes {
 
     /// Spreads the word about one batch of changes.
     pub fn touched(&self, touched: &[Touched]) {
-        let (mut services, mut instances) = (BTreeSet::new(), BTreeSet::new());
-        for one in touched {
-            match one {
-                Touched::Task(task) => {
-                    if let Some(service) = task.service() {
-                        services.insert(ServiceWake::Service(format!("{}/{}/{service}", task.scope, task.cluster)));
-                    }
-                    if !task.is_live() {
-                        services.insert(ServiceWake::Capacity { cluster: cluster_of_task(task) });
-                    }
-                    instances.insert(InstanceWake::Task { instance: instance_of(task), task: task.name() });
-                }
-                Touched::Service(service) => {
-                    services.insert(ServiceWake::Service(Service::name(service)));
-                }
-                Touched::ContainerInstance(instance) => {
-                    services.insert(ServiceWake::Capacity { cluster: cluster_of_instance(instance) });
-                    instances.insert(InstanceWake::Instance(instance.name()));
-                }
-                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
-            }
-        }
+        let (services, instances) = concerned(touched);
         self.services.mark(services);
         self.instances.mark(instances);
     }
+}
+
+/// Whom a batch of changes concerns. Pure.
+pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<InstanceWake>) {
+    let (mut services, mut instances) = (BTreeSet::new(), BTreeSet::new());
+    for one in touched {
+        match one {
+            Touched::Task(task) => {
+                if let Some(service) = task.service() {
+                    services.insert(ServiceWake::Service(format!("{}/{}/{service}", task.scope, task.cluster)));
+                }
+                if !task.is_live() {
+                    services.insert(ServiceWake::Capacity { cluster: cluster_of_task(task) });
+                }
+                instances.insert(InstanceWake::Task { instance: instance_of(task), task: task.name() });
+            }
+            Touched::Service(service) => {
+                services.insert(ServiceWake::Service(Service::name(service)));
+            }
+            Touched::ContainerInstance(instance) => {
+                services.insert(ServiceWake::Capacity { cluster: cluster_of_instance(instance) });
+                instances.insert(InstanceWake::Instance(instance.name()));
+            }
+            Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
+        }
+    }
+    (services, instances)
 }
 
 pub fn instance_of(task: &Task) -> String {

@@ -1,0 +1,79 @@
+//! Which services have to look, and when. Pure: the loop around it waits and commits.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use model::{ContainerInstanceStatus, Service, ServiceStatus, TaskStatus};
+use reconcilers::Plan;
+use state::{Record, Snapshot};
+use stdx::{Ids, Timestamp};
+
+use crate::wake::{ServiceWake, instance_of};
+
+/// The services that wanted to look again at some time, by the names of their records.
+#[derive(Clone, Debug, Default)]
+pub struct Agenda {
+    due: BTreeMap<String, Timestamp>,
+}
+
+impl Agenda {
+    /// When the next of them is due; nothing when all of them wait for the world.
+    pub fn next(&self) -> Option<Timestamp> {
+        self.due.values().min().copied()
+    }
+
+    /// The names of those whose turn it is: the woken and the due.
+    pub fn turn(&self, snapshot: &Snapshot, woken: BTreeSet<ServiceWake>, now: Timestamp) -> BTreeSet<String> {
+        let mut names = concerned(snapshot, woken);
+        names.extend(self.due.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()));
+        names
+    }
+
+    /// What a turn has come to. Each turn's wish replaces the one before.
+    pub fn put(&mut self, name: &str, look_again: Option<Timestamp>) {
+        match look_again {
+            Some(at) => self.due.insert(name.to_owned(), at),
+            None => self.due.remove(name),
+        };
+    }
+}
+
+/// What the service of that name needs next.
+pub fn plan(snapshot: &Snapshot, name: &str, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
+    let service = snapshot.services.get(name)?;
+    Some(reconcilers::service::reconcile(snapshot, service, now, ids))
+}
+
+/// The names of the services that have to look.
+fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for wake in woken {
+        match wake {
+            ServiceWake::Service(name) => drop(names.insert(name)),
+            ServiceWake::Capacity { cluster } => {
+                let lacking =
+                    snapshot.services.range(&format!("{cluster}/")).filter(|service| lacks(snapshot, service));
+                names.extend(lacking.map(|service| service.name()));
+            }
+            ServiceWake::Everything => names.extend(snapshot.services.iter().map(|service| service.name())),
+        }
+    }
+    names
+}
+
+/// It waits for room, or has a task on an instance that goes away.
+fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
+    if service.status != ServiceStatus::Active {
+        return false;
+    }
+    let stays = |name: String| {
+        let instance = snapshot.container_instances.get(&name);
+        instance.is_some_and(|instance| instance.status == ContainerInstanceStatus::Active)
+    };
+    let placed = snapshot
+        .tasks
+        .by("service", &service.name())
+        .filter(|task| task.is_live() && task.desired_status == TaskStatus::Running)
+        .filter(|task| stays(instance_of(task)))
+        .count();
+    placed < service.desired_count as usize
+}
