@@ -45,6 +45,9 @@ use wake::Wakes;
 /// runs the same ones.
 pub mod decide {
     pub use crate::agenda::{Agenda, plan};
+    pub use crate::agents::{
+        Arrival, Attendant, Effect, Look, admit, connected, disconnected, forgotten, health, status,
+    };
     pub use crate::wake::{InstanceWake, ServiceWake, concerned};
 }
 

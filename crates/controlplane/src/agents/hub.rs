@@ -7,6 +7,7 @@ use state::Ledger;
 use tokio::task::AbortHandle;
 use wire::AuthMode;
 
+use super::attendant::Look;
 use super::connection::Connected;
 use super::session::{self, Mailbox};
 use super::telemetry::Telemetry;
@@ -43,12 +44,12 @@ impl Hub {
                 match wake {
                     InstanceWake::Task { instance, task } => {
                         if let Some(mailbox) = self.find(&instance) {
-                            mailbox.dirty.mark([session::Look::Task(task)]);
+                            mailbox.dirty.mark([Look::Task(task)]);
                         }
                     }
                     InstanceWake::Instance(instance) => {
                         if let Some(mailbox) = self.find(&instance) {
-                            mailbox.dirty.mark([session::Look::Instance]);
+                            mailbox.dirty.mark([Look::Instance]);
                         }
                         if self.is_gone(&instance) {
                             // Its session ends by itself once it has looked.
@@ -58,7 +59,7 @@ impl Hub {
                     }
                     InstanceWake::Everything => {
                         let all: Vec<Arc<Mailbox>> = self.lock().values().map(|one| one.mailbox.clone()).collect();
-                        all.iter().for_each(|mailbox| mailbox.dirty.mark([session::Look::Everything]));
+                        all.iter().for_each(|mailbox| mailbox.dirty.mark([Look::Everything]));
                     }
                 }
             }

@@ -133,8 +133,8 @@ fn own_task<'a>(snapshot: &'a Snapshot, instance: &str, arn: &str) -> Option<&'a
     (task.is_live() && crate::wake::instance_of(task) == instance).then_some(task)
 }
 
-/// What a health message changes.
-fn changes(snapshot: &Snapshot, instance: &str, health: &PublishHealth) -> Changes {
+/// What a health message changes. Pure.
+pub fn changes(snapshot: &Snapshot, instance: &str, health: &PublishHealth) -> Changes {
     let mut changes = Changes::new();
     for reported in &health.tasks {
         let Some(task) = own_task(snapshot, instance, &reported.task_arn) else { continue };

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use model::container_instance::VersionInfo;
 use model::{ClusterArn, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus};
-use state::{Ledger, Record};
+use state::{Ledger, Record, Snapshot};
 
 use super::Hub;
 use super::connection::{Connected, Connection};
@@ -74,22 +74,32 @@ where
 fn identify(hub: &Hub, parts: &Parts, cluster: &str, instance: &str) -> Result<(String, String), UpgradeRefusal> {
     let denied = |error: shape::WireError| UpgradeRefusal::AccessDenied(error.to_string());
     let caller = hub.auth.caller(&as_signed(parts), &Bytes::new(), hub.clock.now(), String::new()).map_err(denied)?;
+    let name = admit(&hub.ledger.snapshot(), (&caller.account, &caller.region), cluster, instance)?;
+    Ok((name, caller.endpoint.unwrap_or_default()))
+}
+
+/// The record name of an instance that may connect. Pure.
+pub fn admit(
+    snapshot: &Snapshot,
+    (account, region): (&str, &str),
+    cluster: &str,
+    instance: &str,
+) -> Result<String, UpgradeRefusal> {
     let unknown = || UpgradeRefusal::InvalidInstance(format!("{instance} is not a container instance of yours."));
     let arn: ContainerInstanceArn = instance.parse().map_err(|_| unknown())?;
-    if (&*arn.scope.account, &*arn.scope.region) != (&caller.account, &caller.region) {
+    if (&*arn.scope.account, &*arn.scope.region) != (account, region) {
         return Err(unknown());
     }
     let cluster_name = cluster.parse::<ClusterArn>().map_or(cluster.to_owned(), |arn| arn.name);
     if cluster_name != arn.cluster {
         return Err(UpgradeRefusal::InvalidCluster(format!("{instance} is not in cluster {cluster}.")));
     }
-    let snapshot = hub.ledger.snapshot();
     let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.id);
     let known: &ContainerInstance = snapshot.container_instances.get(&name).ok_or_else(unknown)?;
     if known.status == ContainerInstanceStatus::Inactive {
         return Err(UpgradeRefusal::InactiveInstance(format!("{instance} was deregistered.")));
     }
-    Ok((known.name(), caller.endpoint.unwrap_or_default()))
+    Ok(known.name())
 }
 
 /// Agents write a space of their query as a form does, and sign it as a URL has it. Both mean the same here.
