@@ -38,3 +38,10 @@ pub use config::{AgentConfig, Credentials};
 pub use control::HttpControlPlane;
 pub use metadata::{ContainerInfo, MetadataListener};
 pub use registration::{AGENT_HASH, AGENT_VERSION, Machine};
+
+/// What an agent says, apart from how it is sent: functions of values. The agents of the simulator say the same.
+pub mod say {
+    pub use crate::registration::request as registration;
+    pub use crate::reporter::request as report;
+    pub use crate::tcs::task_health;
+}

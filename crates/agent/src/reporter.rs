@@ -142,7 +142,8 @@ async fn send_one(
     }
 }
 
-fn request(cluster: &str, task_arn: &str, report: &Report) -> SubmitTaskStateChangeRequest {
+/// What is sent for a report. Pure.
+pub fn request(cluster: &str, task_arn: &str, report: &Report) -> SubmitTaskStateChangeRequest {
     SubmitTaskStateChangeRequest {
         cluster: Some(cluster.to_owned()),
         task: Some(task_arn.to_owned()),

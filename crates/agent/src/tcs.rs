@@ -17,6 +17,7 @@ use crate::endpoints::{EndpointCache, socket_url};
 use crate::limits::{
     CONNECTION_AGE, CONNECTION_AGE_JITTER, INACTIVITY, PUBLISH_EVERY, RECONNECT_AT_ONCE, SAMPLE_EVERY,
 };
+use crate::plan::TaskPlan;
 use crate::registration::{AGENT_HASH, AGENT_VERSION, ENGINE_VERSION};
 use crate::samples::Samples;
 use crate::seams::{ControlPlane, Node, Run};
@@ -161,7 +162,8 @@ impl Tcs {
 
     /// `None` while no container has a health check.
     fn health(&self) -> Option<FromAgent> {
-        let tasks: Vec<TaskHealth> = self.tasks.all().iter().filter_map(|handle| task_health(handle)).collect();
+        let tasks: Vec<TaskHealth> =
+            self.tasks.all().iter().filter_map(|handle| task_health(&handle.plan, &handle.state())).collect();
         if tasks.is_empty() {
             return None;
         }
@@ -233,8 +235,8 @@ fn metric(handle: &Handle, samples: &mut Samples) -> Option<TaskMetric> {
     })
 }
 
-fn task_health(handle: &Handle) -> Option<TaskHealth> {
-    let state = handle.state();
+/// Nothing when no container that lives has a health check. Pure.
+pub fn task_health(plan: &TaskPlan, state: &Task) -> Option<TaskHealth> {
     let one = |container: &task_engine::Container| {
         let health_status = match container.health_status()? {
             task_engine::HealthStatus::Unknown => HealthStatus::Unknown,
@@ -247,9 +249,9 @@ fn task_health(handle: &Handle) -> Option<TaskHealth> {
     let containers: Vec<ContainerHealth> =
         state.containers().iter().filter(|container| !container.stopped()).filter_map(one).collect();
     (!containers.is_empty()).then(|| TaskHealth {
-        task_arn: handle.plan.arn().to_owned(),
-        task_definition_family: handle.plan.payload.family.clone(),
-        task_definition_version: handle.plan.payload.version.clone(),
+        task_arn: plan.arn().to_owned(),
+        task_definition_family: plan.payload.family.clone(),
+        task_definition_version: plan.payload.version.clone(),
         containers,
     })
 }
