@@ -472,6 +472,12 @@ pub mod task_filesystem_type {
     pub const VALUES: &[&str] = &[EXT3, EXT4, XFS, NTFS];
 }
 
+pub mod task_set_field {
+    pub const TAGS: &str = "TAGS";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[TAGS];
+}
+
 pub mod task_stop_code {
     pub const TASK_FAILED_TO_START: &str = "TaskFailedToStart";
     pub const ESSENTIAL_CONTAINER_EXITED: &str = "EssentialContainerExited";

@@ -33,6 +33,7 @@ pub enum ErrorCode {
     ServiceNotFoundException,
     ServiceUnavailable,
     TargetNotFoundException,
+    TaskSetNotFoundException,
     ThrottlingException,
     UnrecognizedClientException,
     UnsupportedFeatureException,
@@ -41,7 +42,7 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 30] = [
+static FACTS: [ErrorFacts; 31] = [
     ErrorFacts::client("AccessDeniedException", 400),
     ErrorFacts::client("AttributeLimitExceededException", 400),
     ErrorFacts::client("BlockedException", 400),
@@ -67,6 +68,7 @@ static FACTS: [ErrorFacts; 30] = [
     ErrorFacts::client("ServiceNotFoundException", 400),
     ErrorFacts::server("ServiceUnavailable", 503),
     ErrorFacts::client("TargetNotFoundException", 400),
+    ErrorFacts::client("TaskSetNotFoundException", 400),
     ErrorFacts::client("ThrottlingException", 400),
     ErrorFacts::client("UnrecognizedClientException", 400),
     ErrorFacts::client("UnsupportedFeatureException", 400),

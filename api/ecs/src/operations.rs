@@ -18,18 +18,22 @@ pub static MODEL: ServiceModel = ServiceModel {
     operations: &[
         &CREATE_CLUSTER,
         &CREATE_SERVICE,
+        &CREATE_TASK_SET,
         &DELETE_ATTRIBUTES,
         &DELETE_CLUSTER,
         &DELETE_SERVICE,
         &DELETE_TASK_DEFINITIONS,
+        &DELETE_TASK_SET,
         &DEREGISTER_CONTAINER_INSTANCE,
         &DEREGISTER_TASK_DEFINITION,
         &DESCRIBE_CLUSTERS,
         &DESCRIBE_CONTAINER_INSTANCES,
         &DESCRIBE_SERVICES,
         &DESCRIBE_TASK_DEFINITION,
+        &DESCRIBE_TASK_SETS,
         &DESCRIBE_TASKS,
         &DISCOVER_POLL_ENDPOINT,
+        &GET_TASK_PROTECTION,
         &LIST_ATTRIBUTES,
         &LIST_CLUSTERS,
         &LIST_CONTAINER_INSTANCES,
@@ -55,6 +59,9 @@ pub static MODEL: ServiceModel = ServiceModel {
         &UPDATE_CONTAINER_AGENT,
         &UPDATE_CONTAINER_INSTANCES_STATE,
         &UPDATE_SERVICE,
+        &UPDATE_SERVICE_PRIMARY_TASK_SET,
+        &UPDATE_TASK_PROTECTION,
+        &UPDATE_TASK_SET,
     ],
 };
 
@@ -88,6 +95,29 @@ pub static CREATE_SERVICE: Operation = Operation {
         "ServerException",
         "InvalidParameterException",
         "ClientException",
+        "ClusterNotFoundException",
+        "PlatformTaskDefinitionIncompatibilityException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static CREATE_TASK_SET: Operation = Operation {
+    name: "CreateTaskSet",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CREATE_TASK_SET_REQUEST,
+    output: &schemas::CREATE_TASK_SET_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "LimitExceededException",
+        "PlatformUnknownException",
+        "NamespaceNotFoundException",
+        "ServiceNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceNotFoundException",
         "ClusterNotFoundException",
         "PlatformTaskDefinitionIncompatibilityException",
         "UnsupportedFeatureException",
@@ -157,6 +187,27 @@ pub static DELETE_TASK_DEFINITIONS: Operation = Operation {
     output: &schemas::DELETE_TASK_DEFINITIONS_RESPONSE,
     result_wrapper: None,
     errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static DELETE_TASK_SET: Operation = Operation {
+    name: "DeleteTaskSet",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_TASK_SET_REQUEST,
+    output: &schemas::DELETE_TASK_SET_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "LimitExceededException",
+        "ServiceNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "TaskSetNotFoundException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
 };
 
 pub static DEREGISTER_CONTAINER_INSTANCE: Operation = Operation {
@@ -237,6 +288,25 @@ pub static DESCRIBE_TASK_DEFINITION: Operation = Operation {
     errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
 };
 
+pub static DESCRIBE_TASK_SETS: Operation = Operation {
+    name: "DescribeTaskSets",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_TASK_SETS_REQUEST,
+    output: &schemas::DESCRIBE_TASK_SETS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServiceNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub static DESCRIBE_TASKS: Operation = Operation {
     name: "DescribeTasks",
     http_method: "POST",
@@ -261,6 +331,24 @@ pub static DISCOVER_POLL_ENDPOINT: Operation = Operation {
     output: &schemas::DISCOVER_POLL_ENDPOINT_RESPONSE,
     result_wrapper: None,
     errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static GET_TASK_PROTECTION: Operation = Operation {
+    name: "GetTaskProtection",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::GET_TASK_PROTECTION_REQUEST,
+    output: &schemas::GET_TASK_PROTECTION_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
 };
 
 pub static LIST_ATTRIBUTES: Operation = Operation {
@@ -671,6 +759,65 @@ pub static UPDATE_SERVICE: Operation = Operation {
     ],
 };
 
+pub static UPDATE_SERVICE_PRIMARY_TASK_SET: Operation = Operation {
+    name: "UpdateServicePrimaryTaskSet",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_REQUEST,
+    output: &schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServiceNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "TaskSetNotFoundException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static UPDATE_TASK_PROTECTION: Operation = Operation {
+    name: "UpdateTaskProtection",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_TASK_PROTECTION_REQUEST,
+    output: &schemas::UPDATE_TASK_PROTECTION_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ResourceNotFoundException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static UPDATE_TASK_SET: Operation = Operation {
+    name: "UpdateTaskSet",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_TASK_SET_REQUEST,
+    output: &schemas::UPDATE_TASK_SET_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "LimitExceededException",
+        "ServiceNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "TaskSetNotFoundException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub struct CreateCluster;
 
 impl Call for CreateCluster {
@@ -686,6 +833,15 @@ impl Call for CreateService {
     type Input = shapes::CreateServiceRequest;
     type Output = shapes::CreateServiceResponse;
     const OPERATION: &'static Operation = &CREATE_SERVICE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct CreateTaskSet;
+
+impl Call for CreateTaskSet {
+    type Input = shapes::CreateTaskSetRequest;
+    type Output = shapes::CreateTaskSetResponse;
+    const OPERATION: &'static Operation = &CREATE_TASK_SET;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -722,6 +878,15 @@ impl Call for DeleteTaskDefinitions {
     type Input = shapes::DeleteTaskDefinitionsRequest;
     type Output = shapes::DeleteTaskDefinitionsResponse;
     const OPERATION: &'static Operation = &DELETE_TASK_DEFINITIONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteTaskSet;
+
+impl Call for DeleteTaskSet {
+    type Input = shapes::DeleteTaskSetRequest;
+    type Output = shapes::DeleteTaskSetResponse;
+    const OPERATION: &'static Operation = &DELETE_TASK_SET;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -779,6 +944,15 @@ impl Call for DescribeTaskDefinition {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DescribeTaskSets;
+
+impl Call for DescribeTaskSets {
+    type Input = shapes::DescribeTaskSetsRequest;
+    type Output = shapes::DescribeTaskSetsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_TASK_SETS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DescribeTasks;
 
 impl Call for DescribeTasks {
@@ -794,6 +968,15 @@ impl Call for DiscoverPollEndpoint {
     type Input = shapes::DiscoverPollEndpointRequest;
     type Output = shapes::DiscoverPollEndpointResponse;
     const OPERATION: &'static Operation = &DISCOVER_POLL_ENDPOINT;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct GetTaskProtection;
+
+impl Call for GetTaskProtection {
+    type Input = shapes::GetTaskProtectionRequest;
+    type Output = shapes::GetTaskProtectionResponse;
+    const OPERATION: &'static Operation = &GET_TASK_PROTECTION;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1019,5 +1202,32 @@ impl Call for UpdateService {
     type Input = shapes::UpdateServiceRequest;
     type Output = shapes::UpdateServiceResponse;
     const OPERATION: &'static Operation = &UPDATE_SERVICE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateServicePrimaryTaskSet;
+
+impl Call for UpdateServicePrimaryTaskSet {
+    type Input = shapes::UpdateServicePrimaryTaskSetRequest;
+    type Output = shapes::UpdateServicePrimaryTaskSetResponse;
+    const OPERATION: &'static Operation = &UPDATE_SERVICE_PRIMARY_TASK_SET;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateTaskProtection;
+
+impl Call for UpdateTaskProtection {
+    type Input = shapes::UpdateTaskProtectionRequest;
+    type Output = shapes::UpdateTaskProtectionResponse;
+    const OPERATION: &'static Operation = &UPDATE_TASK_PROTECTION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateTaskSet;
+
+impl Call for UpdateTaskSet {
+    type Input = shapes::UpdateTaskSetRequest;
+    type Output = shapes::UpdateTaskSetResponse;
+    const OPERATION: &'static Operation = &UPDATE_TASK_SET;
     const MODEL: &'static ServiceModel = &MODEL;
 }

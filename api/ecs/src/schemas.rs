@@ -371,6 +371,28 @@ pub static CREATE_SERVICE_REQUEST: Schema = Schema::structure(
 pub static CREATE_SERVICE_RESPONSE: Schema =
     Schema::structure("CreateServiceResponse", &[Member::new("service", &SERVICE)]);
 
+pub static CREATE_TASK_SET_REQUEST: Schema = Schema::structure(
+    "CreateTaskSetRequest",
+    &[
+        Member::new("service", &shape::STRING).required(),
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("externalId", &shape::STRING),
+        Member::new("taskDefinition", &shape::STRING).required(),
+        Member::new("networkConfiguration", &NETWORK_CONFIGURATION),
+        Member::new("loadBalancers", &LOAD_BALANCERS),
+        Member::new("serviceRegistries", &SERVICE_REGISTRIES),
+        Member::new("launchType", &LAUNCH_TYPE),
+        Member::new("capacityProviderStrategy", &CAPACITY_PROVIDER_STRATEGY),
+        Member::new("platformVersion", &shape::STRING),
+        Member::new("scale", &SCALE),
+        Member::new("clientToken", &shape::STRING),
+        Member::new("tags", &TAGS),
+    ],
+);
+
+pub static CREATE_TASK_SET_RESPONSE: Schema =
+    Schema::structure("CreateTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
+
 pub static DELETE_ATTRIBUTES_REQUEST: Schema = Schema::structure(
     "DeleteAttributesRequest",
     &[Member::new("cluster", &shape::STRING), Member::new("attributes", &ATTRIBUTES).required()],
@@ -404,6 +426,19 @@ pub static DELETE_TASK_DEFINITIONS_RESPONSE: Schema = Schema::structure(
     "DeleteTaskDefinitionsResponse",
     &[Member::new("taskDefinitions", &TASK_DEFINITION_LIST), Member::new("failures", &FAILURES)],
 );
+
+pub static DELETE_TASK_SET_REQUEST: Schema = Schema::structure(
+    "DeleteTaskSetRequest",
+    &[
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("service", &shape::STRING).required(),
+        Member::new("taskSet", &shape::STRING).required(),
+        Member::new("force", &shape::BOOLEAN),
+    ],
+);
+
+pub static DELETE_TASK_SET_RESPONSE: Schema =
+    Schema::structure("DeleteTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
 
 pub static DEPLOYMENT: Schema = Schema::structure(
     "Deployment",
@@ -584,6 +619,21 @@ pub static DESCRIBE_TASK_DEFINITION_RESPONSE: Schema = Schema::structure(
     &[Member::new("taskDefinition", &TASK_DEFINITION), Member::new("tags", &TAGS)],
 );
 
+pub static DESCRIBE_TASK_SETS_REQUEST: Schema = Schema::structure(
+    "DescribeTaskSetsRequest",
+    &[
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("service", &shape::STRING).required(),
+        Member::new("taskSets", &STRING_LIST),
+        Member::new("include", &TASK_SET_FIELD_LIST),
+    ],
+);
+
+pub static DESCRIBE_TASK_SETS_RESPONSE: Schema = Schema::structure(
+    "DescribeTaskSetsResponse",
+    &[Member::new("taskSets", &TASK_SETS), Member::new("failures", &FAILURES)],
+);
+
 pub static DESCRIBE_TASKS_REQUEST: Schema = Schema::structure(
     "DescribeTasksRequest",
     &[
@@ -750,6 +800,16 @@ pub static FIRELENS_CONFIGURATION_OPTIONS_MAP: Schema =
 
 pub static FIRELENS_CONFIGURATION_TYPE: Schema =
     Schema::enumeration("FirelensConfigurationType", crate::enums::firelens_configuration_type::VALUES);
+
+pub static GET_TASK_PROTECTION_REQUEST: Schema = Schema::structure(
+    "GetTaskProtectionRequest",
+    &[Member::new("cluster", &shape::STRING).required(), Member::new("tasks", &STRING_LIST)],
+);
+
+pub static GET_TASK_PROTECTION_RESPONSE: Schema = Schema::structure(
+    "GetTaskProtectionResponse",
+    &[Member::new("protectedTasks", &PROTECTED_TASKS), Member::new("failures", &FAILURES)],
+);
 
 pub static GPU_IDS: Schema = Schema::list("GpuIds", &shape::STRING);
 
@@ -1110,6 +1170,17 @@ pub static PORT_MAPPING_LIST: Schema = Schema::list("PortMappingList", &PORT_MAP
 pub static PORT_NUMBER: Schema = Schema::new("PortNumber", Kind::Integer).min(0).max(65535);
 
 pub static PROPAGATE_TAGS: Schema = Schema::enumeration("PropagateTags", crate::enums::propagate_tags::VALUES);
+
+pub static PROTECTED_TASK: Schema = Schema::structure(
+    "ProtectedTask",
+    &[
+        Member::new("taskArn", &shape::STRING),
+        Member::new("protectionEnabled", &shape::BOOLEAN),
+        Member::new("expirationDate", &shape::TIMESTAMP),
+    ],
+);
+
+pub static PROTECTED_TASKS: Schema = Schema::list("ProtectedTasks", &PROTECTED_TASK);
 
 pub static PROXY_CONFIGURATION: Schema = Schema::structure(
     "ProxyConfiguration",
@@ -1782,6 +1853,10 @@ pub static TASK_SET: Schema = Schema::structure(
     ],
 );
 
+pub static TASK_SET_FIELD: Schema = Schema::enumeration("TaskSetField", crate::enums::task_set_field::VALUES);
+
+pub static TASK_SET_FIELD_LIST: Schema = Schema::list("TaskSetFieldList", &TASK_SET_FIELD);
+
 pub static TASK_SETS: Schema = Schema::list("TaskSets", &TASK_SET);
 
 pub static TASK_STOP_CODE: Schema = Schema::enumeration("TaskStopCode", crate::enums::task_stop_code::VALUES);
@@ -1880,6 +1955,18 @@ pub static UPDATE_CONTAINER_INSTANCES_STATE_RESPONSE: Schema = Schema::structure
     &[Member::new("containerInstances", &CONTAINER_INSTANCES), Member::new("failures", &FAILURES)],
 );
 
+pub static UPDATE_SERVICE_PRIMARY_TASK_SET_REQUEST: Schema = Schema::structure(
+    "UpdateServicePrimaryTaskSetRequest",
+    &[
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("service", &shape::STRING).required(),
+        Member::new("primaryTaskSet", &shape::STRING).required(),
+    ],
+);
+
+pub static UPDATE_SERVICE_PRIMARY_TASK_SET_RESPONSE: Schema =
+    Schema::structure("UpdateServicePrimaryTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
+
 pub static UPDATE_SERVICE_REQUEST: Schema = Schema::structure(
     "UpdateServiceRequest",
     &[
@@ -1910,6 +1997,34 @@ pub static UPDATE_SERVICE_REQUEST: Schema = Schema::structure(
 
 pub static UPDATE_SERVICE_RESPONSE: Schema =
     Schema::structure("UpdateServiceResponse", &[Member::new("service", &SERVICE)]);
+
+pub static UPDATE_TASK_PROTECTION_REQUEST: Schema = Schema::structure(
+    "UpdateTaskProtectionRequest",
+    &[
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("tasks", &STRING_LIST).required(),
+        Member::new("protectionEnabled", &shape::BOOLEAN).required(),
+        Member::new("expiresInMinutes", &shape::INTEGER),
+    ],
+);
+
+pub static UPDATE_TASK_PROTECTION_RESPONSE: Schema = Schema::structure(
+    "UpdateTaskProtectionResponse",
+    &[Member::new("protectedTasks", &PROTECTED_TASKS), Member::new("failures", &FAILURES)],
+);
+
+pub static UPDATE_TASK_SET_REQUEST: Schema = Schema::structure(
+    "UpdateTaskSetRequest",
+    &[
+        Member::new("cluster", &shape::STRING).required(),
+        Member::new("service", &shape::STRING).required(),
+        Member::new("taskSet", &shape::STRING).required(),
+        Member::new("scale", &SCALE).required(),
+    ],
+);
+
+pub static UPDATE_TASK_SET_RESPONSE: Schema =
+    Schema::structure("UpdateTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
 
 pub static VERSION_CONSISTENCY: Schema =
     Schema::enumeration("VersionConsistency", crate::enums::version_consistency::VALUES);

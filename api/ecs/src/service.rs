@@ -7,14 +7,16 @@ use async_trait::async_trait;
 use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
 
 use crate::shapes::{
-    CreateClusterRequest, CreateClusterResponse, CreateServiceRequest, CreateServiceResponse, DeleteAttributesRequest,
-    DeleteAttributesResponse, DeleteClusterRequest, DeleteClusterResponse, DeleteServiceRequest, DeleteServiceResponse,
-    DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse, DeregisterContainerInstanceRequest,
+    CreateClusterRequest, CreateClusterResponse, CreateServiceRequest, CreateServiceResponse, CreateTaskSetRequest,
+    CreateTaskSetResponse, DeleteAttributesRequest, DeleteAttributesResponse, DeleteClusterRequest,
+    DeleteClusterResponse, DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest,
+    DeleteTaskDefinitionsResponse, DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
     DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
     DescribeClustersRequest, DescribeClustersResponse, DescribeContainerInstancesRequest,
     DescribeContainerInstancesResponse, DescribeServicesRequest, DescribeServicesResponse,
-    DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTasksRequest, DescribeTasksResponse,
-    DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, ListAttributesRequest, ListAttributesResponse,
+    DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTaskSetsRequest, DescribeTaskSetsResponse,
+    DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest, DiscoverPollEndpointResponse,
+    GetTaskProtectionRequest, GetTaskProtectionResponse, ListAttributesRequest, ListAttributesResponse,
     ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse,
     ListServicesRequest, ListServicesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
     ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest,
@@ -27,7 +29,9 @@ use crate::shapes::{
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse, UpdateClusterRequest,
     UpdateClusterResponse, UpdateClusterSettingsRequest, UpdateClusterSettingsResponse, UpdateContainerAgentRequest,
     UpdateContainerAgentResponse, UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse,
-    UpdateServiceRequest, UpdateServiceResponse,
+    UpdateServicePrimaryTaskSetRequest, UpdateServicePrimaryTaskSetResponse, UpdateServiceRequest,
+    UpdateServiceResponse, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse, UpdateTaskSetRequest,
+    UpdateTaskSetResponse,
 };
 use crate::{Error, MODEL};
 
@@ -44,6 +48,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: CreateServiceRequest,
     ) -> Result<CreateServiceResponse, Error>;
+    async fn create_task_set(
+        &self,
+        caller: &Caller,
+        input: CreateTaskSetRequest,
+    ) -> Result<CreateTaskSetResponse, Error>;
     async fn delete_attributes(
         &self,
         caller: &Caller,
@@ -64,6 +73,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DeleteTaskDefinitionsRequest,
     ) -> Result<DeleteTaskDefinitionsResponse, Error>;
+    async fn delete_task_set(
+        &self,
+        caller: &Caller,
+        input: DeleteTaskSetRequest,
+    ) -> Result<DeleteTaskSetResponse, Error>;
     async fn deregister_container_instance(
         &self,
         caller: &Caller,
@@ -94,6 +108,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DescribeTaskDefinitionRequest,
     ) -> Result<DescribeTaskDefinitionResponse, Error>;
+    async fn describe_task_sets(
+        &self,
+        caller: &Caller,
+        input: DescribeTaskSetsRequest,
+    ) -> Result<DescribeTaskSetsResponse, Error>;
     async fn describe_tasks(
         &self,
         caller: &Caller,
@@ -104,6 +123,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DiscoverPollEndpointRequest,
     ) -> Result<DiscoverPollEndpointResponse, Error>;
+    async fn get_task_protection(
+        &self,
+        caller: &Caller,
+        input: GetTaskProtectionRequest,
+    ) -> Result<GetTaskProtectionResponse, Error>;
     async fn list_attributes(
         &self,
         caller: &Caller,
@@ -201,6 +225,21 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: UpdateServiceRequest,
     ) -> Result<UpdateServiceResponse, Error>;
+    async fn update_service_primary_task_set(
+        &self,
+        caller: &Caller,
+        input: UpdateServicePrimaryTaskSetRequest,
+    ) -> Result<UpdateServicePrimaryTaskSetResponse, Error>;
+    async fn update_task_protection(
+        &self,
+        caller: &Caller,
+        input: UpdateTaskProtectionRequest,
+    ) -> Result<UpdateTaskProtectionResponse, Error>;
+    async fn update_task_set(
+        &self,
+        caller: &Caller,
+        input: UpdateTaskSetRequest,
+    ) -> Result<UpdateTaskSetResponse, Error>;
 }
 
 /// Untyped on the outside, typed on the inside.
@@ -221,12 +260,14 @@ impl<S: Ecs> Service for Router<S> {
         match operation.name {
             "CreateCluster" => answer(self.0.create_cluster(&caller, Value::from_document(input)).await),
             "CreateService" => answer(self.0.create_service(&caller, Value::from_document(input)).await),
+            "CreateTaskSet" => answer(self.0.create_task_set(&caller, Value::from_document(input)).await),
             "DeleteAttributes" => answer(self.0.delete_attributes(&caller, Value::from_document(input)).await),
             "DeleteCluster" => answer(self.0.delete_cluster(&caller, Value::from_document(input)).await),
             "DeleteService" => answer(self.0.delete_service(&caller, Value::from_document(input)).await),
             "DeleteTaskDefinitions" => {
                 answer(self.0.delete_task_definitions(&caller, Value::from_document(input)).await)
             }
+            "DeleteTaskSet" => answer(self.0.delete_task_set(&caller, Value::from_document(input)).await),
             "DeregisterContainerInstance" => {
                 answer(self.0.deregister_container_instance(&caller, Value::from_document(input)).await)
             }
@@ -241,8 +282,10 @@ impl<S: Ecs> Service for Router<S> {
             "DescribeTaskDefinition" => {
                 answer(self.0.describe_task_definition(&caller, Value::from_document(input)).await)
             }
+            "DescribeTaskSets" => answer(self.0.describe_task_sets(&caller, Value::from_document(input)).await),
             "DescribeTasks" => answer(self.0.describe_tasks(&caller, Value::from_document(input)).await),
             "DiscoverPollEndpoint" => answer(self.0.discover_poll_endpoint(&caller, Value::from_document(input)).await),
+            "GetTaskProtection" => answer(self.0.get_task_protection(&caller, Value::from_document(input)).await),
             "ListAttributes" => answer(self.0.list_attributes(&caller, Value::from_document(input)).await),
             "ListClusters" => answer(self.0.list_clusters(&caller, Value::from_document(input)).await),
             "ListContainerInstances" => {
@@ -288,6 +331,11 @@ impl<S: Ecs> Service for Router<S> {
                 answer(self.0.update_container_instances_state(&caller, Value::from_document(input)).await)
             }
             "UpdateService" => answer(self.0.update_service(&caller, Value::from_document(input)).await),
+            "UpdateServicePrimaryTaskSet" => {
+                answer(self.0.update_service_primary_task_set(&caller, Value::from_document(input)).await)
+            }
+            "UpdateTaskProtection" => answer(self.0.update_task_protection(&caller, Value::from_document(input)).await),
+            "UpdateTaskSet" => answer(self.0.update_task_set(&caller, Value::from_document(input)).await),
             _ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),
         }
     }

@@ -1116,6 +1116,90 @@ impl Value for CreateServiceResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateTaskSetRequest {
+    pub service: Option<String>,
+    pub cluster: Option<String>,
+    pub external_id: Option<String>,
+    pub task_definition: Option<String>,
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub load_balancers: Option<Vec<LoadBalancer>>,
+    pub service_registries: Option<Vec<ServiceRegistry>>,
+    pub launch_type: Option<String>,
+    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    pub platform_version: Option<String>,
+    pub scale: Option<Scale>,
+    pub client_token: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for CreateTaskSetRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_TASK_SET_REQUEST
+    }
+}
+
+impl Value for CreateTaskSetRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service: fields.take("service"),
+            cluster: fields.take("cluster"),
+            external_id: fields.take("externalId"),
+            task_definition: fields.take("taskDefinition"),
+            network_configuration: fields.take("networkConfiguration"),
+            load_balancers: fields.take("loadBalancers"),
+            service_registries: fields.take("serviceRegistries"),
+            launch_type: fields.take("launchType"),
+            capacity_provider_strategy: fields.take("capacityProviderStrategy"),
+            platform_version: fields.take("platformVersion"),
+            scale: fields.take("scale"),
+            client_token: fields.take("clientToken"),
+            tags: fields.take("tags"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(13);
+        fields.put("service", self.service);
+        fields.put("cluster", self.cluster);
+        fields.put("externalId", self.external_id);
+        fields.put("taskDefinition", self.task_definition);
+        fields.put("networkConfiguration", self.network_configuration);
+        fields.put("loadBalancers", self.load_balancers);
+        fields.put("serviceRegistries", self.service_registries);
+        fields.put("launchType", self.launch_type);
+        fields.put("capacityProviderStrategy", self.capacity_provider_strategy);
+        fields.put("platformVersion", self.platform_version);
+        fields.put("scale", self.scale);
+        fields.put("clientToken", self.client_token);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateTaskSetResponse {
+    pub task_set: Option<TaskSet>,
+}
+
+impl Shape for CreateTaskSetResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_TASK_SET_RESPONSE
+    }
+}
+
+impl Value for CreateTaskSetResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { task_set: fields.take("taskSet") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("taskSet", self.task_set);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteAttributesRequest {
     pub cluster: Option<String>,
     pub attributes: Option<Vec<Attribute>>,
@@ -1303,6 +1387,63 @@ impl Value for DeleteTaskDefinitionsResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("taskDefinitions", self.task_definitions);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteTaskSetRequest {
+    pub cluster: Option<String>,
+    pub service: Option<String>,
+    pub task_set: Option<String>,
+    pub force: Option<bool>,
+}
+
+impl Shape for DeleteTaskSetRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_TASK_SET_REQUEST
+    }
+}
+
+impl Value for DeleteTaskSetRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            service: fields.take("service"),
+            task_set: fields.take("taskSet"),
+            force: fields.take("force"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("cluster", self.cluster);
+        fields.put("service", self.service);
+        fields.put("taskSet", self.task_set);
+        fields.put("force", self.force);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteTaskSetResponse {
+    pub task_set: Option<TaskSet>,
+}
+
+impl Shape for DeleteTaskSetResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_TASK_SET_RESPONSE
+    }
+}
+
+impl Value for DeleteTaskSetResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { task_set: fields.take("taskSet") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("taskSet", self.task_set);
         fields.into_document()
     }
 }
@@ -1917,6 +2058,65 @@ impl Value for DescribeTaskDefinitionResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeTaskSetsRequest {
+    pub cluster: Option<String>,
+    pub service: Option<String>,
+    pub task_sets: Option<Vec<String>>,
+    pub include: Option<Vec<String>>,
+}
+
+impl Shape for DescribeTaskSetsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_TASK_SETS_REQUEST
+    }
+}
+
+impl Value for DescribeTaskSetsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            service: fields.take("service"),
+            task_sets: fields.take("taskSets"),
+            include: fields.take("include"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("cluster", self.cluster);
+        fields.put("service", self.service);
+        fields.put("taskSets", self.task_sets);
+        fields.put("include", self.include);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeTaskSetsResponse {
+    pub task_sets: Option<Vec<TaskSet>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for DescribeTaskSetsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_TASK_SETS_RESPONSE
+    }
+}
+
+impl Value for DescribeTaskSetsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { task_sets: fields.take("taskSets"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("taskSets", self.task_sets);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DescribeTasksRequest {
     pub cluster: Option<String>,
     pub tasks: Option<Vec<String>>,
@@ -2405,6 +2605,56 @@ impl Value for FirelensConfiguration {
         let mut fields = Fields::with_capacity(2);
         fields.put("type", self.r#type);
         fields.put("options", self.options);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetTaskProtectionRequest {
+    pub cluster: Option<String>,
+    pub tasks: Option<Vec<String>>,
+}
+
+impl Shape for GetTaskProtectionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::GET_TASK_PROTECTION_REQUEST
+    }
+}
+
+impl Value for GetTaskProtectionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cluster: fields.take("cluster"), tasks: fields.take("tasks") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("cluster", self.cluster);
+        fields.put("tasks", self.tasks);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GetTaskProtectionResponse {
+    pub protected_tasks: Option<Vec<ProtectedTask>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for GetTaskProtectionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::GET_TASK_PROTECTION_RESPONSE
+    }
+}
+
+impl Value for GetTaskProtectionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { protected_tasks: fields.take("protectedTasks"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("protectedTasks", self.protected_tasks);
+        fields.put("failures", self.failures);
         fields.into_document()
     }
 }
@@ -3588,6 +3838,37 @@ impl Value for PortMapping {
         fields.put("name", self.name);
         fields.put("appProtocol", self.app_protocol);
         fields.put("containerPortRange", self.container_port_range);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ProtectedTask {
+    pub task_arn: Option<String>,
+    pub protection_enabled: Option<bool>,
+    pub expiration_date: Option<Timestamp>,
+}
+
+impl Shape for ProtectedTask {
+    fn schema() -> &'static Schema {
+        &schemas::PROTECTED_TASK
+    }
+}
+
+impl Value for ProtectedTask {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            task_arn: fields.take("taskArn"),
+            protection_enabled: fields.take("protectionEnabled"),
+            expiration_date: fields.take("expirationDate"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("taskArn", self.task_arn);
+        fields.put("protectionEnabled", self.protection_enabled);
+        fields.put("expirationDate", self.expiration_date);
         fields.into_document()
     }
 }
@@ -6079,6 +6360,60 @@ impl Value for UpdateContainerInstancesStateResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateServicePrimaryTaskSetRequest {
+    pub cluster: Option<String>,
+    pub service: Option<String>,
+    pub primary_task_set: Option<String>,
+}
+
+impl Shape for UpdateServicePrimaryTaskSetRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_REQUEST
+    }
+}
+
+impl Value for UpdateServicePrimaryTaskSetRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            service: fields.take("service"),
+            primary_task_set: fields.take("primaryTaskSet"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("cluster", self.cluster);
+        fields.put("service", self.service);
+        fields.put("primaryTaskSet", self.primary_task_set);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateServicePrimaryTaskSetResponse {
+    pub task_set: Option<TaskSet>,
+}
+
+impl Shape for UpdateServicePrimaryTaskSetResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_SERVICE_PRIMARY_TASK_SET_RESPONSE
+    }
+}
+
+impl Value for UpdateServicePrimaryTaskSetResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { task_set: fields.take("taskSet") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("taskSet", self.task_set);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct UpdateServiceRequest {
     pub cluster: Option<String>,
     pub service: Option<String>,
@@ -6185,6 +6520,122 @@ impl Value for UpdateServiceResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("service", self.service);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateTaskProtectionRequest {
+    pub cluster: Option<String>,
+    pub tasks: Option<Vec<String>>,
+    pub protection_enabled: Option<bool>,
+    pub expires_in_minutes: Option<i32>,
+}
+
+impl Shape for UpdateTaskProtectionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_TASK_PROTECTION_REQUEST
+    }
+}
+
+impl Value for UpdateTaskProtectionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            tasks: fields.take("tasks"),
+            protection_enabled: fields.take("protectionEnabled"),
+            expires_in_minutes: fields.take("expiresInMinutes"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("cluster", self.cluster);
+        fields.put("tasks", self.tasks);
+        fields.put("protectionEnabled", self.protection_enabled);
+        fields.put("expiresInMinutes", self.expires_in_minutes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateTaskProtectionResponse {
+    pub protected_tasks: Option<Vec<ProtectedTask>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for UpdateTaskProtectionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_TASK_PROTECTION_RESPONSE
+    }
+}
+
+impl Value for UpdateTaskProtectionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { protected_tasks: fields.take("protectedTasks"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("protectedTasks", self.protected_tasks);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateTaskSetRequest {
+    pub cluster: Option<String>,
+    pub service: Option<String>,
+    pub task_set: Option<String>,
+    pub scale: Option<Scale>,
+}
+
+impl Shape for UpdateTaskSetRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_TASK_SET_REQUEST
+    }
+}
+
+impl Value for UpdateTaskSetRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            service: fields.take("service"),
+            task_set: fields.take("taskSet"),
+            scale: fields.take("scale"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("cluster", self.cluster);
+        fields.put("service", self.service);
+        fields.put("taskSet", self.task_set);
+        fields.put("scale", self.scale);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateTaskSetResponse {
+    pub task_set: Option<TaskSet>,
+}
+
+impl Shape for UpdateTaskSetResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_TASK_SET_RESPONSE
+    }
+}
+
+impl Value for UpdateTaskSetResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { task_set: fields.take("taskSet") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("taskSet", self.task_set);
         fields.into_document()
     }
 }

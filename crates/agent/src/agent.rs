@@ -102,7 +102,7 @@ impl Agent {
             connected,
         };
         let tcs = Tcs {
-            control,
+            control: control.clone(),
             endpoints,
             node: node.clone(),
             tasks: tasks.clone(),
@@ -114,7 +114,7 @@ impl Agent {
             let zone = registration::availability_zone(&attributes);
             let arn = container_instance_arn.clone();
             let instance = Instance { arn, cluster: config.cluster, availability_zone: zone };
-            loops.push(tokio::spawn(listener.serve(tasks.clone(), node, instance)));
+            loops.push(tokio::spawn(listener.serve(tasks.clone(), node, control, instance)));
         }
         Ok(AgentHandle { tasks, container_instance_arn, connected: connection, loops })
     }

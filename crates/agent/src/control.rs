@@ -1,9 +1,12 @@
 //! The control plane over HTTP: the calls of [`ControlPlane`], and the signatures of both websockets.
 
-use api_ecs::operations::{DiscoverPollEndpoint, RegisterContainerInstance, SubmitTaskStateChange};
+use api_ecs::operations::{
+    DiscoverPollEndpoint, GetTaskProtection, RegisterContainerInstance, SubmitTaskStateChange, UpdateTaskProtection,
+};
 use api_ecs::{
-    ContainerInstance, DiscoverPollEndpointRequest, MODEL, RegisterContainerInstanceRequest,
-    SubmitTaskStateChangeRequest,
+    ContainerInstance, DiscoverPollEndpointRequest, GetTaskProtectionRequest, GetTaskProtectionResponse, MODEL,
+    RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest,
+    UpdateTaskProtectionResponse,
 };
 use async_trait::async_trait;
 use client::{Client, ClientError};
@@ -73,6 +76,14 @@ impl ControlPlane for HttpControlPlane {
             Ok(_) | Err(ClientError::Answer { .. }) => Ok(()),
             Err(error) => Err(api_error(error)),
         }
+    }
+
+    async fn protection(&self, request: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError> {
+        self.client.call::<GetTaskProtection>(request).await.map_err(api_error)
+    }
+
+    async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError> {
+        self.client.call::<UpdateTaskProtection>(request).await.map_err(api_error)
     }
 
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)> {

@@ -69,7 +69,10 @@ pub fn socket_url(endpoint: &str, query: &str) -> Option<String> {
 mod tests {
     use std::sync::Mutex;
 
-    use api_ecs::{ContainerInstance, RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest};
+    use api_ecs::{
+        ContainerInstance, GetTaskProtectionRequest, GetTaskProtectionResponse, RegisterContainerInstanceRequest,
+        SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
+    };
     use async_trait::async_trait;
 
     use super::*;
@@ -88,6 +91,12 @@ mod tests {
         }
         async fn submit(&self, _: SubmitTaskStateChangeRequest) -> Result<(), ApiError> {
             Ok(())
+        }
+        async fn protection(&self, _: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError> {
+            Err(ApiError::Unavailable("not asked".into()))
+        }
+        async fn protect(&self, _: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError> {
+            Err(ApiError::Unavailable("not asked".into()))
         }
         fn sign(&self, _: &str, _: &str) -> Vec<(String, String)> {
             Vec::new()

@@ -21,6 +21,7 @@ mod metadata;
 #[doc(hidden)]
 pub mod parsers;
 pub mod plan;
+mod protection;
 mod records;
 mod registration;
 mod reporter;

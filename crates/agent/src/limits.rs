@@ -42,5 +42,8 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 /// At a clean shutdown, what is waited for beyond the tasks' own stop timeouts.
 pub const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
 
+/// A container that asks for the protection of its task is answered within this. Source: the official agent.
+pub const PROTECTION_ANSWER_WITHIN: Duration = Duration::from_secs(5);
+
 /// Connections of all containers of a node to their metadata. One container could else use up the agent's descriptors.
 pub const METADATA_CONNECTIONS_MAX: usize = 1024;

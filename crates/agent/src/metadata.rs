@@ -17,7 +17,8 @@ use wire::serve::Limits;
 
 use crate::clock;
 use crate::limits::METADATA_CONNECTIONS_MAX;
-use crate::seams::{Node, Run};
+use crate::protection;
+use crate::seams::{ControlPlane, Node, Run};
 use crate::stats::{self, Uptime};
 use crate::tasks::Tasks;
 use crate::worker::Handle;
@@ -71,7 +72,15 @@ impl MetadataListener {
         self.listener.local_addr()
     }
 
-    pub(crate) async fn serve(self, tasks: Arc<Tasks>, node: Arc<dyn Node>, instance: Instance) {
+    /// `control` is asked for what only it knows.
+    pub(crate) async fn serve(
+        self,
+        tasks: Arc<Tasks>,
+        node: Arc<dyn Node>,
+        control: Arc<dyn ControlPlane>,
+        instance: Instance,
+    ) {
+        let protection = protection::router(tasks.clone(), control, instance.cluster.clone());
         let served = Arc::new(Served { tasks, node, instance, info: self.info });
         let router = Router::new()
             .route("/v2/credentials/{id}", get(credentials))
@@ -83,7 +92,8 @@ impl MetadataListener {
             .route("/v4/{id}/task", get(task_v4))
             .route("/v4/{id}/stats", get(container_stats))
             .route("/v4/{id}/task/stats", get(task_stats))
-            .with_state(served);
+            .with_state(served)
+            .merge(protection);
         let limits = Limits { connections_max: METADATA_CONNECTIONS_MAX, ..Limits::default() };
         let _served = wire::serve::serve(self.listener, router, limits);
         std::future::pending().await

@@ -4,7 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use api_ecs::{ContainerInstance, RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest};
+use api_ecs::{
+    ContainerInstance, GetTaskProtectionRequest, GetTaskProtectionResponse, RegisterContainerInstanceRequest,
+    SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
+};
 use async_trait::async_trait;
 use stdx::Timestamp;
 use task_engine::{Binding, Failure};
@@ -17,6 +20,8 @@ pub trait ControlPlane: Send + Sync + 'static {
     async fn register(&self, request: RegisterContainerInstanceRequest) -> Result<ContainerInstance, ApiError>;
     async fn discover(&self, container_instance_arn: &str) -> Result<Endpoints, ApiError>;
     async fn submit(&self, report: SubmitTaskStateChangeRequest) -> Result<(), ApiError>;
+    async fn protection(&self, request: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError>;
+    async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError>;
     /// The header lines that sign a GET of `url`, a websocket's or the one that a telemetry frame pretends to be.
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)>;
 }

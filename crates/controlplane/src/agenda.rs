@@ -21,11 +21,13 @@ impl Agenda {
         self.due.values().min().copied()
     }
 
-    /// The names of those whose turn it is: the woken and the due.
-    pub fn turn(&self, snapshot: &Snapshot, woken: BTreeSet<ServiceWake>, now: Timestamp) -> BTreeSet<String> {
+    /// The names of those whose turn it is: the woken and the due. A daemon's task comes before those that it serves.
+    pub fn turn(&self, snapshot: &Snapshot, woken: BTreeSet<ServiceWake>, now: Timestamp) -> Vec<String> {
         let mut names = concerned(snapshot, woken);
         names.extend(self.due.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()));
-        names
+        let is_daemon = |name: &String| snapshot.services.get(name).is_some_and(|service| service.is_daemon());
+        let (daemons, others): (Vec<String>, Vec<String>) = names.into_iter().partition(is_daemon);
+        [daemons, others].concat()
     }
 
     /// What a turn has come to. Each turn's wish replaces the one before.
@@ -40,7 +42,7 @@ impl Agenda {
 /// What the service of that name needs next.
 pub fn plan(snapshot: &Snapshot, name: &str, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
     let service = snapshot.services.get(name)?;
-    Some(reconcilers::service::reconcile(snapshot, service, now, ids))
+    Some(reconcilers::reconcile(snapshot, service, now, ids))
 }
 
 /// The names of the services that have to look.
@@ -53,6 +55,12 @@ fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Stri
                 let lacking =
                     snapshot.services.range(&format!("{cluster}/")).filter(|service| lacks(snapshot, service));
                 names.extend(lacking.map(|service| service.name()));
+            }
+            ServiceWake::Instances { cluster } => {
+                let on_each = |service: &Service| service.is_daemon() && service.status != ServiceStatus::Inactive;
+                let services = snapshot.services.range(&format!("{cluster}/"));
+                let concerned = services.filter(|service| on_each(service) || lacks(snapshot, service));
+                names.extend(concerned.map(|service| service.name()));
             }
             ServiceWake::Everything => names.extend(snapshot.services.iter().map(|service| service.name())),
         }
@@ -75,5 +83,5 @@ fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
         .filter(|task| task.is_live() && task.desired_status == TaskStatus::Running)
         .filter(|task| stays(instance_of(task)))
         .count();
-    placed < service.desired_count as usize
+    placed < reconcilers::desired_tasks(service) as usize
 }

@@ -36,6 +36,7 @@ use wire::{AuthMode, Gateway};
 pub use clock::{Clock, ManualClock, SystemClock, now, seed};
 pub use doors::{Tls, TlsError};
 pub use ledger::{LoadError, StoreLedger};
+pub use reconcilers::janitor::Retention;
 pub use server::{Served, serve, serve_tls};
 
 use agents::Hub;
@@ -62,14 +63,15 @@ pub struct ControlPlane {
 impl ControlPlane {
     /// Loads the records, and starts the loops over them.
     pub async fn start(engine: Arc<dyn Engine>, auth: AuthMode) -> Result<ControlPlane, LoadError> {
-        ControlPlane::start_at(engine, auth, Arc::new(SystemClock)).await
+        ControlPlane::start_at(engine, auth, Arc::new(SystemClock), Retention::default()).await
     }
 
-    /// The same, with a clock for the agents' sessions.
+    /// The same, with a clock for the agents' sessions, and with how long stopped tasks are kept.
     pub async fn start_at(
         engine: Arc<dyn Engine>,
         auth: AuthMode,
         clock: Arc<dyn Clock>,
+        retention: Retention,
     ) -> Result<ControlPlane, LoadError> {
         let wakes = Arc::new(Wakes::default());
         let ledger = StoreLedger::open(engine, wakes.clone()).await?;
@@ -78,7 +80,7 @@ impl ControlPlane {
         let paused = Arc::new(AtomicBool::new(false));
         let loops = vec![
             tokio::spawn(loops::services(ledger.clone(), wakes.clone(), paused.clone())),
-            tokio::spawn(loops::janitor(ledger.clone())),
+            tokio::spawn(loops::janitor(ledger.clone(), retention)),
             tokio::spawn(hub.clone().deliver(wakes)),
         ];
         Ok(ControlPlane { ledger, hub, paused, loops })

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use reconcilers::Plan;
+use reconcilers::janitor::Retention;
 use state::{CommitError, Ledger};
 use stdx::Timestamp;
 
@@ -40,9 +41,9 @@ async fn service(ledger: &dyn Ledger, wakes: &Wakes, name: &str) -> Option<Times
 }
 
 /// Forgets what nobody asks for any more.
-pub async fn janitor(ledger: Arc<dyn Ledger>) {
+pub async fn janitor(ledger: Arc<dyn Ledger>, retention: Retention) {
     loop {
-        let plan = reconcilers::janitor::reconcile(&ledger.snapshot(), now());
+        let plan = reconcilers::janitor::reconcile(&ledger.snapshot(), &retention, now());
         let next = commit(&*ledger, plan, || ()).await.unwrap_or(now() + reconcilers::janitor::EVERY);
         tokio::time::sleep(next.since(now())).await;
     }

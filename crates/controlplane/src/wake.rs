@@ -52,8 +52,12 @@ pub struct Wakes {
 pub enum ServiceWake {
     /// By the name of its record.
     Service(String),
-    /// Something became free, or an instance came or went: services of this cluster that lack tasks may go on.
+    /// Something became free: services of this cluster that lack tasks may go on.
     Capacity {
+        cluster: String,
+    },
+    /// An instance came, went or changed: those, and the daemons, which have a task on each.
+    Instances {
         cluster: String,
     },
     Everything,
@@ -102,7 +106,7 @@ pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<Instan
                 services.insert(ServiceWake::Service(Service::name(service)));
             }
             Touched::ContainerInstance(instance) => {
-                services.insert(ServiceWake::Capacity { cluster: cluster_of_instance(instance) });
+                services.insert(ServiceWake::Instances { cluster: cluster_of_instance(instance) });
                 instances.insert(InstanceWake::Instance(instance.name()));
             }
             Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}

@@ -3,18 +3,33 @@
 //!
 //! It reads indexes that are ordered by time, so a turn costs what it forgets, and not what there is.
 //!
-//! Source: Amazon ECS API Reference, `DescribeTasks`: stopped tasks appear in the results for at least one hour.
+//! Amazon ECS forgets a stopped task after an hour or so, often before anybody has asked why it stopped. We have [`Retention`].
 
 use std::time::Duration;
 
-use model::{ContainerInstance, ContainerInstanceStatus, ServiceStatus, StopCode, TaskDefinition};
+use model::{ContainerInstance, ContainerInstanceStatus, Service, ServiceStatus, StopCode, Task, TaskDefinition};
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
 
 use crate::Plan;
 
-/// How long a stopped task can be described.
-pub const STOPPED_TASK_KEPT: Duration = Duration::from_secs(60 * 60);
+/// How long stopped tasks can be listed and described, and how many of them.
+///
+/// A task takes about 2.5 KiB of memory, running or not. 100,000 stopped ones are 250 MiB, and more than a week of a
+/// cluster that stops ten a minute; what crashes in a loop is held back by its service long before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    pub stopped_tasks_kept: Duration,
+    /// The oldest go first.
+    pub stopped_tasks_max: usize,
+}
+
+impl Default for Retention {
+    fn default() -> Self {
+        Retention { stopped_tasks_kept: Duration::from_secs(7 * 24 * 60 * 60), stopped_tasks_max: 100_000 }
+    }
+}
+
 /// How long a client token protects against a repeat. Source: Amazon ECS Developer Guide, "Ensuring idempotency".
 pub const CLIENT_TOKEN_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often there is anything worth forgetting.
@@ -23,9 +38,9 @@ pub const EVERY: Duration = Duration::from_secs(60);
 const TURN_MAX: usize = 1000;
 
 /// What may be forgotten now.
-pub fn reconcile(snapshot: &Snapshot, now: Timestamp) -> Plan {
+pub fn reconcile(snapshot: &Snapshot, retention: &Retention, now: Timestamp) -> Plan {
     let mut changes = Changes::new();
-    let tasks = stopped_tasks(snapshot, now, &mut changes);
+    let tasks = stopped_tasks(snapshot, retention, now, &mut changes);
     let tokens = client_tokens(snapshot, now, &mut changes);
     let lost = lost_tasks(snapshot, now, &mut changes);
     for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
@@ -35,12 +50,12 @@ pub fn reconcile(snapshot: &Snapshot, now: Timestamp) -> Plan {
     Plan { changes, look_again: Some(if there_is_more { now } else { now + EVERY }) }
 }
 
-fn stopped_tasks(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
-    let oldest_first = snapshot.tasks.under("stopped", "");
-    let forgotten = oldest_first
-        .take_while(|task| now.since(task.stopped_at.unwrap_or(task.created_at)) > STOPPED_TASK_KEPT)
-        .take(TURN_MAX);
-    forgotten.inspect(|task| changes.delete(snapshot, &***task)).count()
+fn stopped_tasks(snapshot: &Snapshot, retention: &Retention, now: Timestamp, changes: &mut Changes) -> usize {
+    let too_many = snapshot.tasks.filed_in("stopped").saturating_sub(retention.stopped_tasks_max);
+    let is_old = |task: &Task| now.since(task.stopped_at.unwrap_or(task.created_at)) > retention.stopped_tasks_kept;
+    let oldest_first = snapshot.tasks.under("stopped", "").enumerate();
+    let forgotten = oldest_first.take_while(|(place, task)| *place < too_many || is_old(task)).take(TURN_MAX);
+    forgotten.inspect(|(_, task)| changes.delete(snapshot, &***task)).count()
 }
 
 fn client_tokens(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
@@ -78,12 +93,14 @@ pub fn in_use(snapshot: &Snapshot, definition: &TaskDefinition) -> bool {
     let TaskDefinition { scope, family, revision, .. } = definition;
     let prefix = format!("{scope}/");
     let by_task = snapshot.clusters.range(&prefix).any(|cluster| {
-        let tasks = snapshot.tasks.by("family", &format!("{scope}/{}/{family}", cluster.name));
-        tasks.filter(|task| task.is_live()).any(|task| task.revision == *revision)
+        let tasks = snapshot.tasks.by("family", &format!("{scope}/{}/{family}/live", cluster.name));
+        tasks.into_iter().any(|task| task.revision == *revision)
     });
     let services = snapshot.services.range(&prefix).filter(|service| service.status != ServiceStatus::Inactive);
-    by_task
-        || services
-            .flat_map(|service| &service.deployments)
-            .any(|one| one.family == *family && one.revision == *revision)
+    let is_it = |other: (&String, u32)| other == (family, *revision);
+    let in_service = |service: &Service| {
+        service.deployments.iter().any(|one| is_it((&one.family, one.revision)))
+            || service.task_sets.iter().any(|set| is_it((&set.family, set.revision)))
+    };
+    by_task || services.into_iter().any(|service| in_service(service))
 }

@@ -3,15 +3,20 @@
 //! A reconciler takes no hints. It is woken, reads the whole state that concerns it, and decides again; so the first run
 //! after a crash is the same code as every other run. It never commits and never waits: whoever calls it does.
 //!
-//! Start reading at [`service::reconcile`].
+//! Start reading at [`reconcile`], then [`service::reconcile`].
 
 #![forbid(unsafe_code)]
 
+pub mod daemon;
 pub mod janitor;
+mod proof;
 pub mod service;
+pub mod task_set;
+mod turn;
 
-use state::Changes;
-use stdx::Timestamp;
+use model::{DeploymentController, SchedulingStrategy, Service, TaskSetStatus};
+use state::{Changes, Snapshot};
+use stdx::{Ids, Timestamp};
 
 /// What a reconciler wants.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -19,4 +24,24 @@ pub struct Plan {
     pub changes: Changes,
     /// When to look again even if nothing changes until then.
     pub look_again: Option<Timestamp>,
+}
+
+/// What a service of any kind needs next.
+pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+    match (service.scheduling_strategy, service.deployment_controller) {
+        (_, DeploymentController::External) => task_set::reconcile(snapshot, service, now, ids),
+        (SchedulingStrategy::Daemon, DeploymentController::Ecs) => daemon::reconcile(snapshot, service, now, ids),
+        (SchedulingStrategy::Replica, DeploymentController::Ecs) => service::reconcile(snapshot, service, now, ids),
+    }
+}
+
+/// How many tasks a service should have, all its task sets together.
+pub fn desired_tasks(service: &Service) -> u32 {
+    match service.deployment_controller {
+        DeploymentController::Ecs => service.desired_count,
+        DeploymentController::External => {
+            let sets = service.task_sets.iter().filter(|set| set.status != TaskSetStatus::Draining);
+            sets.map(|set| set.computed_desired_count(service.desired_count)).sum()
+        }
+    }
 }

@@ -5,7 +5,7 @@ mod world;
 use std::time::Duration;
 
 use model::{ClientToken, ContainerInstanceStatus, Service, StopCode, TaskDefinitionStatus, TaskStatus};
-use reconcilers::janitor::{self, CLIENT_TOKEN_KEPT, EVERY, STOPPED_TASK_KEPT};
+use reconcilers::janitor::{self, CLIENT_TOKEN_KEPT, EVERY, Retention};
 use state::{Changes, PlacementFence, Record};
 use stdx::Timestamp;
 
@@ -27,13 +27,17 @@ fn running(world: &World, id: &str) {
 
 /// One turn; says when the next one is due.
 fn turn(world: &World) -> Option<Timestamp> {
-    let plan = janitor::reconcile(&world.snapshot(), world.now);
+    turn_with(world, &Retention::default())
+}
+
+fn turn_with(world: &World, retention: &Retention) -> Option<Timestamp> {
+    let plan = janitor::reconcile(&world.snapshot(), retention, world.now);
     world.commit(&plan).expect("nobody came in between");
     plan.look_again
 }
 
 #[test]
-fn a_stopped_task_is_remembered_for_an_hour() {
+fn a_stopped_task_is_remembered_for_a_week() {
     let mut world = with_service();
     for id in ["early", "late", "live"] {
         running(&world, id);
@@ -41,7 +45,7 @@ fn a_stopped_task_is_remembered_for_an_hour() {
     world.exits("early");
     world.wait(SECOND);
     world.exits("late");
-    world.wait(HOUR);
+    world.wait(7 * 24 * HOUR);
     assert_eq!(turn(&world), Some(world.now + EVERY));
     assert_eq!(world.task("late").last_status, TaskStatus::Stopped);
     assert_eq!(world.task("live").last_status, TaskStatus::Running);
@@ -61,13 +65,33 @@ fn a_large_heap_is_cleared_in_turns_that_follow_at_once() {
         changes.put(&world.snapshot(), &task);
     }
     world.ledger.commit_now(&changes).unwrap();
-    world.wait(STOPPED_TASK_KEPT + SECOND);
+    world.wait(Retention::default().stopped_tasks_kept + SECOND);
     for left in [1500, 500] {
         assert_eq!(turn(&world), Some(world.now));
         assert_eq!(world.snapshot().tasks.len(), left);
     }
     assert_eq!(turn(&world), Some(world.now + EVERY));
     assert!(world.snapshot().tasks.is_empty());
+}
+
+#[test]
+fn of_too_many_stopped_tasks_the_oldest_go() {
+    let mut world = with_service();
+    for id in ["first", "second", "third", "live"] {
+        running(&world, id);
+    }
+    for id in ["second", "first", "third"] {
+        world.wait(SECOND);
+        world.exits(id);
+    }
+    let retention = |stopped_tasks_max| Retention { stopped_tasks_kept: HOUR, stopped_tasks_max };
+    turn_with(&world, &retention(3));
+    assert_eq!(world.snapshot().tasks.len(), 4);
+    turn_with(&world, &retention(2));
+    let left: Vec<String> = world.snapshot().tasks.iter().map(|task| task.id.clone()).collect();
+    assert_eq!(left, ["first", "live", "third"]);
+    turn_with(&world, &retention(0));
+    assert_eq!(world.snapshot().tasks.len(), 1, "live tasks stay, however many");
 }
 
 #[test]

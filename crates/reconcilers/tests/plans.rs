@@ -52,6 +52,20 @@ impl Story {
             ["service", ref settings @ ..] => {
                 world.create_service(setting(settings, "desired"), setting(settings, "min"), setting(settings, "max"));
             }
+            ["daemon", ref settings @ ..] => {
+                world.create_daemon(setting(settings, "min"), setting(settings, "max"));
+            }
+            ["external", ref settings @ ..] => world.create_external(setting(settings, "desired")),
+            ["task", "set", id, "revision", revision, "scale", percent] => {
+                world.scale_task_set(id, number(revision), percent.parse().expect("a scale is a number"));
+            }
+            ["delete", "task", "set", id] => world.delete_task_set(id),
+            ["standalone", id, "on", instance] => {
+                let mut task = world::task(id, instance, &world.service().deployments[0], world.now);
+                (task.group, task.started_by) = ("family:web".into(), String::new());
+                world.put(&task);
+                self.names.insert(id.to_owned(), id.to_owned());
+            }
             ["spread", attribute] => {
                 let mut service = world.service();
                 let field = Some(attribute.to_owned());
@@ -87,6 +101,10 @@ impl Story {
             ["runs"] => world.runs(&id),
             ["exits"] => world.exits(&id),
             ["fails", "to", "start"] => world.fails_to_start(&id),
+            ["is", "protected", "for", time] => {
+                let until = world.now + duration(time);
+                world.report(&id, |task| task.protected_until = Some(until));
+            }
             ["stops"] => world.report(&id, |task| task.stopped(StopCode::UserInitiated, "", world.now)),
             ["is", "stopped", "by", "a", "user"] => {
                 world.report(&id, |task| task.request_stop(StopCode::UserInitiated, "Task stopped by user", world.now));
@@ -215,6 +233,17 @@ fn of_service(before: &Snapshot, after: &Snapshot) -> Vec<String> {
             Some(_) => {}
         }
     }
+    for new in &after.task_sets {
+        if let Some(old) = before.task_sets.iter().find(|old| old.id == new.id && old.stability != new.stability) {
+            decisions.push(format!("task set {} is {}", old.id, new.stability.as_str()));
+        }
+    }
+    for old in before.task_sets.iter().filter(|old| after.task_sets.iter().all(|new| new.id != old.id)) {
+        decisions.push(format!("task set {} is gone", old.id));
+    }
+    if after.is_daemon() && after.desired_count != before.desired_count {
+        decisions.push(format!("desired count is {}", after.desired_count));
+    }
     if after.status != before.status {
         decisions.push(format!("service is {}", after.status.as_str()));
     }
@@ -266,6 +295,8 @@ fn instance(world: &World, id: &str, features: &[&str]) {
                 other => panic!("what is {other}?"),
             },
             Some(("memory", memory)) => instance.registered.memory = model::MemoryMib(number(memory)),
+            Some(("has", name)) => instance.attributes.push(model::Attribute { name: name.into(), value: None }),
+            Some(("lacks", name)) => instance.attributes.retain(|attribute| attribute.name != name),
             Some(("zone", zone)) => {
                 let name = "ecs.availability-zone".into();
                 instance.attributes.push(model::Attribute { name, value: Some(zone.into()) });
@@ -351,4 +382,21 @@ stories! {
     deletion_without_tasks
     zero_desired
     definition_is_gone
+    daemon_on_each_instance
+    daemon_where_attributes_fit
+    daemon_leaves_last
+    daemon_dies_and_is_sick
+    daemon_rolls_0_100
+    daemon_rolls_50_100
+    daemon_rolls_100_150
+    daemon_rolls_around_a_protected_task
+    daemon_fails_on_one_instance
+    daemon_has_no_room
+    daemon_is_deleted
+    task_sets_side_by_side
+    task_set_scales_in_around_a_protected_task
+    task_set_on_a_draining_instance
+    task_set_one_task_sick
+    task_set_has_no_room
+    task_set_fails_to_start
 }

@@ -223,7 +223,7 @@ fn change(world: &World, id: &str, weather: Weather) {
     instance.agent_connected = is_connected;
     world.put(&instance);
     if status == ContainerInstanceStatus::Inactive {
-        let plan = reconcilers::janitor::reconcile(&world.snapshot(), world.now);
+        let plan = reconcilers::janitor::reconcile(&world.snapshot(), &Default::default(), world.now);
         world.commit(&plan).expect("nobody came in between");
         assert_eq!(world.live().iter().filter(|task| task.container_instance == id).count(), 0);
     }

@@ -2,7 +2,7 @@
 
 use model::{
     ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service,
-    SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
+    ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -55,7 +55,7 @@ impl Record for ContainerInstance {
 impl Record for Task {
     const KIND: &'static str = "task";
     /// `live`: the tasks an instance still has. `service`: those that a service still has. `family`: all of a task definition
-    /// family. `stopped`: those that have stopped, by the time of it. `service-stopped`: the same, within their service.
+    /// family, the live ones apart from those that have stopped. `stopped`: those that have stopped, by the time of it. `service-stopped`: the same, within their service.
     const INDEXES: &'static [&'static str] = &["live", "service", "family", "stopped", "service-stopped"];
 
     fn name(&self) -> String {
@@ -67,7 +67,7 @@ impl Record for Task {
         match index {
             0 => self.is_live().then(|| within(&self.container_instance)),
             1 => self.service().filter(|_| self.is_live()).map(within),
-            2 => Some(within(&self.family)),
+            2 => Some(within(&format!("{}/{}", self.family, if self.is_live() { "live" } else { "stopped" }))),
             3 => (!self.is_live()).then(|| at(self.stopped_at.unwrap_or(self.created_at))),
             _ => {
                 let service = self.service().filter(|_| !self.is_live())?;
@@ -79,9 +79,15 @@ impl Record for Task {
 
 impl Record for Service {
     const KIND: &'static str = "service";
+    /// `daemon`: those of a cluster that have a task on each instance.
+    const INDEXES: &'static [&'static str] = &["daemon"];
 
     fn name(&self) -> String {
         format!("{}/{}/{}", self.scope, self.cluster, self.name)
+    }
+
+    fn index(&self, _index: usize) -> Option<String> {
+        (self.is_daemon() && self.status == ServiceStatus::Active).then(|| format!("{}/{}", self.scope, self.cluster))
     }
 }
 

@@ -87,6 +87,13 @@ impl<R: Record> Table<R> {
             .map(|(_, row)| &row.record)
     }
 
+    /// How many records the named index files.
+    ///
+    /// An unknown index is a bug of the caller, and panics.
+    pub fn filed_in(&self, index: &str) -> usize {
+        self.indexes[Self::number(index)].len()
+    }
+
     /// The records that the named index files under `value`, in the order of their names.
     ///
     /// An unknown index is a bug of the caller, and panics.
@@ -122,13 +129,17 @@ impl<R: Record> Table<R> {
         self.filed(index, Bound::Excluded((value, &key)), Bound::Excluded((&behind(prefix), "")))
     }
 
+    fn number(index: &str) -> usize {
+        R::INDEXES.iter().position(|known| *known == index).expect("the index is declared by the record")
+    }
+
     fn filed<'a>(
         &'a self,
         index: &str,
         from: Bound<(&str, &str)>,
         to: Bound<(&str, &str)>,
     ) -> impl DoubleEndedIterator<Item = &'a Arc<R>> + use<'a, R> {
-        let number = R::INDEXES.iter().position(|known| *known == index).expect("the index is declared by the record");
+        let number = Self::number(index);
         let owned = |(value, key): (&str, &str)| -> (Arc<str>, Key) { (value.into(), key.into()) };
         self.indexes[number].range((from.map(owned), to.map(owned))).map(|(_, key)| &self.rows[key].record)
     }

@@ -173,7 +173,7 @@ fn a_list_goes_on_after_any_of_its_records() {
 
     let all = ids(tasks.range(cluster).collect());
     assert_eq!(all.len(), 9);
-    let family = format!("{cluster}web");
+    let family = format!("{cluster}web/live");
     let on_0 = instance(0).name();
     let here: Vec<_> = tasks.by("live", &on_0).collect();
     let live: Vec<_> = tasks.under("live", cluster).collect();
@@ -181,7 +181,8 @@ fn a_list_goes_on_after_any_of_its_records() {
     for (at, id) in all.iter().enumerate() {
         let name = format!("{cluster}{id}");
         assert_eq!(ids(tasks.range_after(cluster, id).collect()), all[at + 1..]);
-        assert_eq!(ids(tasks.by_after("family", &family, &name).collect()), all[at + 1..]);
+        let of_family = ids(tasks.by_after("family", &family, &name).collect());
+        assert_eq!(of_family, all[..6].get(at + 1..).unwrap_or_default());
     }
     for (at, task) in live.iter().enumerate() {
         let place = format!("{cluster}{}", task.container_instance);

@@ -93,13 +93,13 @@ async fn main() {
     })
     .await;
     report("the janitor, with nothing to forget", || async {
-        reconcilers::janitor::reconcile(&world.snapshot(), world.now());
+        reconcilers::janitor::reconcile(&world.snapshot(), &Default::default(), world.now());
         Ok(())
     })
     .await;
     world.wait(Duration::from_secs(2 * 3600));
     report("the janitor, forgetting a thousand", || async {
-        let plan = reconcilers::janitor::reconcile(&world.snapshot(), world.now());
+        let plan = reconcilers::janitor::reconcile(&world.snapshot(), &Default::default(), world.now());
         world.ledger.commit_now(&plan.changes).unwrap();
         Ok(())
     })

@@ -20,18 +20,22 @@ macro_rules! access {
 pub const ACCESS: &[Access] = access! {
     "CreateCluster" on "cluster",
     "CreateService" on "service",
+    "CreateTaskSet" on "task-set",
     "DeleteAttributes" on "container-instance",
     "DeleteCluster" on "cluster",
     "DeleteService" on "service",
     "DeleteTaskDefinitions" on "task-definition",
+    "DeleteTaskSet" on "task-set",
     "DeregisterContainerInstance" on "cluster",
     "DeregisterTaskDefinition" on "*",
     "DescribeClusters" on "cluster",
     "DescribeContainerInstances" on "container-instance",
     "DescribeServices" on "service",
     "DescribeTaskDefinition" on "*",
+    "DescribeTaskSets" on "task-set",
     "DescribeTasks" on "task",
     "DiscoverPollEndpoint" on "*",
+    "GetTaskProtection" on "task",
     "ListAttributes" on "cluster",
     "ListClusters" on "*",
     "ListContainerInstances" on "cluster",
@@ -57,6 +61,9 @@ pub const ACCESS: &[Access] = access! {
     "UpdateContainerAgent" on "container-instance",
     "UpdateContainerInstancesState" on "container-instance",
     "UpdateService" on "service",
+    "UpdateServicePrimaryTaskSet" on "service",
+    "UpdateTaskProtection" on "task",
+    "UpdateTaskSet" on "task-set",
 };
 
 #[cfg(test)]

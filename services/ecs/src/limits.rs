@@ -44,3 +44,11 @@ pub(crate) const CUSTOM_ATTRIBUTES_MAX: usize = 10;
 pub(crate) const ATTRIBUTE_CHARS_MAX: usize = 128;
 /// Source: the ECS agent, `ecs-agent/api/ecs/client/ecs_client.go`: the longest reason of a task and of a container.
 pub(crate) const REASON_CHARS_MAX: usize = 1024;
+/// Source: Amazon ECS API Reference, `UpdateTaskProtection.tasks`.
+pub(crate) const UPDATE_PROTECTION_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `UpdateTaskProtection.expiresInMinutes`: from 1, and 120 when it is not given.
+pub(crate) const PROTECTION_MINUTES_MAX: u64 = 2880;
+pub(crate) const PROTECTION_MINUTES_DEFAULT: u64 = 120;
+/// Source: Amazon ECS service quotas, "Task sets per service"; Amazon ECS API Reference, `CreateTaskSet.clientToken`.
+pub(crate) const TASK_SETS_PER_SERVICE_MAX: usize = 5;
+pub(crate) const TASK_SET_TOKEN_CHARS_MAX: usize = 36;

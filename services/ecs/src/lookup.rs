@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::arn::looks_like_arn;
 use model::{
     Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, Service,
-    ServiceArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus,
+    ServiceArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
 };
 
 use crate::ctx::Ctx;
@@ -92,6 +92,16 @@ pub(crate) fn active_container_instance(
     text: &str,
 ) -> Option<Arc<ContainerInstance>> {
     container_instance(ctx, cluster, text).filter(|instance| instance.status != ContainerInstanceStatus::Inactive)
+}
+
+/// The id of a task set of the service, by that id, by its digits alone, or by its ARN.
+pub(crate) fn task_set_id(ctx: &Ctx<'_>, service: &Service, text: &str) -> Option<String> {
+    if !looks_like_arn(text) {
+        return Some(if text.starts_with("ecs-svc/") { text.to_owned() } else { format!("ecs-svc/{text}") });
+    }
+    let arn: TaskSetArn = text.parse().ok()?;
+    let own = arn.scope == ctx.scope && arn.cluster == service.cluster && arn.service == service.name;
+    own.then_some(arn.id)
 }
 
 pub(crate) fn service(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Service>> {

@@ -58,7 +58,7 @@ async fn a_revision_in_use_is_deleted_when_it_is_free() {
     let run = world.run(|input| input.task_definition = text("web:1")).await;
     refused(run, "InvalidParameterException", "TaskDefinition is in the process of being deleted");
     world.report(&task, "STOPPED", |_| {}).await;
-    let plan = reconcilers::janitor::reconcile(&world.snapshot(), world.now());
+    let plan = reconcilers::janitor::reconcile(&world.snapshot(), &Default::default(), world.now());
     world.ledger.commit_now(&plan.changes).unwrap();
     assert!(world.snapshot().task_definitions.is_empty());
     let many = "The number of task definitions must be between 1 and 10.";

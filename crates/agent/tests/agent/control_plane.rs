@@ -10,7 +10,11 @@ use agent_api::payload::{DesiredStatus, Task};
 use agent_api::query::AcsQuery;
 use agent_api::session::{Action, Event, Session};
 use agent_api::{FromAgent, ManifestTask, ToAgent, tcs};
-use api_ecs::{ContainerInstance, RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest};
+use api_ecs::{
+    ContainerInstance, Failure, GetTaskProtectionRequest, GetTaskProtectionResponse, ProtectedTask,
+    RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest,
+    UpdateTaskProtectionResponse,
+};
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{Notify, mpsc};
@@ -50,6 +54,8 @@ pub struct State {
     pub slow: bool,
     pub submit_errors: VecDeque<ApiError>,
     pub attempts: usize,
+    /// What was asked about the protection of tasks, and granted.
+    pub protection: Vec<UpdateTaskProtectionRequest>,
     pub reports: Vec<SubmitTaskStateChangeRequest>,
     /// Every upgrade of ACS is refused so.
     pub refusal: Option<UpgradeRefusal>,
@@ -87,6 +93,7 @@ impl Scripted {
             slow: false,
             submit_errors: VecDeque::new(),
             attempts: 0,
+            protection: Vec::new(),
             reports: Vec::new(),
             refusal: None,
             acs_refused: 0,
@@ -277,6 +284,42 @@ impl ControlPlane for Scripted {
                 _ => {}
             }
             Ok(())
+        })
+    }
+
+    async fn protection(&self, request: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError> {
+        let state = self.lock();
+        if state.down {
+            return Err(ApiError::Unavailable("the script says so".to_owned()));
+        }
+        let arn = request.tasks.unwrap().remove(0);
+        let protected = state.protection.iter().rev().find(|wanted| wanted.tasks == Some(vec![arn.clone()]));
+        let enabled = protected.and_then(|wanted| wanted.protection_enabled);
+        let task =
+            ProtectedTask { task_arn: Some(arn), protection_enabled: enabled.or(Some(false)), expiration_date: None };
+        Ok(GetTaskProtectionResponse { protected_tasks: Some(vec![task]), failures: None })
+    }
+
+    async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError> {
+        self.change(|state| {
+            let arn = request.tasks.clone().unwrap().remove(0);
+            if crate::payloads::id(&arn) == "standalone" {
+                let failure = Failure { arn: Some(arn), reason: Some("TASK_NOT_VALID".to_owned()), detail: None };
+                return Ok(UpdateTaskProtectionResponse { protected_tasks: None, failures: Some(vec![failure]) });
+            }
+            match request.expires_in_minutes {
+                Some(minutes) if minutes < 1 => {
+                    return Err(ApiError::InvalidParameter("expiresInMinutes must be between 1 and 2880.".to_owned()));
+                }
+                _ => {}
+            }
+            let task = ProtectedTask {
+                task_arn: Some(arn),
+                protection_enabled: request.protection_enabled,
+                expiration_date: request.expires_in_minutes.map(|_| stdx::Timestamp::from_millis(1_795_384_329_000)),
+            };
+            state.protection.push(request);
+            Ok(UpdateTaskProtectionResponse { protected_tasks: Some(vec![task]), failures: None })
         })
     }
 

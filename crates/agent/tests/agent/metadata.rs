@@ -12,8 +12,14 @@ use crate::rig::{DEADLINE, Rig};
 
 /// Status and body of one GET.
 async fn get(port: u16, path: &str) -> (u16, Value) {
+    ask(port, "GET", path, "").await
+}
+
+/// Status and body of one answer.
+async fn ask(port: u16, method: &str, path: &str, body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: 169.254.170.2\r\nConnection: close\r\n");
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -187,4 +193,43 @@ async fn unused_roles_are_no_reason_to_refuse() {
     rig.control.reported("t1", 1).await;
     let acks = |message: &FromAgent| matches!(message, FromAgent::IamRoleCredentialsAck(_));
     assert!(!rig.control.lock().from_agent.iter().any(acks));
+}
+
+#[tokio::test]
+async fn a_container_protects_its_task() {
+    let rig = Rig::new().await;
+    let (listener, port) = listener().await;
+    let _agent = rig.start_serving(listener).await;
+    rig.control.send(&payload("p1", vec![task_of("t1", json!([web()])), task_of("standalone", json!([web()]))]));
+    rig.control.acked("p1").await;
+    rig.control.reported("t1", 1).await;
+    rig.control.reported("standalone", 1).await;
+    let state = |task: &str| format!("/api/{}/task-protection/v1/state", metadata_id(&rig, task, "web"));
+    let path = state("t1");
+
+    let unprotected = json!({"protection": {"TaskArn": arn("t1"), "ProtectionEnabled": false, "ExpirationDate": null}});
+    assert_eq!(get(port, &path).await, (200, unprotected));
+    let (status, body) = ask(port, "PUT", &path, r#"{"ProtectionEnabled":true,"ExpiresInMinutes":60}"#).await;
+    assert_eq!((status, &body["protection"]["ProtectionEnabled"]), (200, &json!(true)), "{body}");
+    assert_eq!(body["protection"]["ExpirationDate"], "2026-11-22T21:52:09.000Z");
+    let asked = rig.control.lock().protection[0].clone();
+    assert_eq!((asked.tasks, asked.expires_in_minutes), (Some(vec![arn("t1")]), Some(60)));
+    assert_eq!(get(port, &path).await.1["protection"]["ProtectionEnabled"], true);
+
+    for (body, message) in [
+        ("{}", "Invalid request: does not contain 'ProtectionEnabled' field"),
+        (r#"{"protectionEnabled":true}"#, "UpdateTaskProtection: failed to decode request"),
+        ("true", "UpdateTaskProtection: failed to decode request"),
+        (r#"{"ProtectionEnabled":true,"ExpiresInMinutes":0}"#, "expiresInMinutes must be between 1 and 2880."),
+    ] {
+        let (status, answer) = ask(port, "PUT", &path, body).await;
+        assert_eq!((status, &answer["error"]["Message"]), (400, &json!(message)), "{body}");
+        assert_eq!(answer["error"]["Code"], "InvalidParameterException");
+    }
+    let (status, answer) = ask(port, "PUT", &state("standalone"), r#"{"ProtectionEnabled":true}"#).await;
+    assert_eq!((status, &answer["failure"]["Reason"]), (200, &json!("TASK_NOT_VALID")));
+    assert_eq!(get(port, "/api/nobody/task-protection/v1/state").await.0, 404);
+    rig.control.change(|state| state.down = true);
+    let (status, answer) = get(port, &path).await;
+    assert_eq!((status, &answer["error"]["Code"]), (500, &json!("ServerException")));
 }

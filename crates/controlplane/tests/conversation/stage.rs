@@ -81,7 +81,8 @@ impl Stage {
     /// On the address that it had: agents keep what they were told.
     async fn start(&mut self) {
         let auth = || if self.iam { AuthMode::Verify(Arc::new(OneKey)) } else { AuthMode::Open };
-        let plane = ControlPlane::start_at(self.engine.clone(), auth(), self.clock.clone()).await.unwrap();
+        let plane =
+            ControlPlane::start_at(self.engine.clone(), auth(), self.clock.clone(), Default::default()).await.unwrap();
         let world = Arc::new(World(self.clock.clone()));
         let ecs = Arc::new(EcsRouter(Arc::new(EcsService::new(plane.ledger(), world))));
         let gateway = Arc::new(Gateway::new(vec![ecs], auth()));

@@ -19,7 +19,7 @@ const DELAY_FIRST: Duration = Duration::from_secs(1);
 const DELAY_MAX_AFTER_START: Duration = Duration::from_secs(30);
 const DELAY_MAX_WITHOUT_START: Duration = Duration::from_secs(27 * 60);
 /// The longest row of failures that makes a difference: the delay has doubled to its maximum long before.
-const ROW_MAX: u32 = 16;
+pub(crate) const ROW_MAX: u32 = 16;
 /// The most failed tasks that `failedTasks` counts.
 const FAILED_TASKS_MAX: usize = 1000;
 
@@ -33,7 +33,7 @@ pub fn failed_tasks(snapshot: &Snapshot, service: &Service, deployment: &Deploym
 }
 
 /// The tasks of a service that have stopped and are still remembered, the newest first.
-fn stopped<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &'a Task> + use<'a> {
+pub(crate) fn stopped<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &'a Task> + use<'a> {
     snapshot.tasks.under("service-stopped", &format!("{}/", service.name())).rev().map(|task| &**task)
 }
 
@@ -59,11 +59,20 @@ pub(crate) fn retry_at(snapshot: &Snapshot, view: &ServiceView<'_>, now: Timesta
     let looked_at_max = (view.service.desired_count.max(1) * ROW_MAX) as usize;
     let of_primary = |task: &&Task| task.started_by == primary.id;
 
-    // A task that has proved itself forgives the failures before it.
     let live = view.live.iter().copied().filter(of_primary);
+    after(stopped(snapshot, view.service).take(looked_at_max).filter(of_primary), live, now)
+}
+
+/// When the next start may be, if not now, after these have stopped, the newest first, and these live.
+pub(crate) fn after<'a>(
+    stopped: impl Iterator<Item = &'a Task>,
+    live: impl Iterator<Item = &'a Task>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    // A task that has proved itself forgives the failures before it.
     let mut forgiven = live.filter_map(|task| proven_at(task, Some(now))).max();
     let mut failures: Vec<&Task> = Vec::new();
-    for task in stopped(snapshot, view.service).take(looked_at_max).filter(of_primary) {
+    for task in stopped {
         if task.stopped_at <= forgiven {
             break;
         }

@@ -93,6 +93,16 @@ pub(crate) fn stalled(service: &str) -> Cause {
     Cause::new(text, "", "Update the minimumHealthyPercent or maximumPercent value and try again.".to_owned())
 }
 
+/// Task scale-in protection keeps these tasks, which would have left.
+pub(crate) fn protected(service: &str, tasks: &[&Task]) -> Cause {
+    let names = named(tasks.iter().map(|task| task.id.as_str()));
+    Cause::new(
+        format!("(service {service}) was unable to stop tasks because task scale-in protection is on: "),
+        &names,
+        ".".to_owned(),
+    )
+}
+
 pub(crate) fn stopped_reason(why: Why, deployment: &str) -> String {
     match why {
         Why::Scaling => format!("Scaling activity initiated by (deployment {deployment})"),

@@ -2,10 +2,10 @@
 //!
 //! [`rollout`] decides how many to start and whom to stop; here that becomes tasks, placements and events.
 
-mod backoff;
-mod message;
+pub(crate) mod backoff;
+pub(crate) mod message;
 mod rollout;
-mod view;
+pub(crate) mod view;
 
 use std::time::Duration;
 

@@ -10,8 +10,9 @@ use model::service::{DeploymentConfiguration, PlacementStrategy};
 use model::task_definition::PlacementConstraint;
 use model::{
     Attribute, Cluster, ContainerDefinition, ContainerInstance, ContainerInstanceStatus, CpuUnits, Deployment,
-    DeploymentStatus, HealthStatus, LaunchType, MemoryMib, Reservation, Resources, RolloutState, Scope, Service,
-    ServiceStatus, StopCode, Task, TaskDefinition, TaskDefinitionStatus, TaskStatus,
+    DeploymentController, DeploymentStatus, HealthStatus, LaunchType, MemoryMib, Reservation, Resources, RolloutState,
+    SchedulingStrategy, Scope, Service, ServiceStatus, StabilityStatus, StopCode, Task, TaskDefinition,
+    TaskDefinitionStatus, TaskSet, TaskSetStatus, TaskStatus,
 };
 use reconcilers::Plan;
 use state::{Changes, CommitError, Ledger, MemoryLedger, Record, Snapshot};
@@ -54,7 +55,7 @@ impl World {
     /// What the reconciler wants now, not yet committed.
     pub fn plan(&mut self) -> Plan {
         let snapshot = self.snapshot();
-        reconcilers::service::reconcile(&snapshot, &self.service(), self.now, &mut self.ids)
+        reconcilers::reconcile(&snapshot, &self.service(), self.now, &mut self.ids)
     }
 
     pub fn commit(&self, plan: &Plan) -> Result<(), CommitError> {
@@ -100,6 +101,52 @@ impl World {
             created_at: START,
             created_by: String::new(),
         });
+    }
+
+    pub fn create_daemon(&mut self, minimum_healthy_percent: u32, maximum_percent: u32) {
+        self.create_service(0, minimum_healthy_percent, maximum_percent);
+        self.put(&Service { scheduling_strategy: SchedulingStrategy::Daemon, ..self.service() });
+    }
+
+    /// A service that somebody else deploys.
+    pub fn create_external(&mut self, desired_count: u32) {
+        self.create_service(desired_count, 100, 200);
+        let deployment_controller = DeploymentController::External;
+        self.put(&Service { deployment_controller, deployments: Vec::new(), ..self.service() });
+    }
+
+    /// As CreateTaskSet and UpdateTaskSet do.
+    pub fn scale_task_set(&self, id: &str, revision: u32, scale_percent: f64) {
+        let mut service = self.service();
+        let set = TaskSet {
+            id: id.into(),
+            external_id: None,
+            status: TaskSetStatus::Active,
+            family: "web".into(),
+            revision,
+            launch_type: Some(LaunchType::Ec2),
+            capacity_provider_strategy: Vec::new(),
+            scale_percent,
+            stability: StabilityStatus::Stabilizing,
+            stability_at: self.now,
+            created_at: self.now,
+            updated_at: self.now,
+            tags: Vec::new(),
+        };
+        match service.task_sets.iter_mut().find(|known| known.id == id) {
+            Some(known) => known.scale_percent = scale_percent,
+            None => service.task_sets.push(set),
+        }
+        self.put(&service);
+    }
+
+    /// As DeleteTaskSet does.
+    pub fn delete_task_set(&self, id: &str) {
+        let mut service = self.service();
+        for set in service.task_sets.iter_mut().filter(|set| set.id == id) {
+            set.status = TaskSetStatus::Draining;
+        }
+        self.put(&service);
     }
 
     fn deployment(&mut self, revision: u32) -> Deployment {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use blobs::Blobs;
-use controlplane::{ControlPlane, Served, Tls};
+use controlplane::{ControlPlane, Retention, Served, SystemClock, Tls};
 use log_store::LogStore;
 use registry::Registry;
 use service_ecr::EcrService;
@@ -57,10 +57,11 @@ impl Control {
         listener: TcpListener,
         tls: Option<Tls>,
         region: &str,
+        retention: Retention,
     ) -> anyhow::Result<Control> {
         let engine = EmbeddedEngine::open(store, store_embedded::Options::default())
             .with_context(|| format!("cannot open the store {}", store.display()))?;
-        let plane = ControlPlane::start(Arc::new(engine), AuthMode::Open)
+        let plane = ControlPlane::start_at(Arc::new(engine), AuthMode::Open, Arc::new(SystemClock), retention)
             .await
             .with_context(|| format!("cannot read the records in {}", store.display()))?;
         let blobs = Blobs::open(dir.blobs()).context("cannot open the image blobs")?;

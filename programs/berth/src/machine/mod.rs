@@ -13,6 +13,7 @@ mod listen;
 mod member;
 mod parts;
 mod pulls;
+mod retention;
 pub mod server;
 mod summary;
 pub mod up;

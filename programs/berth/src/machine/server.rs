@@ -10,6 +10,7 @@ use super::control::Control;
 use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::listen::{self, Auth, TlsArgs};
+use super::retention::RetentionArgs;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -24,6 +25,8 @@ pub struct Args {
     auth: Auth,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -37,7 +40,7 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let store = store_path(args.store.as_deref(), &dir)?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let url = listen::url(&listener)?;
-    let control = Control::start(&dir, &store, listener, tls, &region).await?;
+    let control = Control::start(&dir, &store, listener, tls, &region, args.retention.read()).await?;
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,

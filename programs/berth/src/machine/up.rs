@@ -16,6 +16,7 @@ use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::listen::{self, Auth, TlsArgs};
 use super::member::{Member, Membership, SharedRegistry};
+use super::retention::RetentionArgs;
 use super::summary::{self, Summary};
 
 #[derive(clap::Args)]
@@ -28,6 +29,8 @@ pub struct Args {
     auth: Auth,
     #[command(flatten)]
     tls: TlsArgs,
+    #[command(flatten)]
+    retention: RetentionArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -47,7 +50,7 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let dir = DataDir::take(&args.data_dir)?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let (url, port) = (listen::url(&listener)?, listener.local_addr()?.port());
-    let control = Control::start(&dir, &dir.store(), listener, tls, &region).await?;
+    let control = Control::start(&dir, &dir.store(), listener, tls, &region, args.retention.read()).await?;
     demo::ensure_cluster(&url, &region, "default").await?;
     let membership = Membership {
         server: url.clone(),

@@ -17,7 +17,7 @@ pub mod ps;
 mod table;
 mod target;
 pub mod top;
-mod words;
+pub mod words;
 
 use std::future::Future;
 use std::io::Write;

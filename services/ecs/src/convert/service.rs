@@ -51,6 +51,16 @@ pub(crate) fn deployment_configuration(
     Ok(configuration)
 }
 
+/// Source: Amazon ECS API Reference, `Scale`: percent, from 0 to 100. A task set without one has no tasks.
+pub(crate) fn scale(given: Option<&api_ecs::Scale>) -> Result<f64, Error> {
+    let Some(given) = given else { return Ok(0.0) };
+    if given.unit.as_deref().is_some_and(|unit| unit != "PERCENT") {
+        return Err(invalid("Invalid unit for scale: only PERCENT is supported."));
+    }
+    let value = given.value.unwrap_or_default();
+    if (0.0..=100.0).contains(&value) { Ok(value) } else { Err(invalid("Scale value must be between 0 and 100.")) }
+}
+
 pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> api_ecs::DeploymentConfiguration {
     let breaker = kept.circuit_breaker.unwrap_or(CircuitBreaker { enable: false, rollback: false });
     api_ecs::DeploymentConfiguration {

@@ -1,9 +1,11 @@
+pub(crate) mod kind;
+
 use api_ecs::{CreateServiceRequest, CreateServiceResponse};
-use model::service::DeploymentConfiguration;
 use model::{Deployment, DeploymentStatus, RolloutState, Service, ServiceStatus, TaskDefinition};
 use state::Changes;
 use stdx::{Ids, Timestamp};
 
+use self::kind::Kind;
 use super::create_cluster::valid_name;
 use super::run_task::parse_launch_type;
 use crate::convert;
@@ -44,22 +46,29 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         });
     }
     refuse_what_is_not_there_yet(input)?;
-    let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
+    let kind = Kind::of(input)?;
+    let (mut deployments, mut launch_type) = (Vec::new(), None);
+    if !kind.is_external() {
+        let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
+        deployments.push(deployment(&definition, ctx.ids, ctx.now));
+        let has_network_configuration = input.network_configuration.is_some();
+        launch_type = Some(parse_launch_type(input.launch_type.as_deref(), has_network_configuration)?);
+    }
     let service = Service {
         scope: ctx.scope.clone(),
         cluster: cluster.name.clone(),
         name,
         status: ServiceStatus::Active,
-        scheduling_strategy: model::SchedulingStrategy::Replica,
-        deployment_controller: model::DeploymentController::Ecs,
+        scheduling_strategy: kind.scheduling_strategy,
+        deployment_controller: kind.deployment_controller,
         desired_count: desired_count(input.desired_count)?.unwrap_or(0),
-        deployments: vec![deployment(&definition, ctx.ids, ctx.now)],
+        deployments,
         task_sets: Vec::new(),
         deployment_configuration: convert::service::deployment_configuration(
             input.deployment_configuration.as_ref(),
-            DeploymentConfiguration::default(),
+            kind.deployment_configuration(),
         )?,
-        launch_type: Some(parse_launch_type(input.launch_type.as_deref(), input.network_configuration.is_some())?),
+        launch_type,
         capacity_provider_strategy: Vec::new(),
         placement_constraints: convert::placement::constraints(input.placement_constraints.as_ref())?,
         placement_strategy: convert::placement::strategies(input.placement_strategy.as_ref())?,
@@ -130,12 +139,6 @@ fn refuse_what_is_not_there_yet(input: &CreateServiceRequest) -> Result<(), Erro
     }
     if input.service_connect_configuration.as_ref().is_some_and(|connect| connect.enabled == Some(true)) {
         return Err(unsupported("serviceConnectConfiguration"));
-    }
-    if input.scheduling_strategy.as_deref().is_some_and(|strategy| strategy != "REPLICA") {
-        return Err(unsupported("The scheduling strategy DAEMON"));
-    }
-    if input.deployment_controller.as_ref().and_then(|it| it.r#type.as_deref()).is_some_and(|kind| kind != "ECS") {
-        return Err(unsupported("A deployment controller other than ECS"));
     }
     Ok(())
 }

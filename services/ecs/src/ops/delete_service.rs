@@ -1,5 +1,5 @@
 use api_ecs::{DeleteServiceRequest, DeleteServiceResponse, Error, ErrorCode};
-use model::ServiceStatus;
+use model::{ServiceStatus, TaskSetStatus};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx};
@@ -21,12 +21,21 @@ pub(crate) fn apply(input: &DeleteServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         }
         ServiceStatus::Active => {}
     }
-    if known.desired_count > 0 && input.force != Some(true) {
+    let force = input.force == Some(true);
+    if !known.task_sets.is_empty() && !force {
+        return Err(invalid("The service cannot be stopped while it has task sets."));
+    }
+    // A daemon cannot be scaled, so it is not asked to be at 0.
+    if known.desired_count > 0 && !known.is_daemon() && !force {
         return Err(invalid("The service cannot be stopped while it is scaled above 0."));
     }
     let mut service = (*known).clone();
     service.status = ServiceStatus::Draining;
     service.desired_count = 0;
+    for set in &mut service.task_sets {
+        set.status = TaskSetStatus::Draining;
+        set.updated_at = ctx.now;
+    }
     let mut changes = Changes::new();
     changes.put(ctx.snapshot, &service);
     Ok((changes, DeleteServiceResponse { service: Some(views::service(ctx.snapshot, &service, None)) }))

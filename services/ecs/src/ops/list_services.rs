@@ -19,7 +19,10 @@ pub(crate) fn apply(input: &ListServicesRequest, ctx: &mut Ctx<'_>) -> Applied<L
             Some(kind) => service.launch_type.is_some_and(|own| own.as_str() == kind),
             None => true,
         })
-        .filter(|_| input.scheduling_strategy.as_deref().is_none_or(|strategy| strategy == "REPLICA"))
+        .filter(|service| {
+            let wanted = input.scheduling_strategy.as_deref();
+            wanted.is_none_or(|strategy| service.scheduling_strategy.as_str() == strategy)
+        })
         .map(|service| (service.name.clone(), service.arn().to_string()));
     let (arns, next_token) = pages.cut(arns, Order::Ascending);
     unchanged(ListServicesResponse { service_arns: Some(arns), next_token })

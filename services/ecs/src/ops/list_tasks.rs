@@ -73,20 +73,28 @@ fn found<'a>(
     let tasks = &ctx.snapshot.tasks;
     let within = |name: &str| format!("{}/{}/{name}", ctx.scope, cluster.name);
     let by_id = |task: &'a Arc<Task>| (task.id.clone(), task);
+    let is_over = input.desired_status.as_deref().is_some_and(|status| status != "RUNNING");
     if let Some(service) = service {
         let live = tasks.by("service", &within(&service.name));
         let stopped = tasks.under("service-stopped", &within(&format!("{}/", service.name)));
-        let mut all: Vec<_> = live.chain(stopped).map(by_id).collect();
+        let mut all: Vec<_> = live.chain(stopped.take_while(|_| is_over)).map(by_id).collect();
         all.sort_by(|left, right| left.0.cmp(&right.0));
         return Box::new(all.into_iter());
     }
     if let Some(family) = input.family.as_deref() {
-        return Box::new(tasks.by_after("family", &within(family), &within(after)).map(by_id));
+        let those = |which: &str| tasks.by_after("family", &within(&format!("{family}/{which}")), &within(after));
+        if !is_over {
+            return Box::new(those("live").map(by_id));
+        }
+        // Some are still on their way.
+        let mut all: Vec<_> = those("live").chain(those("stopped")).map(by_id).collect();
+        all.sort_by(|left, right| left.0.cmp(&right.0));
+        return Box::new(all.into_iter());
     }
-    if input.desired_status.as_deref().is_some_and(|status| status != "RUNNING") {
+    if is_over {
         return Box::new(tasks.range_after(&within(""), after).map(by_id));
     }
-    // Those that should run are few among those that have stopped within the last hour. They are filed by their instance.
+    // Those that should run are few among those that have stopped and are remembered. They are filed by their instance.
     let (on, id) = after.split_once('/').unwrap_or_default();
     let by_instance = |task: &'a Arc<Task>| (format!("{}/{}", task.container_instance, task.id), task);
     match instance {

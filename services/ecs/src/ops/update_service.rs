@@ -2,6 +2,7 @@ use api_ecs::{Error, ErrorCode, UpdateServiceRequest, UpdateServiceResponse};
 use model::{DeploymentStatus, ServiceStatus};
 use state::Changes;
 
+use super::create_service::kind::check_update;
 use super::create_service::{deployment, desired_count};
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
@@ -16,6 +17,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     if known.status != ServiceStatus::Active {
         return Err(Error::new(ErrorCode::ServiceNotActiveException, "Service was not ACTIVE."));
     }
+    check_update(input, &known)?;
     refuse_what_is_not_there_yet(input)?;
     let mut service = (*known).clone();
     if let Some(count) = desired_count(input.desired_count)? {

@@ -5,12 +5,14 @@ mod container_instance;
 mod service;
 mod task;
 mod task_definition;
+mod task_set;
 
 pub(crate) use cluster::cluster;
 pub(crate) use container_instance::{attribute, container_instance};
 pub(crate) use service::service;
 pub(crate) use task::task;
 pub(crate) use task_definition::task_definition;
+pub(crate) use task_set::task_set;
 
 /// One thing of a batch that could not be had.
 pub(crate) fn failure(arn: impl ToString, reason: &str) -> api_ecs::Failure {

@@ -1,6 +1,6 @@
 //! A service, its deployments with their counts, and its events.
 
-use model::{Deployment, Service, ServiceStatus, Task, TaskDefinitionArn, TaskStatus};
+use model::{Deployment, DeploymentController, Service, ServiceStatus, Task, TaskDefinitionArn, TaskStatus};
 use state::Snapshot;
 
 use super::included;
@@ -26,7 +26,10 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         running_count: Some(running),
         pending_count: Some(pending),
         launch_type: launch_type.clone(),
-        task_definition: primary.map(|primary| definition(service, primary)),
+        task_definition: primary.map(|primary| definition(service, primary)).or_else(|| {
+            let set = service.primary_task_set()?;
+            Some(TaskDefinitionArn::new(&service.scope, &set.family, set.revision).to_string())
+        }),
         deployment_configuration: Some(convert::service::deployment_configuration_view(
             &service.deployment_configuration,
         )),
@@ -59,8 +62,12 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         placement_constraints: Some(convert::placement::constraints_view(&service.placement_constraints)),
         placement_strategy: Some(convert::placement::strategies_view(&service.placement_strategy)),
         health_check_grace_period_seconds: service.health_check_grace_period_seconds.map(|seconds| seconds as i32),
-        scheduling_strategy: Some("REPLICA".into()),
-        deployment_controller: Some(api_ecs::DeploymentController { r#type: Some("ECS".into()) }),
+        scheduling_strategy: Some(service.scheduling_strategy.as_str().into()),
+        deployment_controller: Some(api_ecs::DeploymentController {
+            r#type: Some(service.deployment_controller.as_str().into()),
+        }),
+        task_sets: (service.deployment_controller == DeploymentController::External)
+            .then(|| service.task_sets.iter().map(|set| super::task_set(snapshot, service, set, include)).collect()),
         tags: included(include, "TAGS").then(|| convert::tags::view(&service.tags)),
         enable_ecs_managed_tags: Some(service.ecs_managed_tags_enabled),
         propagate_tags: Some(service.propagate_tags.clone().unwrap_or_else(|| "NONE".into())),
@@ -100,7 +107,7 @@ fn definition(service: &Service, deployment: &Deployment) -> String {
 }
 
 /// Running and pending ones. A task that is asked to stop counts as neither.
-fn counts<'a>(tasks: impl Iterator<Item = &'a Task>) -> (i32, i32) {
+pub(super) fn counts<'a>(tasks: impl Iterator<Item = &'a Task>) -> (i32, i32) {
     let mut counts = (0, 0);
     for task in tasks.filter(|task| task.desired_status == TaskStatus::Running) {
         match task.last_status {

@@ -1,0 +1,155 @@
+//! Keeps one task of a daemon service on each instance that can have it, and brings these tasks from one definition to the
+//! next.
+//!
+//! [`rollout`] decides who leaves and which instances lack a task; here that becomes tasks, placements and events.
+//!
+//! Source: Amazon ECS Developer Guide, "Amazon ECS services", daemon scheduling strategy.
+
+mod rollout;
+mod view;
+
+use std::collections::BTreeMap;
+
+use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, Task};
+use scheduler::{Rejection, Scheduler, Shortage};
+use state::Snapshot;
+use stdx::{Ids, Timestamp};
+
+use self::rollout::{Rollout, Why};
+use self::view::DaemonView;
+use crate::Plan;
+use crate::service::{backoff, message};
+use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
+
+/// What the service needs next.
+pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+    if service.status == ServiceStatus::Inactive {
+        return Plan::default();
+    }
+    let mut turn = Turn::new(snapshot, service, now, ids);
+    let primary = service.primary();
+    let wanted = primary.and_then(|one| turn.wanted((&one.family, one.revision), service.launch_type, &one.id));
+    let view = DaemonView::new(snapshot, service, wanted.as_ref().map(|wanted| &wanted.request), now);
+    let rollout = rollout::decide(&view);
+    let mut look_again = rollout.look_again;
+
+    stop(&mut turn, &rollout);
+    match &wanted {
+        Some(wanted) => look_again = [look_again, start(&mut turn, &rollout, wanted)].into_iter().flatten().min(),
+        None if service.status == ServiceStatus::Active => {
+            turn.record_cause(&service.name, message::nothing_to_place(&service.name));
+        }
+        None => {}
+    }
+    finish(&mut turn, &view);
+    turn.plan(service, look_again)
+}
+
+fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {
+    let name = turn.service.name.clone();
+    let deployment = turn.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+    for (why, tasks) in &rollout.stop {
+        let reason = match why {
+            Why::Deployment | Why::Drained => format!("Scaling activity initiated by (deployment {deployment})"),
+            Why::Unhealthy => "Task failed container health checks".to_owned(),
+            Why::Constraints => "Task no longer satisfies the placement constraints of its service".to_owned(),
+        };
+        turn.stop(tasks, &reason);
+        for task in tasks {
+            match why {
+                Why::Unhealthy => turn.record(message::failed_health_checks(&name, &task.id)),
+                Why::Constraints => turn.record(format!(
+                    "(service {name}) (task {}) no longer satisfies the placement constraints of the service.",
+                    task.id
+                )),
+                Why::Deployment | Why::Drained => {}
+            }
+        }
+        turn.record(message::stopped(&name, tasks));
+    }
+    turn.record_protected(&name, &rollout.protected);
+    if rollout.is_stalled {
+        turn.record_cause(&name, message::stalled(&name));
+    }
+}
+
+/// One task on each instance that lacks one. Says when to go on with what has to wait.
+fn start(turn: &mut Turn<'_>, rollout: &Rollout<'_>, wanted: &Wanted<'_>) -> Option<Timestamp> {
+    if rollout.start.is_empty() {
+        return None;
+    }
+    let name = turn.service.name.clone();
+    let failed = failed(turn, &wanted.started_by, rollout.start.len());
+    let (scope, cluster) = (turn.service.scope.clone(), turn.service.cluster.clone());
+    let seed = turn.ids.number();
+    let mut scheduler = Scheduler::new(turn.snapshot, &scope, &cluster, &wanted.request.group, seed);
+    let (mut started, mut rejected, mut look_again) = (Vec::new(), Vec::<Rejection>::new(), None);
+    let mut keeps_failing = false;
+    for instance in &rollout.start {
+        if started.len() == STARTS_PER_TURN_MAX {
+            look_again = Some(turn.now);
+            break;
+        }
+        let stopped = failed.get(instance.id.as_str()).into_iter().flatten().copied();
+        if let Some(at) = backoff::after(stopped, std::iter::empty(), turn.now) {
+            keeps_failing = true;
+            look_again = Some(look_again.map_or(at, |known: Timestamp| known.min(at)));
+            continue;
+        }
+        match scheduler.place_on(&instance.id, &wanted.request) {
+            Ok(placement) => started.push(turn.start(wanted, &placement)),
+            // Its agent comes back, or its instance goes.
+            Err(Some(Rejection { why: Shortage::AgentDisconnected, .. })) | Err(None) => {}
+            Err(Some(rejection)) => rejected.push(rejection),
+        }
+    }
+    if !started.is_empty() {
+        turn.record(message::started(&name, &started));
+    }
+    if !rejected.is_empty() {
+        turn.record_cause(&name, message::not_placed(&name, &rejected));
+    }
+    if keeps_failing {
+        turn.record_cause(&name, message::keeps_failing(&name));
+    }
+    look_again
+}
+
+/// What has stopped of the deployment, the newest first, by instance: a daemon that fails on one is not held back on others.
+fn failed<'a>(turn: &Turn<'a>, deployment: &str, instances: usize) -> BTreeMap<&'a str, Vec<&'a Task>> {
+    let mut by_instance: BTreeMap<&str, Vec<&Task>> = BTreeMap::new();
+    let looked_at_max = instances * backoff::ROW_MAX as usize;
+    for task in backoff::stopped(turn.snapshot, &turn.service).take(looked_at_max) {
+        if task.started_by == deployment {
+            by_instance.entry(&task.container_instance).or_default().push(task);
+        }
+    }
+    by_instance
+}
+
+/// Deployments that are through, and states that were reached.
+fn finish(turn: &mut Turn<'_>, view: &DaemonView<'_>) {
+    let is_draining = view.service.status == ServiceStatus::Draining;
+    turn.service.desired_count = if is_draining { 0 } else { view.desired() };
+    if is_draining {
+        if view.live == 0 {
+            turn.service.status = ServiceStatus::Inactive;
+        }
+        return;
+    }
+    let has_tasks = |id: &str| view.places.iter().any(|place| place.all().any(|task| task.started_by == id));
+    turn.service.deployments.retain(|one| one.status == DeploymentStatus::Primary || has_tasks(&one.id));
+    if !view.is_steady() {
+        return;
+    }
+    let (name, now) = (turn.service.name.clone(), turn.now);
+    let primary = turn.service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary);
+    if let Some(primary) = primary.filter(|primary| primary.rollout_state == RolloutState::InProgress) {
+        primary.rollout_state = RolloutState::Completed;
+        primary.rollout_state_reason = format!("ECS deployment {} completed.", primary.id);
+        primary.updated_at = now;
+        let id = primary.id.clone();
+        turn.record(message::deployment_completed(&name, &id));
+    }
+    turn.record_once(message::steady_state(&name));
+}

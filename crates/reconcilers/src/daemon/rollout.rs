@@ -1,0 +1,157 @@
+//! Which tasks of a daemon leave, and which instances get one, within the bounds of its deployment configuration.
+//!
+//! At most 100 percent: the old task of an instance goes before the new one comes. More: the new one comes first, for as
+//! many instances at a time as the maximum allows.
+//!
+//! Source: Amazon ECS API Reference, `DeploymentConfiguration`.
+
+use std::cmp::Reverse;
+
+use model::{ContainerInstance, HealthStatus, ServiceStatus, Task, TaskStatus};
+use stdx::Timestamp;
+
+use super::view::{DaemonView, Place, Standing};
+use crate::service::view::works;
+
+#[derive(Default)]
+pub(crate) struct Rollout<'a> {
+    pub stop: Vec<(Why, Vec<&'a Task>)>,
+    /// The instances that may have a new task now.
+    pub start: Vec<&'a ContainerInstance>,
+    pub look_again: Option<Timestamp>,
+    /// Of older deployments, and not to be stopped.
+    pub protected: Vec<&'a Task>,
+    /// Old tasks are left, nothing is on its way, and the bounds leave no room.
+    pub is_stalled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// A newer deployment takes over, or the service is deleted.
+    Deployment,
+    Unhealthy,
+    /// Its instance may not have it any more.
+    Constraints,
+    /// Its instance goes, and everybody else has left.
+    Drained,
+}
+
+pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
+    let mut rollout = Rollout::default();
+    if view.service.status == ServiceStatus::Draining {
+        let all = view.places.iter().flat_map(|place| [&place.current[..], &place.old].concat());
+        rollout.stop(Why::Deployment, all.collect());
+        return rollout;
+    }
+    let on = |standing: Standing| {
+        let places = view.places.iter().filter(move |place| place.standing == standing);
+        places.flat_map(|place| [&place.current[..], &place.old].concat()).collect::<Vec<&Task>>()
+    };
+    rollout.stop(Why::Constraints, on(Standing::Barred));
+    rollout.stop(Why::Drained, on(Standing::Drained));
+
+    let eligible: Vec<&Place<'a>> = view.places.iter().filter(|place| place.standing == Standing::Eligible).collect();
+    let (extra, sick) = superfluous(&eligible);
+    let leaving = |task: &Task| extra.iter().chain(&sick).any(|one| one.id == task.id);
+
+    let desired = view.desired();
+    let bounds = &view.service.deployment_configuration;
+    let tasks_max = bounds.tasks_max(desired).max(desired) as usize;
+    let tasks_min = bounds.tasks_min(desired).min(desired) as usize;
+    let starts_first = tasks_max > desired as usize;
+
+    let (mut old, mut look_again) = (OldTasks::default(), None);
+    // When the first of the new tasks that do not count yet will have proved itself.
+    let mut proven_at = None;
+    let mut ready = 0;
+    for place in &eligible {
+        let successor = place.current.iter().find(|task| !leaving(task));
+        let successor_counts = successor.is_some_and(|task| view.proof.counts(task));
+        ready += usize::from(successor_counts);
+        for task in &place.old {
+            if let Some(until) = task.protection(view.now) {
+                look_again = earliest(look_again, Some(until));
+                rollout.protected.push(*task);
+            } else if !works(task) {
+                old.idle.push(*task);
+            } else if starts_first && !successor_counts {
+                // Its successor comes first, and then it waits until that one counts.
+                old.waiting += 1;
+            } else {
+                old.working.push(*task);
+            }
+        }
+        if !successor_counts {
+            proven_at = earliest(proven_at, successor.and_then(|task| view.proof.proven_at(task)));
+        }
+    }
+    let spare = (ready + old.working.len() + old.waiting + rollout.protected.len()).saturating_sub(tasks_min);
+    old.working.sort_by_key(|task| (task.created_at, &task.id));
+    let held = old.working.len().saturating_sub(spare);
+    old.working.truncate(spare);
+    if held + old.waiting > 0 {
+        look_again = earliest(look_again, proven_at);
+    }
+    rollout.stop(Why::Deployment, [extra, old.idle, old.working].concat());
+    rollout.stop(Why::Unhealthy, sick);
+
+    let mut room = tasks_max.saturating_sub(view.live);
+    for place in &eligible {
+        if !place.current.is_empty() {
+            continue;
+        }
+        let is_free = place.old.is_empty() && place.stopping.is_empty();
+        let beside = starts_first && room > 0 && !place.old.is_empty() && place.old.iter().all(|task| works(task));
+        if is_free || beside {
+            rollout.start.push(place.instance);
+            room = room.saturating_sub(1);
+        }
+    }
+    // What waits for a task that has just started, or for one that stops, is on its way.
+    let is_moving = !rollout.stop.is_empty()
+        || !rollout.start.is_empty()
+        || look_again.is_some()
+        || eligible.iter().any(|place| !place.stopping.is_empty() || place.current.iter().any(|task| starts(task)));
+    rollout.is_stalled = held > 0 && !is_moving;
+    rollout.look_again = look_again;
+    rollout
+}
+
+/// The tasks of older deployments on instances that stay.
+#[derive(Default)]
+struct OldTasks<'a> {
+    /// They may go as far as the minimum allows.
+    working: Vec<&'a Task>,
+    /// Of no use to anybody.
+    idle: Vec<&'a Task>,
+    waiting: usize,
+}
+
+/// Of several tasks of the newest deployment on one instance, all but the best; and those whose health check fails.
+fn superfluous<'a>(eligible: &[&Place<'a>]) -> (Vec<&'a Task>, Vec<&'a Task>) {
+    let (mut extra, mut sick) = (Vec::new(), Vec::new());
+    for place in eligible {
+        let is_sick = |task: &&Task| task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy;
+        let (ill, mut well): (Vec<&Task>, Vec<&Task>) = place.current.iter().copied().partition(is_sick);
+        sick.extend(ill);
+        well.sort_by_key(|task| (Reverse(works(task)), task.created_at, &task.id));
+        extra.extend(well.into_iter().skip(1));
+    }
+    (extra, sick)
+}
+
+impl<'a> Rollout<'a> {
+    fn stop(&mut self, why: Why, tasks: Vec<&'a Task>) {
+        if !tasks.is_empty() {
+            self.stop.push((why, tasks));
+        }
+    }
+}
+
+fn starts(task: &Task) -> bool {
+    task.last_status < TaskStatus::Running
+}
+
+fn earliest(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    [one, other].into_iter().flatten().min()
+}

@@ -1,0 +1,131 @@
+//! Keeps each task set of a service at its computed desired count. Which task sets there are, and how large, an external
+//! deployment controller says.
+//!
+//! [`scale`] decides how many to start and whom to stop; here that becomes tasks, placements and events.
+//!
+//! Source: Amazon ECS API Reference, `CreateTaskSet`, `TaskSet`.
+
+mod scale;
+
+use model::{Service, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus};
+use scheduler::{Scheduler, Strategy};
+use state::{Record, Snapshot};
+use stdx::{Ids, Timestamp};
+
+use self::scale::{Scale, TaskSetView, Why};
+use crate::Plan;
+use crate::proof::Proof;
+use crate::service::{backoff, message};
+use crate::turn::{STARTS_PER_TURN_MAX, Turn};
+
+/// What the service needs next.
+pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+    if service.status == ServiceStatus::Inactive {
+        return Plan::default();
+    }
+    let mut turn = Turn::new(snapshot, service, now, ids);
+    let mut look_again: Option<Timestamp> = None;
+    let proof = Proof::new(snapshot, now);
+    let mut sets = service.task_sets.clone();
+    for (set, after) in service.task_sets.iter().zip(&mut sets) {
+        let view = TaskSetView::new(snapshot, service, set, &proof, now);
+        let scale = scale::decide(&view);
+        let again = [scale.look_again, carry_out(&mut turn, &view, &scale)];
+        look_again = again.into_iter().flatten().chain(look_again).min();
+        settle(&mut turn, &view, after);
+    }
+    // A set that is deleted is gone with its last task.
+    let has_tasks = |set: &TaskSet| snapshot.tasks.by("service", &service.name()).any(|task| task.started_by == set.id);
+    sets.retain(|set| set.status != TaskSetStatus::Draining || has_tasks(set));
+    turn.service.task_sets = sets;
+    finish(&mut turn, snapshot);
+    turn.plan(service, look_again)
+}
+
+/// Stops and starts. Says when to go on with what has to wait.
+fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> Option<Timestamp> {
+    let set = view.set;
+    let speaker = speaker(view.service, set);
+    for (why, tasks) in &scale.stop {
+        let reason = match why {
+            Why::Scaling => format!("Scaling activity initiated by (taskSet {})", set.id),
+            Why::Unhealthy => "Task failed container health checks".to_owned(),
+        };
+        turn.stop(tasks, &reason);
+        if *why == Why::Unhealthy {
+            for task in tasks {
+                turn.record(message::failed_health_checks(&speaker, &task.id));
+            }
+        }
+        turn.record(message::stopped(&speaker, tasks));
+    }
+    turn.record_protected(&speaker, &scale.protected);
+    if scale.start == 0 {
+        return None;
+    }
+    let of_set = |task: &&Task| task.started_by == set.id;
+    let looked_at_max = (view.desired.max(1) * backoff::ROW_MAX) as usize;
+    let stopped = backoff::stopped(turn.snapshot, view.service).take(looked_at_max).filter(of_set);
+    if let Some(at) = backoff::after(stopped, view.live.iter().copied(), turn.now) {
+        turn.record_cause(&speaker, message::keeps_failing(&speaker));
+        return Some(at);
+    }
+    let Some(mut wanted) = turn.wanted((&set.family, set.revision), set.launch_type, &set.id) else {
+        turn.record_cause(&speaker, message::nothing_to_place(&speaker));
+        return None;
+    };
+    let strategies = view.service.placement_strategy.iter();
+    wanted.request.strategies = strategies.filter_map(|one| Strategy::parse(one).ok()).collect();
+    let seed = turn.ids.number();
+    let service = view.service;
+    let mut scheduler = Scheduler::new(turn.snapshot, &service.scope, &service.cluster, &wanted.request.group, seed);
+    let mut started = Vec::new();
+    let mut complaint = None;
+    let count = (scale.start as usize).min(STARTS_PER_TURN_MAX);
+    while started.len() < count {
+        match scheduler.place(&wanted.request) {
+            Ok(placement) => started.push(turn.start(&wanted, &placement)),
+            Err(rejections) => {
+                complaint = Some(message::not_placed(&speaker, &rejections));
+                break;
+            }
+        }
+    }
+    if !started.is_empty() {
+        turn.record(message::started(&speaker, &started));
+    }
+    if let Some(complaint) = complaint {
+        turn.record_cause(&speaker, complaint);
+        return None;
+    }
+    (scale.start as usize > count).then_some(turn.now)
+}
+
+/// Whether it is where it should be, and since when.
+fn settle(turn: &mut Turn<'_>, view: &TaskSetView<'_>, set: &mut TaskSet) {
+    let stability = if view.is_steady() { StabilityStatus::SteadyState } else { StabilityStatus::Stabilizing };
+    if stability == set.stability {
+        return;
+    }
+    set.stability = stability;
+    set.stability_at = turn.now;
+    if stability == StabilityStatus::SteadyState && set.status != TaskSetStatus::Draining {
+        turn.record(message::steady_state(&speaker(view.service, set)));
+    }
+}
+
+/// What the service itself has reached.
+fn finish(turn: &mut Turn<'_>, snapshot: &Snapshot) {
+    let service = &mut turn.service;
+    if service.status == ServiceStatus::Draining && service.task_sets.is_empty() {
+        let mut tasks = snapshot.tasks.by("service", &service.name());
+        if tasks.next().is_none() {
+            service.status = ServiceStatus::Inactive;
+        }
+    }
+}
+
+/// As ECS names a task set in the events of its service.
+fn speaker(service: &Service, set: &TaskSet) -> String {
+    format!("{}, taskSet {}", service.name, set.id)
+}

@@ -1,0 +1,103 @@
+//! Daemons, task sets and protected tasks, as boto3 sees them.
+
+use kit::Machine;
+
+const DAEMON: &str = r#"
+register()
+instance = ecs.list_container_instances()["containerInstanceArns"][0]
+def state(status): ecs.update_container_instances_state(containerInstances=[instance], status=status)
+def service(name): return ecs.describe_services(services=[name])["services"][0]
+def tasks(name): return ecs.list_tasks(serviceName=name)["taskArns"]
+def steady(name): return until(name + " is steady", lambda: (s := service(name))["events"]
+    and "has reached a steady state" in s["events"][0]["message"] and s)
+
+ecs.create_service(serviceName="collector", taskDefinition="hello", schedulingStrategy="DAEMON")
+s = steady("collector")
+assert (s["desiredCount"], s["runningCount"], s["schedulingStrategy"]) == (1, 1, "DAEMON"), s
+first = tasks("collector")
+assert ecs.list_services(schedulingStrategy="DAEMON")["serviceArns"] == [s["serviceArn"]]
+
+# A task that dies is replaced, and so is one of an older deployment; its successor comes when it has gone.
+ecs.stop_task(task=first[0])
+second = until("a new task", lambda: [t for t in tasks("collector") if t not in first and task(t)["lastStatus"] == "RUNNING"])
+ecs.update_service(service="collector", forceNewDeployment=True)
+until("it is deployed", lambda: len(d := service("collector")["deployments"]) == 1 and d[0]["rolloutState"] == "COMPLETED")
+third = tasks("collector")
+assert third != second, third
+assert stopped(second[0])["stoppedAt"] <= task(third[0])["createdAt"]
+assert task(second[0])["stoppedReason"].startswith("Scaling activity initiated by (deployment ecs-svc/")
+
+# While the instance drains, the daemon leaves last.
+alone = run()[0]
+running(alone)
+state("DRAINING")
+until("it is not wanted there", lambda: service("collector")["desiredCount"] == 0)
+assert task(third[0])["desiredStatus"] == "RUNNING"
+ecs.stop_task(task=alone)
+assert stopped(third[0])["stopCode"] == "ServiceSchedulerInitiated"
+assert stopped(third[0])["stoppedAt"] >= stopped(alone)["stoppedAt"]
+state("ACTIVE")
+until("it is back", lambda: service("collector")["runningCount"] == 1)
+message = refused("InvalidParameterException", ecs.update_service, service="collector", desiredCount=2)
+assert message.startswith("The daemon scheduling strategy does not support a desired count"), message
+last = tasks("collector")
+ecs.delete_service(service="collector")
+stopped(last[0])
+until("it is gone", lambda: service("collector")["status"] == "INACTIVE")
+
+# All that has stopped can still be found.
+over = ecs.list_tasks(desiredStatus="STOPPED")["taskArns"]
+assert {first[0], second[0], third[0], last[0], alone} <= set(over), over
+"#;
+
+const TASK_SETS: &str = r#"
+register(); register()
+def sets(): return ecs.describe_task_sets(cluster="default", service="shop")["taskSets"]
+def live(s): return [t for t in ecs.list_tasks(serviceName="shop")["taskArns"] if task(t)["startedBy"] == s["id"]]
+def scale(s, percent):
+    s = ecs.update_task_set(cluster="default", service="shop", taskSet=s["id"], scale={"value": percent, "unit": "PERCENT"})["taskSet"]
+    return until("it is stable", lambda: next((x for x in sets() if x["id"] == s["id"] and x["stabilityStatus"] == "STEADY_STATE"), None))
+ecs.create_service(serviceName="shop", desiredCount=3, deploymentController={"type": "EXTERNAL"})
+def create(revision, **more): return ecs.create_task_set(cluster="default", service="shop", taskDefinition=f"hello:{revision}", **more)["taskSet"]
+blue, green = create(1, externalId="blue"), create(2)
+assert scale(blue, 100)["runningCount"] == 3
+ecs.update_service_primary_task_set(cluster="default", service="shop", primaryTaskSet=blue["taskSetArn"])
+assert scale(green, 33.4)["runningCount"] == 2, "rounded up"
+s = ecs.describe_services(services=["shop"])["services"][0]
+assert [x["status"] for x in s["taskSets"]] == ["PRIMARY", "ACTIVE"], s
+assert s["taskDefinition"].endswith("hello:1") and s["runningCount"] == 5, s
+
+# What is protected stays when its set is scaled in.
+kept = live(blue)[0]
+answer = ecs.update_task_protection(cluster="default", tasks=[kept, "nobody"], protectionEnabled=True, expiresInMinutes=5)
+assert answer["protectedTasks"][0]["protectionEnabled"] and answer["failures"][0]["reason"] == "MISSING", answer
+ecs.update_task_set(cluster="default", service="shop", taskSet=blue["id"], scale={"value": 0, "unit": "PERCENT"})
+until("the others have left", lambda: live(blue) == [kept])
+assert task(kept)["desiredStatus"] == "RUNNING"
+ecs.update_task_protection(cluster="default", tasks=[kept], protectionEnabled=False)
+stopped(kept)
+alone = run("hello:1")[0]
+answer = ecs.update_task_protection(cluster="default", tasks=[alone], protectionEnabled=True)
+assert answer["failures"] == [{"arn": alone, "reason": "TASK_NOT_VALID"}], answer
+ecs.stop_task(task=alone)
+
+ecs.update_service_primary_task_set(cluster="default", service="shop", primaryTaskSet=green["id"])
+ecs.delete_task_set(cluster="default", service="shop", taskSet=blue["id"])
+until("blue is gone", lambda: [x["id"] for x in sets()] == [green["id"]])
+refused("TaskSetNotFoundException", ecs.delete_task_set, cluster="default", service="shop", taskSet=blue["id"])
+refused("InvalidParameterException", ecs.delete_service, service="shop")
+ecs.delete_service(service="shop", force=True)
+until("it is gone", lambda: ecs.describe_services(services=["shop"])["services"][0]["status"] == "INACTIVE")
+"#;
+
+#[test]
+fn a_daemon_from_its_creation_to_its_end() {
+    let machine = Machine::up();
+    machine.python(DAEMON);
+}
+
+#[test]
+fn blue_and_green_task_sets() {
+    let machine = Machine::up();
+    machine.python(TASK_SETS);
+}
