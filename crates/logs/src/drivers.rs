@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use runtime::Ring;
 use tokio::sync::Semaphore;
 
 use crate::awslogs::{AwslogsOptions, Courier, KnownStreams, Outlet};
@@ -114,7 +115,7 @@ impl Drivers {
 
     fn understand(&self, name: &str, options: &BTreeMap<String, String>) -> Result<(Driver, Mode), DriverError> {
         if name == "none" {
-            return Ok((self.driver(Kind::None), Mode::Blocking));
+            return Ok((self.driver(Kind::None, Ring::default()), Mode::Blocking));
         }
         let mut options = options.clone();
         let mode = options::common(&mut options).map_err(DriverError::Option)?;
@@ -133,11 +134,11 @@ impl Drivers {
             }
             other => return Err(DriverError::Unknown(other.to_owned())),
         };
-        Ok((self.driver(kind), mode))
+        Ok((self.driver(kind, mode.ring()), mode))
     }
 
-    fn driver(&self, kind: Kind) -> Driver {
-        Driver { kind, bell: self.bell.clone() }
+    fn driver(&self, kind: Kind, ring: Ring) -> Driver {
+        Driver { kind, ring, bell: self.bell.clone() }
     }
 
     fn outlet(&self, destination: &Destination) -> Result<Arc<Outlet>, StartError> {
@@ -155,6 +156,7 @@ impl Drivers {
 /// An open driver of one container.
 pub struct Driver {
     kind: Kind,
+    ring: Ring,
     bell: Arc<Bell>,
 }
 
@@ -165,6 +167,11 @@ enum Kind {
 }
 
 impl Driver {
+    /// What the container's shim is told when it starts the container.
+    pub fn ring(&self) -> Ring {
+        self.ring
+    }
+
     /// Follows one container's directory until it has ended and all is delivered; resumes where an earlier process left
     /// off. The directory need not exist yet. To be called in a tokio runtime.
     ///

@@ -284,10 +284,11 @@ impl Follower {
     }
 
     fn tell_lost(&mut self) {
-        let lost = self.tail.take_lost();
-        let (dir, segments, bytes_max) = (self.dir.display(), lost.segments, lost.bytes_max());
+        let (dir, segments) = (self.dir.display(), self.tail.take_lost().segments);
+        // Of an older shim nobody knows how many lines were in the segments.
+        let (lines, bytes) = self.tail.dropped().unzip();
         tracing::warn!(
-            %dir, segments, bytes_max,
+            %dir, segments, lines, bytes,
             "lost log lines: the container wrote faster than they could be delivered"
         );
     }

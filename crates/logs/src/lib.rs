@@ -1,16 +1,17 @@
 //! Log drivers on a node: from the shim's files to CloudWatch Logs.
 //!
-//! A shim writes what a container says into a ring of files, and never waits for anybody. [`Drivers::open`] checks a
+//! A shim writes what a container says into a ring of files. [`Drivers::open`] checks a
 //! container's log configuration and makes its log stream; [`Driver::follow`] reads the ring from where an earlier
 //! process left off, and delivers until the container has ended and all is delivered. An open that fails does so in the
 //! words of Docker, because those are what ECS shows to its users.
 //!
 //! **At least once.** The position in the ring is saved after a batch was acknowledged. A process that dies in between
 //! sends that one batch again; nothing is skipped. While a sink is down nothing is kept in memory: the ring is the
-//! buffer, and lines that the ring dropped before they were delivered are reported with their number of segments.
+//! buffer.
 //!
-//! **Blocking mode does not block.** The ring stands between a container and its driver, so `mode` decides only whether
-//! a start waits for the log stream. `max-buffer-size` and `awslogs-max-buffered-events` are checked and not needed.
+//! **A full ring.** In `blocking` mode the container waits until its oldest lines are delivered, in `non-blocking` mode they go,
+//! and are counted; `max-buffer-size` is the size of the ring then. The shim does both; it looks at the saved position.
+//! `awslogs-max-buffered-events` is checked and not needed.
 //!
 //! Deciding is apart from doing: `awslogs/assemble.rs` makes events of lines, `awslogs/batch.rs` batches of events,
 //! `json_file/entry.rs` Docker's JSON. It knows nothing of tasks, and takes credentials inside a [`LogSink`].
@@ -43,5 +44,5 @@ pub use drivers::{Destination, Driver, DriverError, Drivers, StartError};
 pub use follow::Following;
 pub use json_file::{JSON_LOG_NAME, JsonFileError};
 pub use options::{NotFlag, OptionError};
-pub use position::POSITION_NAME;
+pub use position::give_up;
 pub use sink::{CreateError, Event, LogSink, SinkError};

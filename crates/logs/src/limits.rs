@@ -37,6 +37,12 @@ pub const DELIVERIES_MAX: usize = 32;
 /// Entries of a JSON file that are written at once, in bytes.
 pub const FILE_BATCH_BYTES_MAX: usize = 256 << 10;
 
+/// What a container in non-blocking mode keeps until it is delivered, when `max-buffer-size` is not given. Source: Amazon ECS API
+/// Reference, LogConfiguration: `10m`.
+pub const BUFFER_BYTES: u64 = 10 << 20;
+/// Docker's buffer is as large as memory; ours is on the disk, which others need too.
+pub const BUFFER_BYTES_MAX: u64 = 1 << 30;
+
 /// How long a sink may take for one call. The client of AWS gives up before.
 pub const ANSWER_WAIT: Duration = Duration::from_secs(35);
 /// How often an open asks, when the service is throttling or out of reach: as often as the SDK in Docker.

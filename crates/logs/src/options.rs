@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use runtime::{Ring, WhenFull};
+
+use crate::limits::{BUFFER_BYTES, BUFFER_BYTES_MAX};
+
 /// An option that Docker refuses when it creates a container, in its words.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OptionError {
@@ -34,11 +38,20 @@ pub enum OptionError {
 #[error("strconv.ParseBool: parsing {0:?}: invalid syntax")]
 pub struct NotFlag(pub String);
 
-/// Whether a start waits for the log stream. Docker's drivers also differ in what a full buffer does; we have the ring.
+/// Whether a start waits for the log stream, and a container for the delivery of what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     Blocking,
-    NonBlocking,
+    NonBlocking { buffer_bytes: u64 },
+}
+
+impl Mode {
+    pub fn ring(self) -> Ring {
+        match self {
+            Mode::Blocking => Ring { full: WhenFull::Wait, ..Ring::default() },
+            Mode::NonBlocking { buffer_bytes } => Ring { bytes: buffer_bytes, full: WhenFull::Drop },
+        }
+    }
 }
 
 const MODE: &str = "mode";
@@ -46,18 +59,20 @@ const BUFFER_SIZE: &str = "max-buffer-size";
 
 /// Takes the options that every driver has out of the others.
 pub(crate) fn common(options: &mut BTreeMap<String, String>) -> Result<Mode, OptionError> {
-    let mode = match options.remove(MODE).as_deref() {
-        None | Some("" | "blocking") => Mode::Blocking,
-        Some("non-blocking") => Mode::NonBlocking,
+    let is_blocking = match options.remove(MODE).as_deref() {
+        None | Some("" | "blocking") => true,
+        Some("non-blocking") => false,
         Some(other) => return Err(OptionError::Mode(other.to_owned())),
     };
-    if let Some(text) = options.remove(BUFFER_SIZE) {
-        if mode == Mode::Blocking {
-            return Err(OptionError::BufferOfBlocking);
+    match (is_blocking, options.remove(BUFFER_SIZE)) {
+        (true, None) => Ok(Mode::Blocking),
+        (true, Some(_)) => Err(OptionError::BufferOfBlocking),
+        (false, None) => Ok(Mode::NonBlocking { buffer_bytes: BUFFER_BYTES }),
+        (false, Some(text)) => {
+            let bytes = size(&text, Unit::Binary).ok_or(OptionError::BufferSize(text))?;
+            Ok(Mode::NonBlocking { buffer_bytes: bytes.min(BUFFER_BYTES_MAX) })
         }
-        size(&text, Unit::Binary).ok_or(OptionError::BufferSize(text))?;
     }
-    Ok(mode)
 }
 
 pub(crate) fn refuse_unknown(
@@ -169,7 +184,10 @@ mod tests {
     fn options_of_every_driver() {
         check(&[("other", "x")], Ok(Mode::Blocking));
         check(&[("mode", "blocking")], Ok(Mode::Blocking));
-        check(&[("mode", "non-blocking"), ("max-buffer-size", "4m")], Ok(Mode::NonBlocking));
+        let non_blocking = |buffer_bytes| Ok(Mode::NonBlocking { buffer_bytes });
+        check(&[("mode", "non-blocking"), ("max-buffer-size", "4m")], non_blocking(4 << 20));
+        check(&[("mode", "non-blocking")], non_blocking(10 << 20));
+        check(&[("mode", "non-blocking"), ("max-buffer-size", "7t")], non_blocking(1 << 30));
         check(&[("mode", "eager")], Err("logger: logging mode not supported: eager"));
         let only = "logger: max-buffer-size option is only supported with 'mode=non-blocking'";
         check(&[("max-buffer-size", "4m")], Err(only));

@@ -1,4 +1,4 @@
-//! How far a container's log is delivered: one short file in its directory.
+//! How far a container's log is delivered: one short file in its directory, which its shim looks at as well.
 
 use std::fs::File;
 use std::io;
@@ -6,9 +6,19 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use runtime::LogPosition;
+use shim_api::log::{POSITION_NAME, decode_pair, encode_pair};
 
-/// In the container's directory. `<segment> <offset>\n`, each of twenty digits.
-pub const POSITION_NAME: &str = "log-position";
+/// No pair of numbers, so the shim knows that nobody delivers any more, and holds up nobody. Should a later process deliver
+/// after all, it begins at the head of the ring.
+const NOBODY: &str = "nobody\n";
+
+/// Says that a container's log will not be delivered.
+pub fn give_up(container_dir: &Path) {
+    let path = container_dir.join(POSITION_NAME);
+    if let Err(error) = std::fs::write(&path, NOBODY) {
+        tracing::error!(path = %path.display(), %error, "a container may wait for a log that nobody delivers");
+    }
+}
 
 /// The position as it is on disk.
 ///
@@ -60,13 +70,11 @@ impl SavedPosition {
 }
 
 fn encode(at: LogPosition) -> String {
-    format!("{:020} {:020}\n", at.segment, at.offset)
+    encode_pair(at.segment, at.offset)
 }
 
 pub(crate) fn decode(text: &str) -> Option<LogPosition> {
-    let (segment, offset) = text.strip_suffix('\n')?.split_once(' ')?;
-    let number = |digits: &str| (digits.len() == 20).then(|| digits.parse().ok())?;
-    Some(LogPosition { segment: number(segment)?, offset: number(offset)? })
+    decode_pair(text).map(|(segment, offset)| LogPosition { segment, offset })
 }
 
 #[cfg(test)]
@@ -86,7 +94,8 @@ mod tests {
     #[test]
     fn what_is_no_position_is_the_beginning() {
         let dir = tempfile::tempdir().unwrap();
-        for text in ["", "7 4096\n", "00000000000000000007 0000", "00000000000000000007 0000000000000000409x\n", "\0\0"]
+        for text in
+            ["", NOBODY, "7 4096\n", "00000000000000000007 0000", "00000000000000000007 0000000000000000409x\n", "\0\0"]
         {
             std::fs::write(dir.path().join(POSITION_NAME), text).unwrap();
             assert_eq!(SavedPosition::load(dir.path()).at(), LogPosition::default(), "{text:?}");

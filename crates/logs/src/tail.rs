@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use runtime::{LogLine, LogPosition, LogReader};
-use shim_api::log::{SEGMENT_BYTES_MAX, segment_name, segment_number};
+use shim_api::log::{LOST_NAME, decode_pair, segment_name, segment_number};
 
 pub(crate) struct Tail {
     dir: PathBuf,
@@ -20,14 +20,7 @@ pub(crate) struct Tail {
 /// What the ring dropped before it was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Lost {
-    /// How many lines were in them nobody knows any more.
     pub segments: u64,
-}
-
-impl Lost {
-    pub fn bytes_max(self) -> u64 {
-        self.segments * SEGMENT_BYTES_MAX
-    }
 }
 
 impl Tail {
@@ -83,6 +76,11 @@ impl Tail {
 
     pub fn has_lost(&self) -> bool {
         self.lost != Lost::default()
+    }
+
+    /// Lines and bytes that the shim has dropped before they were delivered, in all. `None` of a shim that did not count.
+    pub fn dropped(&self) -> Option<(u64, u64)> {
+        decode_pair(&std::fs::read_to_string(self.dir.join(LOST_NAME)).ok()?)
     }
 
     /// What was lost since this was last asked.

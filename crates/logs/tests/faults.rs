@@ -226,13 +226,13 @@ async fn a_crash_between_put_and_position_sends_nothing_again() {
     let following = follow(&sink, &shim).await;
     shim.say("one");
     until("it is there", || messages(&sink).len() == 1).await;
-    until("the position too", || shim.dir().join(logs::POSITION_NAME).exists()).await;
-    let saved = std::fs::read(shim.dir().join(logs::POSITION_NAME)).unwrap();
+    until("the position too", || shim.dir().join(shim_api::log::POSITION_NAME).exists()).await;
+    let saved = std::fs::read(shim.dir().join(shim_api::log::POSITION_NAME)).unwrap();
     shim.say("two");
     shim.exit();
     drained(&following).await;
     // The second save never came to the disk.
-    std::fs::write(shim.dir().join(logs::POSITION_NAME), saved).unwrap();
+    std::fs::write(shim.dir().join(shim_api::log::POSITION_NAME), saved).unwrap();
     drained(&follow(&sink, &shim).await).await;
     assert_eq!(messages(&sink), ["one", "two"]);
 }

@@ -127,7 +127,7 @@ async fn lines_arrive_though_the_service_goes_away_for_a_while() {
     for number in 0..LINES / 2 {
         shim.say(&text(number));
     }
-    let position = shim.dir().join(logs::POSITION_NAME);
+    let position = shim.dir().join(shim_api::log::POSITION_NAME);
     until("something was acknowledged", || position.exists()).await;
 
     server.kill();

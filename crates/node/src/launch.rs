@@ -101,6 +101,7 @@ impl Machine {
             init: self.config.init.as_deref(),
             cgroup_v2: matches!(self.cgroups, Cgroups::V2 { .. }),
             continues: before,
+            ring: driver.as_ref().map(Driver::ring).unwrap_or_default(),
         };
         let spec = spec::container_spec(&run.task, index, around)?;
         let keepsake = Keepsake {

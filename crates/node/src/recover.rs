@@ -137,6 +137,7 @@ fn resume(logs: &Drivers, keepsake: &Keepsake, container_dir: &Path) -> Option<F
         Ok(driver) => Some(driver.follow(container_dir.to_owned())),
         Err(error) => {
             tracing::error!(%error, dir = %container_dir.display(), "a container's log cannot be followed any more");
+            logs::give_up(container_dir);
             None
         }
     }

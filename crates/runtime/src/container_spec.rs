@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use shim_api::log::Ring;
+
 use crate::ContainerId;
 
 /// A container to start. All paths are absolute.
@@ -41,6 +43,8 @@ pub struct ContainerSpec {
     pub etc: EtcFiles,
     /// Go on with the files that this container of the same task has written. It must have ended, and loses them.
     pub continues: Option<ContainerId>,
+    /// How much of its output is kept, and whether it waits for that to be delivered.
+    pub ring: Ring,
 }
 
 /// Docker's default for `/dev/shm`.
@@ -73,6 +77,7 @@ impl ContainerSpec {
             shm_bytes: SHM_BYTES,
             etc: EtcFiles::default(),
             continues: None,
+            ring: Ring::default(),
         }
     }
 }

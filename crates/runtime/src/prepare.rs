@@ -112,6 +112,7 @@ pub fn prepare(
         overlay: Some(shim_api::Overlay { lower, upper: text(&dir.upper())?, work: text(&dir.work())? }),
         netns: netns.map(text).transpose()?,
         oom_file,
+        ring: spec.ring,
     })
 }
 

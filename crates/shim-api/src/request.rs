@@ -1,6 +1,7 @@
 //! What the agent asks of a shim.
 
 use crate::line::{LineReader, LineWriter, ParseError};
+use crate::log::{Ring, WhenFull};
 
 /// One request. The shim answers with one `Message::Done` or `Message::Refused` that carries the same `seq`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub struct RunRequest {
     pub netns: Option<String>,
     /// A file with an `oom_kill N` line: `memory.oom_control` (v1) or `memory.events` (v2). Read when the container has exited.
     pub oom_file: Option<String>,
+    pub ring: Ring,
 }
 
 impl Request {
@@ -108,6 +110,9 @@ impl RunRequest {
                 line = line.text(name, path);
             }
         }
+        if self.ring != Ring::default() {
+            line = line.number("ring", self.ring.bytes).text("ring_full", self.ring.full.name());
+        }
         line
     }
 
@@ -126,8 +131,19 @@ impl RunRequest {
             overlay,
             netns: line.optional("netns").map(str::to_owned),
             oom_file: line.optional("oom_file").map(str::to_owned),
+            ring: ring(line)?,
         })
     }
+}
+
+/// One that says nothing of a ring is older than rings of several kinds.
+fn ring(line: &LineReader<'_>) -> Result<Ring, ParseError> {
+    if line.optional("ring").is_none() {
+        return Ok(Ring::default());
+    }
+    let name = line.text("ring_full")?;
+    let full = WhenFull::from_name(&name).ok_or(ParseError::Invalid { field: "ring_full", value: name })?;
+    Ok(Ring { bytes: line.number("ring")?, full })
 }
 
 /// A container id becomes a directory name, so it must not lead anywhere else.
@@ -159,6 +175,7 @@ mod tests {
             overlay: Some(Overlay { lower: vec!["/l/2".into(), "/l/1".into()], upper: "/u".into(), work: "/w".into() }),
             netns: Some("/run/netns/web".into()),
             oom_file: Some("/sys/fs/cgroup/memory/ecs/t1/web/memory.oom_control".into()),
+            ring: Ring::default(),
         }
     }
 
@@ -182,6 +199,17 @@ mod tests {
             "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \
              bundle=/d/my%20tasks/t1/containers/web/bundle\n",
         );
+        for (full, name) in [(WhenFull::Wait, "wait"), (WhenFull::Drop, "drop"), (WhenFull::Forget, "forget")] {
+            let ring = Ring { bytes: 1_048_576, full };
+            let golden = format!(
+                "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \
+                 bundle=/d/my%20tasks/t1/containers/web/bundle ring=1048576 ring_full={name}\n"
+            );
+            check(
+                RequestBody::Run(Box::new(RunRequest { overlay: None, netns: None, oom_file: None, ring, ..run() })),
+                &golden,
+            );
+        }
     }
 
     #[test]

@@ -107,7 +107,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
     files.clear()?;
     let (stdout, stdout_writer) = io::pipe()?;
     let (stderr, stderr_writer) = io::pipe()?;
-    let output = Output::open(&dir.join(shim_api::LOG_NAME), stdout, stderr)?;
+    let output = Output::open(dir, run.ring, stdout, stderr)?;
 
     let rootfs = format!("{}/rootfs", run.bundle);
     let mount = run.overlay.as_ref().map(|overlay| Mount::new(overlay, &rootfs)).transpose()?;

@@ -16,6 +16,7 @@ mod failure;
 mod launch;
 mod output;
 mod overlay;
+mod ring;
 mod shim;
 mod sys;
 

@@ -1,14 +1,12 @@
 //! A container's output: from pipes, in lines, into segments.
 
-use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use shim_api::log::{
-    Frame, LINE_TEXT_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENTS_KEPT, Stream, segment_name, segment_number,
-};
+use shim_api::log::{Frame, LINE_TEXT_BYTES_MAX, Ring, Stream};
 
+use crate::ring::LogWriter;
 use crate::sys;
 
 /// One read takes at most this much; it is also the only buffer that exists however many containers there are.
@@ -32,14 +30,21 @@ struct Pipe {
 }
 
 impl Output {
-    pub fn open(dir: &Path, stdout: io::PipeReader, stderr: io::PipeReader) -> io::Result<Output> {
-        let log = LogWriter::open(dir)?;
+    pub fn open(dir: &Path, ring: Ring, stdout: io::PipeReader, stderr: io::PipeReader) -> io::Result<Output> {
+        let log = LogWriter::open(dir, ring)?;
         let mut pipes = Vec::with_capacity(2);
         for (reader, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
             sys::set_nonblocking(reader.as_raw_fd())?;
             pipes.push(Pipe { reader, stream, line: Vec::new() });
         }
         Ok(Output { pipes, log })
+    }
+
+    /// The container waits: its log is full of lines that are not delivered yet. Asked before each poll.
+    ///
+    /// `attended`: there is somebody who could deliver them.
+    pub fn is_held(&mut self, attended: bool) -> bool {
+        self.log.is_full(attended)
     }
 
     /// What to poll for.
@@ -55,7 +60,8 @@ impl Output {
         }
     }
 
-    /// Takes what is left in the pipes and closes them. All output is in the log when this returns.
+    /// Takes what is left in the pipes and closes them. All output is in the log when this returns, however full that is: it is
+    /// no more than the pipes hold.
     pub fn finish(&mut self, buffer: &mut [u8]) {
         for mut pipe in self.pipes.drain(..) {
             let mut progress = Progress::Some;
@@ -136,69 +142,4 @@ impl Pipe {
             log.flush();
         }
     }
-}
-
-/// Appends frames to the newest segment, and begins the next when it is full.
-struct LogWriter {
-    dir: PathBuf,
-    number: u64,
-    length: u64,
-    file: File,
-    pending: Vec<u8>,
-}
-
-impl LogWriter {
-    /// A container that runs again goes on in a new segment.
-    fn open(dir: &Path) -> io::Result<LogWriter> {
-        std::fs::create_dir_all(dir)?;
-        let newest =
-            std::fs::read_dir(dir)?.filter_map(|entry| segment_number(entry.ok()?.file_name().to_str()?)).max();
-        let number = newest.map_or(0, |number| number + 1);
-        let file = create_segment(dir, number)?;
-        Ok(LogWriter { dir: dir.to_owned(), number, length: 0, file, pending: Vec::new() })
-    }
-
-    fn frame(&mut self, frame: &Frame<'_>) {
-        let before = self.pending.len();
-        frame.encode(&mut self.pending);
-        // A frame never spans segments, so a reader may start at the head of any.
-        if self.length + self.pending.len() as u64 > SEGMENT_BYTES_MAX && self.length + before as u64 > 0 {
-            let frame = self.pending.split_off(before);
-            self.flush();
-            self.rotate();
-            self.pending = frame;
-        }
-    }
-
-    /// A full disk must not stop the container: what does not fit is lost, whole frames at a time.
-    fn flush(&mut self) {
-        match self.file.write_all(&self.pending) {
-            Ok(()) => self.length += self.pending.len() as u64,
-            Err(err) => {
-                eprintln!("berth-shim: lost {} bytes of output: {err}", self.pending.len());
-                // The file is in append mode, so the next write begins where this cut ends.
-                let _ = self.file.set_len(self.length);
-            }
-        }
-        self.pending = Vec::new();
-    }
-
-    fn rotate(&mut self) {
-        match create_segment(&self.dir, self.number + 1) {
-            Ok(file) => {
-                self.file = file;
-                self.number += 1;
-                self.length = 0;
-            }
-            // Better a long segment than none.
-            Err(err) => return eprintln!("berth-shim: cannot begin a log segment: {err}"),
-        }
-        if let Some(oldest) = self.number.checked_sub(SEGMENTS_KEPT) {
-            let _ = std::fs::remove_file(self.dir.join(segment_name(oldest)));
-        }
-    }
-}
-
-fn create_segment(dir: &Path, number: u64) -> io::Result<File> {
-    File::options().append(true).create(true).open(dir.join(segment_name(number)))
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsRawFd as _, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use shim_api::{
     CONTAINERS_NAME, ContainerState, ContainerStatus, Message, PID_NAME, Refusal, Request, RequestBody, RunRequest,
@@ -29,6 +30,14 @@ const STRAYS_MAX: usize = 1024;
 /// How often to see whether the socket is still in its directory. Rare: it matters only when somebody removed it by hand.
 const LOOK_AROUND_MS: i32 = 30_000;
 
+/// How often to see whether a container that waits for its log may go on. Seven eighths of the log are undelivered then, so
+/// whoever delivers has enough to do meanwhile.
+const HELD_LOOK_MS: i32 = 50;
+
+/// How long a container waits for its log when nobody is connected who delivers it. An agent that is restarted or replaced is
+/// back long before; one that stays away must not stop what it left running.
+const ALONE_MAX: Duration = Duration::from_secs(30);
+
 pub struct Shim {
     signals: File,
     listener: UnixListener,
@@ -45,6 +54,8 @@ pub struct Shim {
     shutdown: Option<Asker>,
     /// Nobody can reach us any more.
     abandoned: bool,
+    /// Since when there has been no subscriber.
+    alone_since: Option<Instant>,
     buffer: Vec<u8>,
 }
 
@@ -78,6 +89,7 @@ impl Shim {
             oom_score: lower_oom_score(),
             shutdown: None,
             abandoned: false,
+            alone_since: Some(Instant::now()),
             buffer: vec![0; READ_BYTES_MAX],
         };
         if let Some(socket) = first_client {
@@ -112,6 +124,11 @@ impl Shim {
         (self.shutdown.is_some() || self.abandoned) && self.containers.iter().all(Container::is_cleaned_up)
     }
 
+    /// Somebody is there who delivers logs, or was until a moment ago.
+    fn is_attended(&self) -> bool {
+        self.alone_since.is_none_or(|since| since.elapsed() < ALONE_MAX)
+    }
+
     /// The descriptors with something to do; none when it was just time to look around.
     fn wait(&mut self) -> io::Result<Vec<RawFd>> {
         let poll_for = |fd, events| libc::pollfd { fd, events, revents: 0 };
@@ -121,12 +138,14 @@ impl Shim {
             let events = libc::POLLIN | if client.has_unsent() { libc::POLLOUT } else { 0 };
             fds.push(poll_for(client.fd(), events));
         }
-        for container in &mut self.containers {
-            if let Some(output) = container.output() {
-                fds.extend(output.fds().map(|fd| poll_for(fd, libc::POLLIN)));
+        let (attended, mut look_after) = (self.is_attended(), LOOK_AROUND_MS);
+        for output in self.containers.iter_mut().filter_map(Container::output) {
+            match output.is_held(attended) {
+                true => look_after = HELD_LOOK_MS,
+                false => fds.extend(output.fds().map(|fd| poll_for(fd, libc::POLLIN))),
             }
         }
-        sys::poll(&mut fds, LOOK_AROUND_MS)?;
+        sys::poll(&mut fds, look_after)?;
         Ok(fds.iter().filter(|fd| fd.revents != 0).map(|fd| fd.fd).collect())
     }
 
@@ -166,6 +185,9 @@ impl Shim {
         let before = self.clients.len();
         self.clients.retain(Client::is_open);
         if self.clients.len() < before {
+            if !self.clients.iter().any(|client| client.subscribed) {
+                self.alone_since.get_or_insert_with(Instant::now);
+            }
             self.look_around();
         }
     }
@@ -200,6 +222,7 @@ impl Shim {
             RequestBody::Subscribe => {
                 if let Some(client) = self.clients.iter_mut().find(|found| found.id == client) {
                     client.subscribed = true;
+                    self.alone_since = None;
                 }
                 self.status(asker);
             }

@@ -9,8 +9,9 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use runtime::{Ring, WhenFull};
 use shim_api::ExitRecord;
-use shim_api::log::{Frame, LINE_TEXT_BYTES_MAX, SEGMENT_BYTES_MAX, SEGMENTS_KEPT, Stream, segment_name};
+use shim_api::log::{Frame, LINE_TEXT_BYTES_MAX, SEGMENTS_KEPT, Stream, segment_name};
 use tempfile::TempDir;
 
 /// Far longer than anything here takes.
@@ -21,15 +22,20 @@ pub struct Shim {
     segment: u64,
     length: u64,
     file: File,
+    ring: Ring,
 }
 
 impl Shim {
     pub fn new() -> Shim {
+        Shim::with(Ring::default())
+    }
+
+    pub fn with(ring: Ring) -> Shim {
         let root = TempDir::new().unwrap();
         let log = root.path().join("web").join(shim_api::LOG_NAME);
         fs::create_dir_all(&log).unwrap();
         let file = File::create(log.join(segment_name(0))).unwrap();
-        Shim { root, segment: 0, length: 0, file }
+        Shim { root, segment: 0, length: 0, file, ring }
     }
 
     pub fn dir(&self) -> PathBuf {
@@ -58,7 +64,7 @@ impl Shim {
     pub fn frame(&mut self, stream: Stream, partial: bool, text: &[u8]) {
         let mut bytes = Vec::new();
         Frame { time: nanos(), stream, partial, text }.encode(&mut bytes);
-        if self.length + bytes.len() as u64 > SEGMENT_BYTES_MAX {
+        if self.length + bytes.len() as u64 > self.ring.segment_bytes() {
             self.rotate();
         }
         self.file.write_all(&bytes).unwrap();
@@ -84,8 +90,19 @@ impl Shim {
         fs::remove_dir_all(self.dir()).unwrap();
     }
 
+    /// The segment before which everything is delivered.
+    fn delivered(&self) -> u64 {
+        let text = fs::read_to_string(self.dir().join(shim_api::log::POSITION_NAME)).unwrap_or_default();
+        shim_api::log::decode_pair(&text).map_or(0, |(segment, _)| segment)
+    }
+
     fn rotate(&mut self) {
         let log = self.dir().join(shim_api::LOG_NAME);
+        while self.ring.full == WhenFull::Wait
+            && (self.segment + 1).checked_sub(SEGMENTS_KEPT) >= Some(self.delivered())
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         self.segment += 1;
         self.length = 0;
         self.file = File::create(log.join(segment_name(self.segment))).unwrap();

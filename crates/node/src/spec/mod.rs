@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use agent::plan::TaskPlan;
 use images::ImageConfig;
-use runtime::{ContainerId, ContainerSpec, Namespace, SHM_BYTES};
+use runtime::{ContainerId, ContainerSpec, Namespace, Ring, SHM_BYTES};
 use task_engine::Failure;
 
 pub use etc::HostFiles;
@@ -47,6 +47,8 @@ pub struct Around<'a> {
     pub cgroup_v2: bool,
     /// The run that this one continues.
     pub continues: Option<ContainerId>,
+    /// As its log driver wants it.
+    pub ring: Ring,
 }
 
 /// Where the init program is inside of a container. Docker's place.
@@ -99,6 +101,7 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
             .unwrap_or(SHM_BYTES),
         etc: etc::files(task, index, &hostname, &around)?,
         continues: around.continues,
+        ring: around.ring,
         hostname,
         network,
         ipc,

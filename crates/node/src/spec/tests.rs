@@ -64,6 +64,7 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         init: Some(Path::new("/usr/lib/tini")),
         cgroup_v2: false,
         continues: None,
+        ring: runtime::Ring::default(),
     };
     container_spec(&plan, index, around)
 }

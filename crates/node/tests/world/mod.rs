@@ -86,9 +86,29 @@ impl World {
 
     /// The agent dies and comes back; its containers do not notice.
     pub async fn restart(self) -> World {
+        self.gone().back().await
+    }
+
+    /// The agent dies.
+    pub fn gone(self) -> Agentless {
         let World { dir, config, machine, sink, guard } = self;
         assert_eq!(Arc::strong_count(&machine), 1, "somebody still has the old machine");
-        drop(machine);
+        Agentless { dir, config, sink, guard }
+    }
+}
+
+/// A machine whose agent is gone, and whose containers run.
+pub struct Agentless {
+    dir: tempfile::TempDir,
+    config: MachineConfig,
+    sink: Arc<FakeSink>,
+    guard: Guard,
+}
+
+impl Agentless {
+    /// The next agent.
+    pub async fn back(self) -> World {
+        let Agentless { dir, config, sink, guard } = self;
         // The lock goes with the last of its background work.
         let deadline = Instant::now() + PATIENCE;
         let machine = loop {
@@ -100,7 +120,9 @@ impl World {
         };
         World { dir, config, machine, sink, guard }
     }
+}
 
+impl World {
     pub fn container_dir(&self, launched: &Launched, task: &TaskPlan) -> PathBuf {
         self.config.node_dir.join("tasks").join(&task.id).join("containers").join(&launched.runtime_id)
     }

@@ -72,6 +72,7 @@ int main(int count, char **args) {
         if (!strcmp(word, "exit")) return atoi(args[++i]);
         else if (!strcmp(word, "--")) { puts("init"); execv(args[i + 1], args + i + 1); }
         else if (!strcmp(word, "say")) puts(args[++i]);
+        else if (!strcmp(word, "lines")) { long n = atol(args[++i]); static char line[1024]; memset(line, 'x', 1000); for (long k = 0; k < n; k++) { int length = sprintf(line, "%ld", k); line[length] = ' '; line[1000] = '\n'; for (int at = 0; at < 1001;) at += write(1, line + at, 1001 - at); } }
         else if (!strcmp(word, "wait")) for (;;) pause();
         else if (!strcmp(word, "trap")) { trapped = atoi(args[++i]); signal(SIGTERM, on_term); puts("ready"); }
         else if (!strcmp(word, "trap-int")) { trapped = atoi(args[++i]); signal(SIGINT, on_term); puts("ready"); }
