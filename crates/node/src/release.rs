@@ -14,7 +14,8 @@ use crate::{Machine, watch};
 impl Machine {
     /// Network, shim and cgroup go; the directory stays. Logs are waited for, but not for long: they are delivered on.
     pub(crate) async fn release_task(&self, plan: &Arc<TaskPlan>) {
-        let Some(task) = self.known(plan) else { return };
+        // Also of a task that nobody has begun here: its preparation may be on its way, and must find the door closed.
+        let task = self.local(plan);
         let _closed = task.close().await;
         if let Some(shim) = task.shim.get() {
             kill_all(&**shim).await;
