@@ -51,7 +51,12 @@ impl Ended {
     /// How long until the next try.
     fn wait(self, backoff: &mut Backoff) -> Duration {
         match self {
-            Ended::Reconnect(AfterClose::ReconnectAtOnce) => RECONNECT_AT_ONCE,
+            Ended::Reconnect(AfterClose::ReconnectAtOnce) => {
+                // There was a connection, and nothing was wrong with it. A control plane that is restarted again and again would else
+                // be waited for longer each time: what it wants stopped would go on for minutes.
+                backoff.reset();
+                RECONNECT_AT_ONCE
+            }
             Ended::Reconnect(AfterClose::BackOff) => backoff.next(),
             Ended::Inactive => INACTIVE_INSTANCE_WAIT,
         }
@@ -250,6 +255,19 @@ fn credentials_ack(message_id: String, credentials: &RoleCredentials) -> FromAge
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_good_connection_begins_the_waits_anew() {
+        let mut backoff = Backoff::acs();
+        // A control plane dies, is away for two attempts, and comes back: twenty times.
+        for _ in 0..20 {
+            assert_eq!(Ended::Reconnect(AfterClose::ReconnectAtOnce).wait(&mut backoff), RECONNECT_AT_ONCE);
+            for _ in 0..2 {
+                let wait = Ended::Reconnect(AfterClose::BackOff).wait(&mut backoff);
+                assert!(wait <= Duration::from_millis(450), "{wait:?}");
+            }
+        }
+    }
 
     #[test]
     fn a_deregistered_instance_waits_for_an_hour() {

@@ -23,6 +23,11 @@ pub const RECONNECT_AT_ONCE: Duration = Duration::from_millis(5);
 /// One message, to a peer that may have stopped reading.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The largest message of a control plane, and the largest frame. Ten tasks of the largest definitions are 1 MiB, a manifest of
+/// ten thousand tasks 3 MiB.
+pub const MESSAGE_BYTES_MAX: usize = 8 * 1024 * 1024;
+pub const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+
 /// Without a decodable message for this long, plus up to as much again, a socket is given up.
 pub const INACTIVITY: Duration = Duration::from_secs(60);
 

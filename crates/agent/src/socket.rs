@@ -7,9 +7,9 @@ use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 
-use crate::limits::{CONNECT_TIMEOUT, WRITE_TIMEOUT};
+use crate::limits::{CONNECT_TIMEOUT, FRAME_BYTES_MAX, MESSAGE_BYTES_MAX, WRITE_TIMEOUT};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
@@ -101,7 +101,9 @@ async fn connect(url: &str, headers: Vec<(String, String)>) -> Result<Socket, Co
         let name = name.parse::<tokio_tungstenite::tungstenite::http::HeaderName>().map_err(|_| bad_url())?;
         request.headers_mut().insert(name, value.parse().map_err(|_| bad_url())?);
     }
-    match tokio_tungstenite::client_async(request, stream).await {
+    let limits =
+        WebSocketConfig::default().max_message_size(Some(MESSAGE_BYTES_MAX)).max_frame_size(Some(FRAME_BYTES_MAX));
+    match tokio_tungstenite::client_async_with_config(request, stream, Some(limits)).await {
         Ok((stream, _)) => Ok(Socket { stream, closed: None }),
         Err(tokio_tungstenite::tungstenite::Error::Http(answer)) => Err(ConnectError::Refused(refusal(&answer))),
         Err(error) => Err(ConnectError::Handshake(Box::new(error))),

@@ -49,7 +49,10 @@ impl Tcs {
                 backoff.reset();
             }
             match next {
-                AfterClose::ReconnectAtOnce => tokio::time::sleep(RECONNECT_AT_ONCE).await,
+                AfterClose::ReconnectAtOnce => {
+                    backoff.reset();
+                    tokio::time::sleep(RECONNECT_AT_ONCE).await;
+                }
                 AfterClose::BackOff => tokio::time::sleep(backoff.next()).await,
             }
         }

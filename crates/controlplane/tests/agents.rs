@@ -288,3 +288,30 @@ fn other(arn: &str) -> String {
     let (rest, last) = arn.split_at(arn.len() - 1);
     format!("{rest}{}", if last == "f" { "0" } else { "f" })
 }
+
+#[tokio::test]
+async fn messages_beyond_every_limit_end_their_connection_and_nothing_else() {
+    const MEBIBYTES_MAX: usize = 4;
+    let plane = plane(Arc::new(MemoryEngine::new())).await;
+    let (instance, neighbour) = (plane.instance().await, plane.instance().await);
+    let mut other = plane.connect(&neighbour).await;
+    plane.until_connected(&neighbour, true).await;
+    for in_one_frame in [true, false] {
+        for url in [plane.acs_url(&instance, false), plane.tcs_url(&instance)] {
+            let mut agent = Agent::connect(&url).await.unwrap();
+            match in_one_frame {
+                true => agent.try_send_text("x".repeat((MEBIBYTES_MAX << 20) + 1)).await,
+                false => agent.send_mebibytes(MEBIBYTES_MAX + 1).await,
+            }
+            while agent.text().await.is_ok() {}
+        }
+        plane.until_connected(&instance, false).await;
+    }
+    // As large as any may be: it is read, and skipped for what it says.
+    let mut agent = plane.connect(&instance).await;
+    agent.try_send_text("x".repeat(MEBIBYTES_MAX << 20)).await;
+    agent.send(&FromAgent::HeartbeatAck(HeartbeatAck::default())).await;
+    plane.until_connected(&instance, true).await;
+    plane.until_connected(&neighbour, true).await;
+    assert!(matches!(other.next().await, ToAgent::Heartbeat(_)));
+}

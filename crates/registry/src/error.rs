@@ -46,6 +46,8 @@ pub enum RegistryError {
     ChunkLength { range: u64, length: u64 },
     #[error("too many uploads are under way")]
     TooManyUploads,
+    #[error("too many blobs are being sent")]
+    TooManyStreams,
     #[error("invalid number of results requested: '{text}'")]
     PageInvalid { text: String },
     #[error("page not found")]
@@ -126,7 +128,7 @@ impl RegistryError {
             UploadInvalid { .. } | ClientGone => (StatusCode::BAD_REQUEST, "BLOB_UPLOAD_INVALID"),
             UploadOutOfOrder { .. } | RangeInvalid { .. } => (StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID"),
             ChunkLength { .. } => (StatusCode::BAD_REQUEST, "SIZE_INVALID"),
-            TooManyUploads => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
+            TooManyUploads | TooManyStreams => (StatusCode::TOO_MANY_REQUESTS, "TOOMANYREQUESTS"),
             PageInvalid { .. } => (StatusCode::BAD_REQUEST, "PAGINATION_NUMBER_INVALID"),
             NoSuchPlace => (StatusCode::NOT_FOUND, "UNSUPPORTED"),
             Upstream(UpstreamError::NotFound) => (StatusCode::NOT_FOUND, "MANIFEST_UNKNOWN"),

@@ -20,6 +20,13 @@ pub const UPLOADS_MAX: usize = 10_000;
 /// How long a client may send nothing in the middle of a push. What it sent stays, and can be continued.
 pub const CHUNK_WITHIN: Duration = Duration::from_secs(60);
 
+/// The most blobs that are being sent at once. Each has a file open and 256 KiB of it in memory, and a client of this registry asks for
+/// a handful at a time.
+pub const STREAMS_MAX: usize = 1024;
+
+/// How long a request for a blob waits for another to be sent before its client is told to come again.
+pub const STREAM_WAIT: Duration = Duration::from_secs(5);
+
 /// How often a registry with blobs of its own makes room, and how often it looks whether it must earlier.
 pub const COLLECT_EVERY: Duration = Duration::from_secs(3600);
 pub const DISK_EVERY: Duration = Duration::from_secs(60);

@@ -8,10 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use blobs::{Blobs, Digest, durable};
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
+use tokio::sync::Semaphore;
 
 use crate::fetch::Fetches;
 use crate::layout::{self, RepositoryDir};
-use crate::limits::MANIFEST_BYTES_MAX;
+use crate::limits::{MANIFEST_BYTES_MAX, STREAMS_MAX};
 use crate::signing::Signer;
 use crate::turns::Turns;
 use crate::{
@@ -26,12 +27,14 @@ pub struct Config {
     pub default_scope: Scope,
     /// Whether a push creates the repository it names. ECR itself answers `NAME_UNKNOWN`; in open mode creating is kinder.
     pub create_on_push: bool,
+    /// The most blobs that are being sent at once.
+    pub streams_max: usize,
 }
 
 impl Default for Config {
     fn default() -> Config {
         let default_scope = Scope::new("000000000000", "us-east-1").expect("the default scope is well formed");
-        Config { default_scope, create_on_push: true }
+        Config { default_scope, create_on_push: true, streams_max: STREAMS_MAX }
     }
 }
 
@@ -52,6 +55,8 @@ pub struct Registry {
     pub(crate) upstreams: Option<Arc<dyn Upstreams>>,
     pub(crate) fetches: Fetches,
     pub(crate) freshening: Turns<(RepositoryKey, String)>,
+    /// Blobs that may still begin to be sent.
+    pub(crate) streams: Arc<Semaphore>,
 }
 
 /// A repository as it is stored.
@@ -119,6 +124,7 @@ impl Registry {
         durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
         let signer = Signer::open(&dir)?;
         Ok(Registry {
+            streams: Arc::new(Semaphore::new(config.streams_max)),
             config,
             blobs,
             signer,

@@ -12,7 +12,8 @@ use hyper::body::Frame;
 use registry::{Config, RepositoryKey, RepositorySettings, Scope, TagMutability};
 use serde_json::json;
 use support::{OCI_MANIFEST, Server, open};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 #[tokio::test]
 async fn ping_says_which_protocol() {
@@ -323,4 +324,32 @@ async fn everything_is_there_after_a_restart() {
     again.delete_repository_and_images(&key).unwrap();
     assert!(again.repository_names(&key.scope).unwrap().is_empty());
     assert!(again.needed_blobs().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn only_so_many_blobs_are_sent_at_once() {
+    let server = Server::start_with(Config { streams_max: 2, ..Config::default() }).await;
+    // More than the sockets between us hold.
+    let digest = server.push_blob("web", &vec![7; 16 << 20]).await;
+    let path = format!("/v2/web/blobs/{digest}");
+    let mut slow = Vec::new();
+    for _ in 0..2 {
+        let mut stream = TcpStream::connect(server.address).await.unwrap();
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: h\r\n\r\n").as_bytes()).await.unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).await.unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        slow.push(stream);
+    }
+    let refused = server.get(&path).await;
+    assert_eq!(refused.headers["retry-after"], "1");
+    refused.expect_error(429, "TOOMANYREQUESTS");
+    // A look costs nothing, and neither does a blob that the client has.
+    server.send("HEAD", &path, &[], "").await.expect(200);
+    server.send("GET", &path, &[("if-none-match", &format!("\"{digest}\""))], "").await.expect(304);
+    // Whoever leaves makes room, and so does who has all.
+    drop(slow.pop());
+    for _ in 0..3 {
+        server.get(&path).await.expect(200);
+    }
 }

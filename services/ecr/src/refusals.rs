@@ -37,7 +37,7 @@ pub(crate) fn registry(error: RegistryError) -> Error {
         RegistryError::TooLarge { limit } => {
             return invalid("imageManifest", format_args!("Member must have length less than or equal to {limit}"));
         }
-        RegistryError::TooManyUploads => ErrorCode::LimitExceededException,
+        RegistryError::TooManyUploads | RegistryError::TooManyStreams => ErrorCode::LimitExceededException,
         _ => return broken(error),
     };
     Error::new(code, error.to_string())

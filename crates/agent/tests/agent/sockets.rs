@@ -52,6 +52,13 @@ async fn other_ends_are_followed_by_a_wait() {
     assert!(first >= FIRST_BACKOFF, "{first:?}");
     let second = reconnect(&rig, Outgoing::Close(4000)).await;
     assert!(second >= FIRST_BACKOFF.mul_f64(1.5), "{second:?}");
+    for _ in 0..3 {
+        reconnect(&rig, Outgoing::Close(4000)).await;
+    }
+    // As when it died: what was before it came back is forgotten. The next wait would else be longer than a second.
+    reconnect(&rig, Outgoing::Break).await;
+    let again = reconnect(&rig, Outgoing::Close(4000)).await;
+    assert!(again >= FIRST_BACKOFF && again < FIRST_BACKOFF * 4, "{again:?}");
     agent.connected().await;
 }
 
@@ -88,4 +95,19 @@ async fn what_was_not_acknowledged_comes_again_with_the_next_connection() {
     rig.control.acs_connections(2).await;
     rig.control.reported("t1", 1).await;
     assert_eq!(rig.machine.count("start t1 web 0"), 1);
+}
+
+#[tokio::test]
+async fn a_message_beyond_every_limit_ends_the_connection_and_nothing_else() {
+    const TOO_MANY_BYTES: usize = 9 << 20;
+    let rig = Rig::new().await;
+    let agent = rig.start().await;
+    rig.control.send_text("x".repeat(TOO_MANY_BYTES));
+    rig.control.acs_connections(2).await;
+    agent.connected().await;
+    // One that is as large as any may be is read, and skipped for what it says.
+    rig.control.send_text("x".repeat(TOO_MANY_BYTES - (2 << 20)));
+    rig.control.deliver(vec![task("t1")]);
+    rig.control.reported("t1", 1).await;
+    assert_eq!(rig.control.lock().acs.len(), 2);
 }

@@ -17,8 +17,10 @@ use super::Hub;
 use super::connection::{Connected, Connection};
 use super::telemetry;
 
-/// The largest message of an agent. The official one sends up to 1 MiB on TCS, and far less on ACS.
+/// The largest message of an agent, and the largest frame, which is in memory before a message is known to be too large. The
+/// official agent sends up to 1 MiB on TCS, and far less on ACS; ours may verify some ten thousand stops at once.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const FRAME_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 
 /// `GET /acs/ws`
 pub async fn acs(State(hub): State<Arc<Hub>>, request: Request) -> Response {
@@ -65,7 +67,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     match WebSocketUpgrade::from_request_parts(parts, &()).await {
-        Ok(upgrade) => upgrade.max_message_size(MESSAGE_BYTES_MAX).on_upgrade(serve),
+        Ok(upgrade) => upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(FRAME_BYTES_MAX).on_upgrade(serve),
         Err(rejection) => rejection.into_response(),
     }
 }

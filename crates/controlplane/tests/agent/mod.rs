@@ -15,6 +15,8 @@ use service_ecs::{EcsService, Environment};
 use stdx::{Ids, Timestamp};
 use store::Engine;
 use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 use wire::{AuthMode, Gateway};
@@ -222,6 +224,22 @@ impl Agent {
 
     pub async fn send_text(&mut self, text: String) {
         self.0.send(Message::text(text)).await.unwrap();
+    }
+
+    /// One message in frames of a mebibyte, of which the last never comes. The connection may break on the way.
+    pub async fn send_mebibytes(&mut self, count: usize) {
+        for number in 0..count {
+            let kind = OpCode::Data(if number == 0 { Data::Text } else { Data::Continue });
+            let frame = Frame::message(vec![b'x'; 1 << 20], kind, false);
+            if self.0.send(Message::Frame(frame)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One text in one frame. The connection may break on the way.
+    pub async fn try_send_text(&mut self, text: String) {
+        let _ = self.0.send(Message::text(text)).await;
     }
 
     pub async fn ack(&mut self, payload: &Payload) {

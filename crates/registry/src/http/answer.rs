@@ -45,6 +45,9 @@ pub(super) fn error(error: &RegistryError, is_head: bool) -> Response {
     if let RegistryError::UploadOutOfOrder { offset } = error {
         set(response.headers_mut(), header::RANGE, upload_range(*offset));
     }
+    if status == StatusCode::TOO_MANY_REQUESTS {
+        set(response.headers_mut(), header::RETRY_AFTER, 1);
+    }
     if let RegistryError::RangeInvalid { size } = error {
         set(response.headers_mut(), header::CONTENT_RANGE, format!("bytes */{size}"));
     }

@@ -8,13 +8,16 @@ use axum::extract::Request;
 use axum::response::Response;
 use blobs::Digest;
 use bytes::{Bytes, BytesMut};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 use http::{Method, StatusCode, header};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::timeout;
 
 use super::{answer, on_disk};
 use crate::fetch::Fetch;
+use crate::limits::STREAM_WAIT;
 use crate::{Registry, RegistryError, RepositoryKey};
 
 /// How much of a blob is read at once.
@@ -65,8 +68,9 @@ async fn read(
         answer::set(headers, header::CONTENT_RANGE, format!("bytes {start}-{}/{size}", end - 1));
     }
     if *request.method() == Method::GET {
+        let turn = turn(&registry).await?;
         *response.body_mut() = match content {
-            Content::Coming(fetch) => Body::from_stream(fetch.read(start, end)),
+            Content::Coming(fetch) => Body::from_stream(fetch.read(start, end).map(move |chunk| (&turn, chunk).1)),
             Content::Here(file) => {
                 let mut file = File::from_std(file);
                 file.set_max_buf_size(CHUNK);
@@ -75,11 +79,20 @@ async fn read(
                     let path = digest.to_string().into();
                     seek.map_err(|source| RegistryError::Io { action: "seek in", path, source })?;
                 }
-                body(file, end - start)
+                body(file, end - start, turn)
             }
         };
     }
     Ok(response)
+}
+
+/// To send a blob. Whoever has it gives it back with the last byte, or when the client is gone.
+async fn turn(registry: &Registry) -> Result<OwnedSemaphorePermit, RegistryError> {
+    match timeout(STREAM_WAIT, Arc::clone(&registry.streams).acquire_owned()).await {
+        // It is never closed.
+        Ok(turn) => turn.map_err(|_| RegistryError::Abandoned),
+        Err(_) => Err(RegistryError::TooManyStreams),
+    }
 }
 
 enum Content {
@@ -109,8 +122,8 @@ async fn find(registry: &Arc<Registry>, key: RepositoryKey, digest: Digest) -> R
 }
 
 /// `length` bytes of a file, a chunk at a time.
-fn body(file: File, length: u64) -> Body {
-    Body::from_stream(stream::unfold((file, length), |(mut file, left)| async move {
+fn body(file: File, length: u64, turn: OwnedSemaphorePermit) -> Body {
+    Body::from_stream(stream::unfold((file, length, turn), |(mut file, left, turn)| async move {
         if left == 0 {
             return None;
         }
@@ -125,7 +138,7 @@ fn body(file: File, length: u64) -> Body {
         };
         // After an error the stream ends: nothing is left.
         let left = read.as_ref().map_or(0, |chunk| left - chunk.len() as u64);
-        Some((read, (file, left)))
+        Some((read, (file, left, turn)))
     }))
 }
 
