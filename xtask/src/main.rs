@@ -4,7 +4,7 @@
 //! `cargo xtask tidy` checks what the compiler cannot: which crate may know which, and how long a file may be.
 //! `cargo xtask sample-image` builds the sample application and packs it as an image, without any registry.
 //! `cargo xtask dist` builds the program that people get: `target/release/berth`, with its small parts inside.
-//! `cargo xtask crash [--seed N] [--rounds N] [--split] [--verbose]` kills Berth at random points and checks what is left.
+//! `cargo xtask crash [--seed N] [--rounds N] [--split] [--patience SECONDS] [--verbose]` kills Berth at random points and checks what is left.
 //! `cargo xtask fuzz` feeds every parser of outside bytes with nonsense.
 //! It never runs as part of the product.
 
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
         ["fuzz", rest @ ..] => fuzz::command(&workspace(), rest),
         ["sample-image", rest @ ..] => sample_image::command(&workspace(), rest),
         _ => Err(anyhow::anyhow!(
-            "usage: cargo xtask codegen [--check] | tidy | dist | crash [--seed N] [--rounds N] [--split] [--verbose] | \
+            "usage: cargo xtask codegen [--check] | tidy | dist | crash [--seed N] [--rounds N] [--split] [--patience SECONDS] [--verbose] | \
              sample-image [--version 1|2] [--out DIR] | fuzz [--seconds N | --inputs N] [TARGET…]"
         )),
     };

@@ -130,7 +130,8 @@ class Load:
 
     def act(self, dice, name):
         with lock:
-            live = [task for run in runs for task in run.tasks or [] if task.stop == "no"]
+            # Who was not answered asks once more: else there are more tasks in each round.
+            live = [task for run in runs for task in run.tasks or [] if task.stop != "acknowledged"]
             waiting = [run for run in runs if run.tasks is None]
         what = dice.choices(
             ["run", "stop", "again", "register", "create", "update", "delete"], [10, 4, 3, 1, 1, 2, 1])[0]

@@ -97,10 +97,24 @@ impl Death {
         }
     }
 
+    /// The server was told where to die.
+    pub fn awaits_server(&self) -> bool {
+        self.point.as_ref().is_some_and(|point| SERVER.iter().any(|(name, _)| is_at(point, name)))
+    }
+
+    /// The agent was told where to die, or what its shims are told.
+    pub fn awaits_agent(&self) -> bool {
+        self.point.as_ref().is_some_and(|point| AGENT.iter().chain(&SHIM).any(|(name, _)| is_at(point, name)))
+    }
+
     /// Nobody will know which shims died.
     pub fn takes_any_shim(&self) -> bool {
         self.point.as_ref().is_some_and(|point| point.starts_with("shim."))
     }
+}
+
+fn is_at(point: &str, name: &str) -> bool {
+    point.split_once(':').is_some_and(|(place, _)| place == name)
 }
 
 impl fmt::Display for Death {
@@ -116,5 +130,26 @@ impl fmt::Display for Death {
             Some(pause) => write!(f, ", again after {} ms", pause.as_millis()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One that lives on with a fail point ahead would die in the middle of a check, and nobody would start it again.
+    #[test]
+    fn whoever_was_told_where_to_die_does_not_outlive_its_round() {
+        for (names, server, agent) in [(&SERVER[..], true, false), (&AGENT[..], false, true), (&SHIM[..], false, true)]
+        {
+            for (name, _) in names {
+                let (after, point) = (Duration::ZERO, Some(format!("{name}:3")));
+                let death = Death { server: false, agent: false, shims: None, point, after, again: None };
+                assert_eq!((death.awaits_server(), death.awaits_agent()), (server, agent), "{name}");
+            }
+        }
+        let (after, point) = (Duration::ZERO, None);
+        let death = Death { server: false, agent: false, shims: None, point, after, again: None };
+        assert!(!death.awaits_server() && !death.awaits_agent());
     }
 }
