@@ -71,6 +71,13 @@ fn why(error: ImageError) -> UpstreamError {
 
 #[async_trait]
 impl Upstream for There {
+    async fn ping(&self) -> Result<(), UpstreamError> {
+        if self.faults.unreachable.load(Ordering::Relaxed) {
+            return Err(UpstreamError::Unreachable { reason: "connection refused".to_owned() });
+        }
+        self.repository.ping().await.map_err(why)
+    }
+
     async fn manifest(&self, target: &Target) -> Result<UpstreamManifest, UpstreamError> {
         self.faults.asked.fetch_add(1, Ordering::Relaxed);
         if self.faults.unreachable.load(Ordering::Relaxed) {

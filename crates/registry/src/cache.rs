@@ -22,6 +22,19 @@ impl Registry {
         }
     }
 
+    /// Whether the registry that a repository is a copy of would answer. `None` for a repository of its own.
+    pub async fn ping_upstream(
+        self: &Arc<Self>,
+        key: &RepositoryKey,
+    ) -> Result<Option<Result<(), UpstreamError>>, RegistryError> {
+        let (registry, of) = (Arc::clone(self), key.clone());
+        let looked = spawn_blocking(move || registry.upstream(&of)).await.map_err(|_| RegistryError::Abandoned)??;
+        Ok(match looked {
+            Some(upstream) => Some(upstream.ping().await),
+            None => None,
+        })
+    }
+
     /// Makes sure that a manifest is here, and that a tag means what it means upstream, if the repository is a copy of another.
     pub async fn freshen(self: &Arc<Self>, key: &RepositoryKey, target: &Target) -> Result<(), RegistryError> {
         let (registry, of, wanted) = (Arc::clone(self), key.clone(), target.clone());

@@ -22,6 +22,9 @@ pub trait Upstreams: fmt::Debug + Send + Sync {
 /// One repository of another registry. All calls may repeat and be concurrent. What it answers is not trusted.
 #[async_trait]
 pub trait Upstream: Send + Sync {
+    /// Whether the other registry is there and lets us in. The repository itself may be missing.
+    async fn ping(&self) -> Result<(), UpstreamError>;
+
     async fn manifest(&self, target: &Target) -> Result<UpstreamManifest, UpstreamError>;
 
     /// The bytes of a blob from `start` on, or from its beginning when the registry cannot do that.

@@ -3,7 +3,7 @@
 use api_ecr::enums::image_failure_code;
 use api_ecr::{Error, ErrorCode, ImageIdentifier};
 use blobs::Digest;
-use registry::{ManifestRecord, Registry, RegistryError, RepositoryKey, Tag, Target};
+use registry::{ManifestRecord, Registry, RegistryError, RepositoryKey, Tag, Target, UpstreamError};
 
 use crate::refusals::{self, bad_request};
 
@@ -24,10 +24,22 @@ pub(crate) enum Failure {
     InvalidImageTag,
     ImageNotFound,
     ImageTagDoesNotMatchDigest,
-    ImageReferencedByManifestList { by: Vec<Digest> },
+    ImageReferencedByManifestList {
+        by: Vec<Digest>,
+    },
+    /// The registry that the repository is a copy of does not give it.
+    Upstream(UpstreamError),
 }
 
 impl ImageId {
+    /// What a pull would ask for.
+    pub(crate) fn target(self) -> Target {
+        match self {
+            ImageId::Tag(tag) | ImageId::Both(tag, _) => Target::Tag(tag),
+            ImageId::Digest(digest) => Target::Digest(digest),
+        }
+    }
+
     pub(crate) fn parse(id: &ImageIdentifier) -> Result<ImageId, Failure> {
         let digest = id.image_digest.as_deref().map(parse_digest).transpose()?;
         let tag = id.image_tag.as_deref().map(parse_tag).transpose()?;
@@ -99,6 +111,7 @@ impl Failure {
         match error {
             RegistryError::ManifestUnknown => Ok(Failure::ImageNotFound),
             RegistryError::TagOfAnother { .. } => Ok(Failure::ImageTagDoesNotMatchDigest),
+            RegistryError::Upstream(error) => Ok(Failure::Upstream(error)),
             RegistryError::Referenced { by } => Ok(Failure::ImageReferencedByManifestList { by }),
             other => Err(other),
         }
@@ -129,6 +142,9 @@ impl Failure {
             Failure::ImageNotFound => image_failure_code::IMAGE_NOT_FOUND,
             Failure::ImageTagDoesNotMatchDigest => image_failure_code::IMAGE_TAG_DOES_NOT_MATCH_DIGEST,
             Failure::ImageReferencedByManifestList { .. } => image_failure_code::IMAGE_REFERENCED_BY_MANIFEST_LIST,
+            Failure::Upstream(UpstreamError::NotFound) => image_failure_code::IMAGE_NOT_FOUND,
+            Failure::Upstream(UpstreamError::Denied { .. }) => image_failure_code::UPSTREAM_ACCESS_DENIED,
+            Failure::Upstream(UpstreamError::Unreachable { .. }) => image_failure_code::UPSTREAM_UNAVAILABLE,
         }
     }
 
@@ -147,6 +163,7 @@ impl Failure {
             Failure::ImageReferencedByManifestList { by } => {
                 format!("Requested image referenced by manifest list: {by:?}")
             }
+            Failure::Upstream(error) => error.to_string(),
         }
     }
 }

@@ -56,6 +56,11 @@ impl EcrService {
         self.on_disk(Registry::finish_replication).await
     }
 
+    /// For what waits for other registries.
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         (self.clock)()
     }

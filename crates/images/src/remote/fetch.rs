@@ -100,6 +100,16 @@ impl Session {
         })
     }
 
+    /// Where every registry answers that one may speak to.
+    pub(super) fn root(&self) -> Result<Uri, ImageError> {
+        let url = format!("{}/v2/", self.base);
+        url.parse().map_err(|error: http::uri::InvalidUri| ImageError::Connection {
+            method: "Get",
+            url,
+            reason: error.to_string(),
+        })
+    }
+
     /// Asks, logs in when asked to, and follows redirects, without the login once they lead to another host.
     pub(super) async fn get(
         &self,

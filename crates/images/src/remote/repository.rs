@@ -60,6 +60,16 @@ impl RemoteRegistries {
 }
 
 impl RemoteRepository {
+    /// Whether the registry is there, is one, and takes the login.
+    pub async fn ping(&self) -> Result<(), ImageError> {
+        let url = self.session.root()?;
+        let response = self.session.get(&url, &[]).await?;
+        match response.status() {
+            StatusCode::OK => Ok(()),
+            _ => Err(self.session.refusal(response, &url).await),
+        }
+    }
+
     pub async fn manifest(&self, target: &str) -> Result<RemoteManifest, ImageError> {
         let Fetched { media_type, bytes, .. } = self.session.manifest(target).await?;
         Ok(RemoteManifest { media_type, bytes })

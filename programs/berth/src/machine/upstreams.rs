@@ -38,6 +38,10 @@ struct There {
 
 #[async_trait]
 impl Upstream for There {
+    async fn ping(&self) -> Result<(), UpstreamError> {
+        self.repository.ping().await.map_err(why)
+    }
+
     async fn manifest(&self, target: &Target) -> Result<UpstreamManifest, UpstreamError> {
         let found = self.repository.manifest(&target.to_string()).await.map_err(why)?;
         // Some registries send manifests as plain JSON; then what is inside says what it is.
@@ -66,6 +70,10 @@ struct NoWay {
 
 #[async_trait]
 impl Upstream for NoWay {
+    async fn ping(&self) -> Result<(), UpstreamError> {
+        Err(UpstreamError::Denied { message: self.message.clone() })
+    }
+
     async fn manifest(&self, _: &Target) -> Result<UpstreamManifest, UpstreamError> {
         Err(UpstreamError::Denied { message: self.message.clone() })
     }

@@ -1,6 +1,8 @@
 //! GetDownloadUrlForLayer: an address at this very server that needs no login, and ends.
 
 use api_ecr::{Error, ErrorCode, GetDownloadUrlForLayerRequest, GetDownloadUrlForLayerResponse};
+use blobs::Digest;
+use registry::{RegistryError, RepositoryKey, UpstreamError};
 use shape::Caller;
 
 use crate::limits::LAYER_URL_LIFE;
@@ -19,6 +21,9 @@ pub(crate) async fn run(
     let digest = layers::required(&text, "layerDigest")?;
     let endpoint = caller.endpoint.clone().unwrap_or_else(|| format!("https://{}", key.scope.host()));
     let expires = service.now() + LAYER_URL_LIFE;
+    if let Some(digest) = digest {
+        bring(service, &key, digest).await?;
+    }
     service
         .decide(move |registry| {
             registry.repository(&key).map_err(refusals::registry)?;
@@ -39,4 +44,17 @@ pub(crate) async fn run(
             Ok(GetDownloadUrlForLayerResponse { download_url: Some(url), layer_digest: Some(text) })
         })
         .await
+}
+
+/// A layer of a copy of another registry comes from there, if it is there.
+async fn bring(service: &EcrService, key: &RepositoryKey, digest: Digest) -> Result<(), Error> {
+    match service.registry().bring_part(key, digest).await {
+        Ok(())
+        | Err(RegistryError::BlobUnknown { .. } | RegistryError::NameUnknown { .. })
+        | Err(RegistryError::Upstream(UpstreamError::NotFound)) => Ok(()),
+        Err(RegistryError::Upstream(error)) => {
+            Err(refuse(ErrorCode::UnableToGetUpstreamLayerException, error.to_string()))
+        }
+        Err(error) => Err(refusals::registry(error)),
+    }
 }
