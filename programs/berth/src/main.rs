@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use machine::{agent, server, up};
-use person::{events, explain, image, logs, ps, top};
+use person::{deploy, events, explain, image, logs, ps, top};
 
 /// Amazon ECS that runs anywhere.
 #[derive(Parser)]
@@ -40,6 +40,9 @@ enum Command {
     Top(top::Args),
     /// How a task, a service or an instance is, why, and what to do about it.
     Explain(explain::Args),
+    /// A deployment as it happens.
+    #[command(subcommand)]
+    Deploy(deploy::Command),
     /// What happened to a service, oldest first.
     Events(events::Args),
     /// The images of the node on this machine.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Logs(args) => person::run(logs::run(&endpoint, args)),
         Command::Top(args) => person::run(top::run(&endpoint, args)),
         Command::Explain(args) => person::run(explain::run(&endpoint, args)),
+        Command::Deploy(command) => person::run(deploy::run(&endpoint, command)),
         Command::Events(args) => person::run(events::run(&endpoint, args)),
         Command::Image(command) => person::run(image::run(command)),
     }

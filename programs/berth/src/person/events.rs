@@ -1,6 +1,7 @@
 //! `berth events`: what happened to a service, oldest first.
 
 use api_ecs::ServiceEvent;
+use shape::Timestamp;
 
 use super::cluster::Cluster;
 use super::output::Output;
@@ -31,7 +32,11 @@ pub async fn run(endpoint: &Endpoint, args: Args) -> anyhow::Result<()> {
 }
 
 /// AWS answers the newest event first; a person reads on from the top.
-pub fn line(event: &ServiceEvent, paint: Paint) -> String {
-    let at = event.created_at.map(moment).unwrap_or_default();
-    format!("{}  {}\n", paint.text(&at, Some(Colour::Dim)), event.message.as_deref().unwrap_or_default())
+fn line(event: &ServiceEvent, paint: Paint) -> String {
+    line_of(event.created_at, event.message.as_deref().unwrap_or_default(), paint)
+}
+
+pub fn line_of(at: Option<Timestamp>, message: &str, paint: Paint) -> String {
+    let at = at.map(moment).unwrap_or_default();
+    format!("{}  {message}\n", paint.text(&at, Some(Colour::Dim)))
 }

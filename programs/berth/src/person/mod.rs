@@ -5,6 +5,7 @@
 
 mod capacity;
 mod cluster;
+pub mod deploy;
 mod endpoint;
 pub mod events;
 pub mod explain;
@@ -14,6 +15,7 @@ pub mod logs;
 mod output;
 mod paint;
 pub mod ps;
+mod screen;
 mod table;
 mod target;
 pub mod top;

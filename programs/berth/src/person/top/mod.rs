@@ -1,18 +1,17 @@
 //! `berth top`: instances, services and tasks, each second anew.
 
 mod frame;
-mod screen;
 mod usage;
 
 use std::time::Duration;
 
 use client::ClientError;
 use frame::View;
-use screen::Screen;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::cluster::{Cluster, Which};
 use super::output::Output;
+use super::screen::Screen;
 use super::{Endpoint, endpoint, now};
 
 /// How often a terminal is drawn.

@@ -1,7 +1,7 @@
 //! The terminal while something lives on it: its second screen, drawn over line by line so that nothing flickers.
 
-use crate::person::output::{Output, OutputError};
-use crate::person::paint::Paint;
+use super::output::{Output, OutputError};
+use super::paint::Paint;
 
 /// The second screen, and no cursor.
 const OPEN: &str = "\x1b[?1049h\x1b[?25l";
@@ -12,28 +12,38 @@ const CLEAR_BELOW: &str = "\x1b[J";
 
 /// Whatever happens, the terminal gets its first screen back.
 pub struct Screen {
-    output: Output,
+    /// Nothing once the first screen is back.
+    output: Option<Output>,
 }
 
 impl Screen {
     pub fn open(mut output: Output) -> Result<Screen, OutputError> {
         output.write(OPEN)?;
-        Ok(Screen { output })
+        Ok(Screen { output: Some(output) })
     }
 
     /// Draws what fits into the window as it is now.
     pub fn draw(&mut self, text: impl FnOnce(usize, Paint) -> String) -> Result<(), OutputError> {
-        let size = self.output.size();
-        let text = text(size.columns, self.output.paint);
-        let painted = painted(&text, size.rows);
-        self.output.write(&painted)
+        let Some(output) = &mut self.output else { return Ok(()) };
+        let size = output.size();
+        let text = text(size.columns, output.paint);
+        output.write(&painted(&text, size.rows))
+    }
+
+    /// The first screen again, to write on.
+    pub fn close(mut self) -> Result<Output, OutputError> {
+        let mut output = self.output.take().expect("only the end of a screen takes its output");
+        output.write(CLOSE)?;
+        Ok(output)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Nobody is left to tell when it fails.
-        let _ = self.output.write(CLOSE);
+        if let Some(output) = &mut self.output {
+            // Nobody is left to tell when it fails.
+            let _ = output.write(CLOSE);
+        }
     }
 }
 

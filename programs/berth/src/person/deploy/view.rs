@@ -1,0 +1,174 @@
+//! What is known of a service while it is watched.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_ecs::{Deployment, Service, Task, TaskDefinition};
+
+use crate::person::cluster::{Cluster, Which};
+use crate::person::words::last;
+
+/// Where a task is, as far as a deployment cares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Runs, and its health check agrees, or there is none.
+    Working,
+    /// Runs, and its health check has not said anything yet.
+    Unproven,
+    Starting,
+    Sick,
+    Stopping,
+}
+
+pub struct View {
+    pub service: Service,
+    /// Those that have not stopped, and those that stopped while they were watched.
+    pub tasks: Vec<Task>,
+    /// The definitions whose essential containers have a health check.
+    pub checked: BTreeSet<String>,
+    /// The ids of the deployments that were seen to fail.
+    pub failed: BTreeMap<String, String>,
+}
+
+impl View {
+    pub fn deployments(&self) -> &[Deployment] {
+        self.service.deployments.as_deref().unwrap_or_default()
+    }
+
+    pub fn primary(&self) -> Option<&Deployment> {
+        self.deployments().iter().find(|deployment| deployment.status.as_deref() == Some("PRIMARY"))
+    }
+
+    pub fn desired(&self) -> u32 {
+        positive(self.service.desired_count)
+    }
+
+    /// The fewest that must work and the most that may live while it is deployed, and their percentages.
+    ///
+    /// Source: Amazon ECS API Reference, `DeploymentConfiguration`: rounded up, and rounded down.
+    pub fn bounds(&self) -> Option<Bounds> {
+        let configuration = self.service.deployment_configuration.as_ref()?;
+        let (least, most) = (configuration.minimum_healthy_percent?, configuration.maximum_percent?);
+        let of = |percent: i32| u64::from(self.desired()) * u64::from(percent.unsigned_abs());
+        Some(Bounds {
+            least: of(least).div_ceil(100) as u32,
+            least_percent: least,
+            most: (of(most) / 100) as u32,
+            most_percent: most,
+        })
+    }
+
+    /// The live tasks of a deployment.
+    pub fn tasks_of<'a>(&'a self, deployment: &'a Deployment) -> impl Iterator<Item = &'a Task> {
+        self.live().filter(|task| task.started_by == deployment.id)
+    }
+
+    pub fn live(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.last_status.as_deref() != Some("STOPPED"))
+    }
+
+    pub fn stage(&self, task: &Task) -> Stage {
+        let status = task.last_status.as_deref().unwrap_or_default();
+        if task.desired_status.as_deref() == Some("STOPPED") {
+            return Stage::Stopping;
+        }
+        match (status, task.health_status.as_deref()) {
+            ("RUNNING", Some("UNHEALTHY")) => Stage::Sick,
+            ("RUNNING", Some("HEALTHY")) => Stage::Working,
+            ("RUNNING", _) if self.is_checked(task) => Stage::Unproven,
+            ("RUNNING", _) => Stage::Working,
+            ("PROVISIONING" | "PENDING" | "ACTIVATING", _) => Stage::Starting,
+            _ => Stage::Stopping,
+        }
+    }
+
+    pub fn is_checked(&self, task: &Task) -> bool {
+        self.checked.contains(last(task.task_definition_arn.as_deref().unwrap_or_default()))
+    }
+
+    /// One deployment, which has come to its end, and no task on its way.
+    pub fn is_over(&self) -> bool {
+        if self.service.status.as_deref() != Some("ACTIVE") {
+            return self.live().next().is_none();
+        }
+        match self.deployments() {
+            [only] => {
+                only.rollout_state.as_deref() != Some("IN_PROGRESS")
+                    && self.live().all(|task| self.stage(task) != Stage::Stopping)
+            }
+            _ => false,
+        }
+    }
+
+    /// Why the watch ends badly, if it does.
+    pub fn failure(&self) -> Option<String> {
+        let (id, reason) = self.failed.iter().next_back()?;
+        Some(format!("the deployment {id} failed. {reason}"))
+    }
+}
+
+pub struct Bounds {
+    pub least: u32,
+    pub least_percent: i32,
+    pub most: u32,
+    pub most_percent: i32,
+}
+
+pub fn positive(number: Option<i32>) -> u32 {
+    u32::try_from(number.unwrap_or_default()).unwrap_or_default()
+}
+
+/// Looks at one service again and again.
+pub struct Watcher {
+    cluster: Cluster,
+    name: String,
+    /// The tasks that were seen and have not stopped: those that were asked to stop are in no list but the long one of all
+    /// that have stopped.
+    seen: BTreeSet<String>,
+    /// By `family:revision`: true when it has a health check.
+    definitions: BTreeMap<String, bool>,
+    failed: BTreeMap<String, String>,
+}
+
+impl Watcher {
+    pub fn new(cluster: Cluster, name: &str) -> Watcher {
+        let (seen, definitions, failed) = Default::default();
+        Watcher { cluster, name: name.to_owned(), seen, definitions, failed }
+    }
+
+    pub async fn look(&mut self) -> anyhow::Result<View> {
+        let service = self.cluster.service_or_say(&self.name).await?;
+        let is_deleted = service.status.as_deref() == Some("INACTIVE");
+        if !is_deleted {
+            self.seen.extend(self.cluster.task_arns(Which::Running, Some(&self.name)).await?);
+        }
+        let arns: Vec<String> = self.seen.iter().cloned().collect();
+        let tasks = self.cluster.describe_tasks(&arns).await?.tasks.unwrap_or_default();
+        let is_live = |task: &&Task| task.last_status.as_deref() != Some("STOPPED");
+        self.seen = tasks.iter().filter(is_live).filter_map(|task| task.task_arn.clone()).collect();
+        for deployment in service.deployments.iter().flatten() {
+            self.note(deployment).await?;
+        }
+        let checked = self.definitions.iter().filter(|(_, checked)| **checked).map(|(name, _)| name.clone()).collect();
+        Ok(View { service, tasks, checked, failed: self.failed.clone() })
+    }
+
+    async fn note(&mut self, deployment: &Deployment) -> anyhow::Result<()> {
+        let id = deployment.id.clone().unwrap_or_default();
+        if deployment.rollout_state.as_deref() == Some("FAILED") {
+            self.failed.insert(id, deployment.rollout_state_reason.clone().unwrap_or_default());
+        }
+        let arn = deployment.task_definition.as_deref().unwrap_or_default();
+        if !self.definitions.contains_key(last(arn)) && !arn.is_empty() {
+            // Deleted while its last tasks run: then nobody knows any more.
+            let known = self.cluster.task_definition_exists(arn).await?;
+            let has = known && has_health_check(&self.cluster.task_definition(arn).await?);
+            self.definitions.insert(last(arn).to_owned(), has);
+        }
+        Ok(())
+    }
+}
+
+fn has_health_check(definition: &TaskDefinition) -> bool {
+    let containers = definition.container_definitions.iter().flatten();
+    containers.filter(|one| one.essential != Some(false)).any(|one| one.health_check.is_some())
+}
