@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::{ContainerInstanceStatus, Service, ServiceStatus, TaskStatus};
-use reconcilers::Plan;
+use reconcilers::{Indexes, Plan};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -40,9 +40,9 @@ impl Agenda {
 }
 
 /// What the service of that name needs next.
-pub fn plan(snapshot: &Snapshot, name: &str, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
+pub fn plan(snapshot: &Snapshot, indexes: &Indexes, name: &str, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
     let service = snapshot.services.get(name)?;
-    Some(reconcilers::reconcile(snapshot, service, now, ids))
+    Some(reconcilers::reconcile(snapshot, indexes, service, now, ids))
 }
 
 /// The names of the services that have to look.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use reconcilers::Plan;
 use reconcilers::janitor::Retention;
+use reconcilers::{Indexes, Plan};
 use state::{CommitError, Ledger};
 use stdx::Timestamp;
 
@@ -16,6 +16,7 @@ use crate::wake::{ServiceWake, Wakes};
 /// Keeps every service at its desired count.
 pub async fn services(ledger: Arc<dyn Ledger>, wakes: Arc<Wakes>, paused: Arc<AtomicBool>) {
     let mut agenda = Agenda::default();
+    let indexes = Indexes::default();
     loop {
         let woken = match agenda.next() {
             None => wakes.services.take().await,
@@ -28,15 +29,15 @@ pub async fn services(ledger: Arc<dyn Ledger>, wakes: Arc<Wakes>, paused: Arc<At
             if paused.load(Ordering::Relaxed) {
                 return;
             }
-            let look_again = service(&*ledger, &wakes, &name).await;
+            let look_again = service(&*ledger, &indexes, &wakes, &name).await;
             agenda.put(&name, look_again);
         }
     }
 }
 
 /// One turn for one service; says when to look again.
-async fn service(ledger: &dyn Ledger, wakes: &Wakes, name: &str) -> Option<Timestamp> {
-    let plan = agenda::plan(&ledger.snapshot(), name, now(), &mut seed())?;
+async fn service(ledger: &dyn Ledger, indexes: &Indexes, wakes: &Wakes, name: &str) -> Option<Timestamp> {
+    let plan = agenda::plan(&ledger.snapshot(), indexes, name, now(), &mut seed())?;
     commit(ledger, plan, || wakes.services.mark([ServiceWake::Service(name.to_owned())])).await
 }
 

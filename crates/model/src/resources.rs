@@ -15,6 +15,12 @@ pub struct Resources {
     pub ports_tcp: BTreeSet<u16>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports_udp: BTreeSet<u16>,
+    /// The ids of its GPUs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub gpus: BTreeSet<String>,
+    /// How many tasks with a network interface of their own it has room for. Nothing when it sets no bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_interfaces: Option<u32>,
 }
 
 /// What one task holds on its instance until it has stopped.
@@ -27,6 +33,15 @@ pub struct Reservation {
     /// The fixed host ports. Dynamic ones are the node's business and are never short.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<PortReservation>,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub gpus: u32,
+    /// One for a task in the network mode `awsvpc`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub network_interfaces: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

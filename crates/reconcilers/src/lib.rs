@@ -14,6 +14,8 @@ pub mod service;
 pub mod task_set;
 mod turn;
 
+pub use scheduler::Indexes;
+
 use model::{DeploymentController, SchedulingStrategy, Service, TaskSetStatus};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -26,12 +28,16 @@ pub struct Plan {
     pub look_again: Option<Timestamp>,
 }
 
-/// What a service of any kind needs next.
-pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+/// What a service of any kind needs next. The indexes decide nothing; they save the work of looking at every instance again.
+pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
     match (service.scheduling_strategy, service.deployment_controller) {
-        (_, DeploymentController::External) => task_set::reconcile(snapshot, service, now, ids),
-        (SchedulingStrategy::Daemon, DeploymentController::Ecs) => daemon::reconcile(snapshot, service, now, ids),
-        (SchedulingStrategy::Replica, DeploymentController::Ecs) => service::reconcile(snapshot, service, now, ids),
+        (_, DeploymentController::External) => task_set::reconcile(snapshot, indexes, service, now, ids),
+        (SchedulingStrategy::Daemon, DeploymentController::Ecs) => {
+            daemon::reconcile(snapshot, indexes, service, now, ids)
+        }
+        (SchedulingStrategy::Replica, DeploymentController::Ecs) => {
+            service::reconcile(snapshot, indexes, service, now, ids)
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{LaunchType, Service, StopCode, Tag, Task, TaskDefinition};
-use scheduler::{Launch, Placement, Request};
+use scheduler::{Indexes, Launch, Placement, Request};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -18,6 +18,7 @@ const SAID_AGAIN_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
 
 pub(crate) struct Turn<'a> {
     pub snapshot: &'a Snapshot,
+    pub indexes: &'a Indexes,
     pub now: Timestamp,
     pub ids: &'a mut Ids,
     pub changes: Changes,
@@ -33,8 +34,14 @@ pub(crate) struct Wanted<'a> {
 }
 
 impl<'a> Turn<'a> {
-    pub fn new(snapshot: &'a Snapshot, service: &Service, now: Timestamp, ids: &'a mut Ids) -> Self {
-        Turn { snapshot, now, ids, changes: Changes::new(), service: service.clone() }
+    pub fn new(
+        snapshot: &'a Snapshot,
+        indexes: &'a Indexes,
+        service: &Service,
+        now: Timestamp,
+        ids: &'a mut Ids,
+    ) -> Self {
+        Turn { snapshot, indexes, now, ids, changes: Changes::new(), service: service.clone() }
     }
 
     /// What is to be committed, `before` being the service as the turn found it.

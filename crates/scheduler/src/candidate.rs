@@ -2,48 +2,50 @@
 
 use std::sync::Arc;
 
-use model::{ContainerInstance, CpuUnits, MemoryMib, PortReservation, Reservation};
-use state::{Ports, Snapshot};
+use model::resources::Protocol;
+use model::{ContainerInstance, CpuUnits, MemoryMib, PortReservation};
+use state::{Load, Snapshot};
+
+use crate::Request;
 
 #[derive(Clone, Debug)]
 pub struct Candidate {
     pub instance: Arc<ContainerInstance>,
-    pub cpu_free: CpuUnits,
-    pub memory_free: MemoryMib,
-    ports_taken: Ports,
-    /// Live tasks of the group that is being placed.
-    pub tasks_of_group: u32,
-    pub tasks: u32,
+    pub load: Load,
 }
 
 impl Candidate {
-    pub fn new(snapshot: &Snapshot, instance: &Arc<ContainerInstance>, group: &str) -> Self {
-        let load = snapshot.load(instance);
-        Candidate {
-            instance: Arc::clone(instance),
-            cpu_free: instance.registered.cpu - load.cpu,
-            memory_free: instance.registered.memory - load.memory,
-            ports_taken: load.ports.clone(),
-            tasks_of_group: load.tasks_of_group(group),
-            tasks: load.tasks(),
-        }
+    pub fn new(snapshot: &Snapshot, instance: &Arc<ContainerInstance>) -> Self {
+        Candidate { instance: Arc::clone(instance), load: snapshot.load(instance).clone() }
+    }
+
+    pub fn cpu_free(&self) -> CpuUnits {
+        self.instance.registered.cpu - self.load.cpu
+    }
+
+    pub fn memory_free(&self) -> MemoryMib {
+        self.instance.registered.memory - self.load.memory
+    }
+
+    pub fn gpus_free(&self) -> u32 {
+        (self.instance.registered.gpus.len() as u32).saturating_sub(self.load.gpus)
+    }
+
+    /// Nothing when the instance sets no bound.
+    pub fn network_interfaces_free(&self) -> Option<u32> {
+        Some(self.instance.registered.network_interfaces?.saturating_sub(self.load.network_interfaces))
     }
 
     /// True when the instance keeps that port for itself, or a task has it.
     pub fn port_is_taken(&self, wanted: &PortReservation) -> bool {
-        use model::resources::Protocol;
         let reserved = match wanted.protocol {
             Protocol::Tcp => &self.instance.registered.ports_tcp,
             Protocol::Udp => &self.instance.registered.ports_udp,
         };
-        reserved.contains(&wanted.port) || self.ports_taken.contains_key(wanted)
+        reserved.contains(&wanted.port) || self.load.ports.contains_key(wanted)
     }
 
-    pub fn take(&mut self, reservation: &Reservation) {
-        self.cpu_free = self.cpu_free - reservation.cpu;
-        self.memory_free = self.memory_free - reservation.memory;
-        self.ports_taken.extend(reservation.ports.iter().map(|port| (*port, 1u32)));
-        self.tasks_of_group += 1;
-        self.tasks += 1;
+    pub(crate) fn take(&mut self, request: &Request) {
+        self.load.plan(&request.reservation, &request.group);
     }
 }

@@ -1,8 +1,12 @@
 //! Why an instance was not chosen.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use model::{ContainerInstanceArn, CpuUnits, MemoryMib, PortReservation};
+
+use crate::Expression;
 
 /// An instance, and the first thing that speaks against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +27,55 @@ pub enum Shortage {
     Cpu { wanted: CpuUnits, free: CpuUnits },
     Memory { wanted: MemoryMib, free: MemoryMib },
     Port(PortReservation),
+    Gpu { wanted: u32, free: u32 },
+    NetworkInterface,
+}
+
+/// Why a task could not be placed: every instance with the first thing that speaks against it, in the order of their ids.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Explanation {
+    pub rejections: Vec<Rejection>,
+}
+
+impl Explanation {
+    /// The instance that came closest: where the filter got farthest, then where the least was missing.
+    pub fn closest(&self) -> Option<&Rejection> {
+        self.rejections.iter().min_by_key(|rejection| rejection.why.distance())
+    }
+
+    /// All of them, the closest first.
+    pub fn by_closeness(mut self) -> Vec<Rejection> {
+        self.rejections.sort_by_key(|rejection| rejection.why.distance());
+        self.rejections
+    }
+
+    /// How many instances each reason keeps out, the commonest first.
+    pub fn counts(&self) -> Vec<(&'static str, usize)> {
+        let mut counts: BTreeMap<&'static str, usize> = BTreeMap::new();
+        for rejection in &self.rejections {
+            *counts.entry(rejection.why.reason()).or_default() += 1;
+        }
+        let mut counts: Vec<_> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        counts
+    }
+}
+
+/// For a person: how many for which reason, who came closest, and then everyone.
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(closest) = self.closest() else {
+            return writeln!(f, "The cluster has no container instances.");
+        };
+        for (reason, count) in self.counts() {
+            writeln!(f, "{count} of {}: {reason}", self.rejections.len())?;
+        }
+        writeln!(f, "closest: {}: {}", closest.instance.id, closest.why)?;
+        for rejection in &self.rejections {
+            writeln!(f, "{}: {}", rejection.instance.id, rejection.why)?;
+        }
+        Ok(())
+    }
 }
 
 impl Shortage {
@@ -39,6 +92,8 @@ impl Shortage {
             Shortage::Cpu { .. } => "RESOURCE:CPU",
             Shortage::Memory { .. } => "RESOURCE:MEMORY",
             Shortage::Port(_) => "RESOURCE:PORTS",
+            Shortage::Gpu { .. } => "RESOURCE:GPU",
+            Shortage::NetworkInterface => "RESOURCE:ENI",
         }
     }
 
@@ -53,6 +108,8 @@ impl Shortage {
             Shortage::Cpu { .. } => "has insufficient CPU units available".into(),
             Shortage::Memory { .. } => "has insufficient memory available".into(),
             Shortage::Port(_) => "is already using a port required by your task".into(),
+            Shortage::Gpu { .. } => "has insufficient GPUs available".into(),
+            Shortage::NetworkInterface => "encountered error \"RESOURCE:ENI\"".into(),
         }
     }
 }
@@ -70,23 +127,31 @@ impl fmt::Display for Shortage {
             Shortage::Cpu { wanted, free } => write!(f, "{wanted} CPU units wanted, {free} free"),
             Shortage::Memory { wanted, free } => write!(f, "{wanted} MiB of memory wanted, {free} MiB free"),
             Shortage::Port(port) => write!(f, "port {}/{} is in use", port.port, port.protocol.as_str()),
+            Shortage::Gpu { wanted, free } => write!(f, "{wanted} GPUs wanted, {free} free"),
+            Shortage::NetworkInterface => write!(f, "no network interface is free"),
         }
     }
 }
 
 impl Shortage {
-    /// How far the filter got before it gave up: the instance with the highest number came closest.
-    pub fn closeness(&self) -> u8 {
+    pub(crate) fn member_of(expression: &Expression) -> Shortage {
+        Shortage::MemberOf { expression: expression.to_string() }
+    }
+
+    /// How far the filter got before it gave up: the instance with the lowest number came closest. Then, how much is missing.
+    fn distance(&self) -> (u8, u32) {
         match self {
-            Shortage::NotActive { .. } => 0,
-            Shortage::AgentDisconnected => 1,
-            Shortage::LaunchType => 2,
-            Shortage::Attribute { .. } => 3,
-            Shortage::MemberOf { .. } => 4,
-            Shortage::DistinctInstance => 5,
-            Shortage::Cpu { .. } => 6,
-            Shortage::Memory { .. } => 7,
-            Shortage::Port(_) => 8,
+            Shortage::NetworkInterface => (0, 1),
+            Shortage::Gpu { wanted, free } => (1, wanted - free),
+            Shortage::Port(_) => (2, 1),
+            Shortage::Memory { wanted, free } => (3, wanted.0 - free.0),
+            Shortage::Cpu { wanted, free } => (4, wanted.0 - free.0),
+            Shortage::DistinctInstance => (5, 1),
+            Shortage::MemberOf { .. } => (6, 1),
+            Shortage::Attribute { .. } => (7, 1),
+            Shortage::LaunchType => (8, 1),
+            Shortage::AgentDisconnected => (9, 1),
+            Shortage::NotActive { .. } => (10, 1),
         }
     }
 }

@@ -1,18 +1,20 @@
 //! Which instances could take the task at all.
 
-use model::ContainerInstanceStatus;
 use model::task::LaunchType;
+use model::{ContainerInstance, ContainerInstanceStatus, Reservation};
 
 use crate::{Candidate, Request, Shortage};
 
-/// The first thing that keeps the task off this instance; nothing when it fits.
-pub(crate) fn shortage(candidate: &Candidate, request: &Request) -> Option<Shortage> {
-    standing(candidate, request).or_else(|| room(candidate, request))
+/// The first thing that keeps the task off this instance; nothing when it fits. `kept` are daemons whose room is not given
+/// away.
+pub(crate) fn shortage(candidate: &Candidate, request: &Request, kept: &[Request]) -> Option<Shortage> {
+    standing(&candidate.instance, request)
+        .or_else(|| request.member_of.iter().find(|one| !one.matches(candidate)).map(Shortage::member_of))
+        .or_else(|| room(candidate, request, kept))
 }
 
-/// What no amount of free resources would help.
-fn standing(candidate: &Candidate, request: &Request) -> Option<Shortage> {
-    let instance = &candidate.instance;
+/// What depends on the record of the instance alone.
+pub(crate) fn standing(instance: &ContainerInstance, request: &Request) -> Option<Shortage> {
     if instance.status != ContainerInstanceStatus::Active {
         return Some(Shortage::NotActive { status: instance.status.as_str() });
     }
@@ -26,26 +28,50 @@ fn standing(candidate: &Candidate, request: &Request) -> Option<Shortage> {
         Some(value) => instance.attribute(&wanted.name) != Some(value),
         None => !instance.has_attribute(&wanted.name),
     });
-    if let Some(missing) = missing {
-        return Some(Shortage::Attribute { name: missing.name.clone() });
-    }
-    if let Some(unmet) = request.member_of.iter().find(|expression| !expression.matches(candidate)) {
-        return Some(Shortage::MemberOf { expression: unmet.to_string() });
-    }
-    None
+    missing.map(|missing| Shortage::Attribute { name: missing.name.clone() })
 }
 
-/// What other tasks hold.
-fn room(candidate: &Candidate, request: &Request) -> Option<Shortage> {
-    if request.distinct_instance && candidate.tasks_of_group > 0 {
+/// What other tasks hold, and what is kept for daemons.
+pub(crate) fn room(candidate: &Candidate, request: &Request, kept: &[Request]) -> Option<Shortage> {
+    if request.distinct_instance && candidate.load.tasks_of_group(&request.group) > 0 {
         return Some(Shortage::DistinctInstance);
     }
     let wanted = &request.reservation;
-    if wanted.cpu > candidate.cpu_free {
-        return Some(Shortage::Cpu { wanted: wanted.cpu, free: candidate.cpu_free });
+    let kept = kept_room(candidate, request, kept);
+    let (cpu, memory) = (candidate.cpu_free() - kept.cpu, candidate.memory_free() - kept.memory);
+    if wanted.cpu > cpu {
+        return Some(Shortage::Cpu { wanted: wanted.cpu, free: cpu });
     }
-    if wanted.memory > candidate.memory_free {
-        return Some(Shortage::Memory { wanted: wanted.memory, free: candidate.memory_free });
+    if wanted.memory > memory {
+        return Some(Shortage::Memory { wanted: wanted.memory, free: memory });
     }
-    wanted.ports.iter().find(|port| candidate.port_is_taken(port)).map(|port| Shortage::Port(*port))
+    let port = wanted.ports.iter().find(|port| candidate.port_is_taken(port) || kept.ports.contains(port));
+    if let Some(port) = port {
+        return Some(Shortage::Port(*port));
+    }
+    let gpus = candidate.gpus_free().saturating_sub(kept.gpus);
+    if wanted.gpus > gpus {
+        return Some(Shortage::Gpu { wanted: wanted.gpus, free: gpus });
+    }
+    let interfaces = candidate.network_interfaces_free()?.saturating_sub(kept.network_interfaces);
+    (wanted.network_interfaces > interfaces).then_some(Shortage::NetworkInterface)
+}
+
+/// The room of the daemons that belong on this instance and are not there yet.
+fn kept_room(candidate: &Candidate, request: &Request, kept: &[Request]) -> Reservation {
+    let mut room = Reservation::default();
+    let missing = |daemon: &&Request| {
+        daemon.group != request.group
+            && candidate.load.tasks_of_group(&daemon.group) == 0
+            && standing(&candidate.instance, daemon).is_none()
+            && daemon.member_of.iter().all(|expression| expression.matches(candidate))
+    };
+    for daemon in kept.iter().filter(missing) {
+        room.cpu = room.cpu + daemon.reservation.cpu;
+        room.memory = room.memory + daemon.reservation.memory;
+        room.ports.extend(&daemon.reservation.ports);
+        room.gpus += daemon.reservation.gpus;
+        room.network_interfaces += daemon.reservation.network_interfaces;
+    }
+    room
 }

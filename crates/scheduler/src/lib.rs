@@ -8,17 +8,25 @@
 #![forbid(unsafe_code)]
 
 mod candidate;
-mod constraint;
+mod classes;
+mod draw;
 mod explain;
 mod filter;
+mod groups;
+mod index;
 mod launch;
 mod place;
+mod pool;
+mod query;
 mod rank;
 mod request;
+mod tree;
 
 pub use candidate::Candidate;
-pub use constraint::{ConstraintError, Expression};
-pub use explain::{Rejection, Shortage};
+pub use draw::{draws, tie};
+pub use explain::{Explanation, Rejection, Shortage};
+pub use index::Indexes;
 pub use launch::Launch;
 pub use place::{Placement, Scheduler};
+pub use query::{ConstraintError, Expression, Invalid};
 pub use request::{Request, Strategy, StrategyError};

@@ -3,9 +3,12 @@
 use model::{ContainerInstanceArn, Scope};
 use state::Snapshot;
 
-use crate::filter::shortage;
-use crate::rank::best;
-use crate::{Candidate, Rejection, Request};
+use crate::index::Index;
+use crate::pool::Prepared;
+use crate::{Candidate, Explanation, Indexes, Rejection, Request};
+
+/// How many different requests of one round are remembered at a time.
+const PREPARED_MAX: usize = 16;
 
 /// Where one task goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,71 +17,101 @@ pub struct Placement {
 }
 
 /// The instances of one cluster, with what this round has already placed on them.
-pub struct Scheduler {
-    candidates: Vec<Candidate>,
+pub struct Scheduler<'a> {
+    indexes: &'a Indexes,
+    /// Nothing only when it has been given back.
+    index: Option<Index>,
+    cluster: String,
+    kept: Vec<Request>,
+    prepared: Vec<Prepared>,
     /// Decides between equals; it comes from the caller, because nothing here may be random.
     seed: u64,
-    rounds: u64,
+    placements: u64,
 }
 
-impl Scheduler {
-    /// All instances of the cluster, in the order of their ids.
-    pub fn new(snapshot: &Snapshot, scope: &Scope, cluster: &str, group: &str, seed: u64) -> Self {
-        let candidates = snapshot
-            .container_instances
-            .range(&format!("{scope}/{cluster}/"))
-            .filter(|instance| instance.status != model::ContainerInstanceStatus::Inactive)
-            .map(|instance| Candidate::new(snapshot, instance, group))
-            .collect();
-        Scheduler { candidates, seed, rounds: 0 }
-    }
-
-    /// True when the cluster has no instance that could ever take a task of this kind.
-    pub fn is_empty(&self) -> bool {
-        self.candidates.is_empty()
-    }
-
-    /// Places one task on the best instance, or says of each instance why not.
-    pub fn place(&mut self, request: &Request) -> Result<Placement, Vec<Rejection>> {
-        let fitting =
-            self.candidates.iter().enumerate().filter(|(_, candidate)| shortage(candidate, request).is_none());
-        let fitting = fitting.map(|(index, _)| index).collect();
-        self.rounds += 1;
-        let draw = mix(self.seed.wrapping_add(self.rounds));
-        match best(&self.candidates, fitting, request, draw) {
-            Some(index) => Ok(self.take(index, request)),
-            // Reasons are worked out only when somebody will read them.
-            None => Err(self.rejections(request)),
+impl<'a> Scheduler<'a> {
+    /// All instances of the cluster.
+    pub fn new(indexes: &'a Indexes, snapshot: &Snapshot, scope: &Scope, cluster: &str, seed: u64) -> Self {
+        Scheduler {
+            indexes,
+            index: Some(indexes.take(snapshot)),
+            cluster: format!("{scope}/{cluster}"),
+            kept: Vec::new(),
+            prepared: Vec::new(),
+            seed,
+            placements: 0,
         }
     }
 
-    fn rejections(&self, request: &Request) -> Vec<Rejection> {
+    fn index(&self) -> &Index {
+        self.index.as_ref().expect("it is given back at the end only")
+    }
+
+    /// True when the cluster has no instance that could ever take a task.
+    pub fn is_empty(&self) -> bool {
+        self.index().pool(&self.cluster).is_none()
+    }
+
+    /// From now on, no other task gets what one task of this daemon needs, on any instance where the daemon may run and its
+    /// group has no task yet.
+    pub fn keep_room_for(&mut self, daemon: Request) {
+        self.kept.push(daemon);
+    }
+
+    /// Places one task on the best instance. Nothing when it fits nowhere; [`explain`](Self::explain) says why.
+    pub fn place(&mut self, request: &Request) -> Option<Placement> {
+        self.placements += 1;
+        let index = self.index.as_mut().expect("it is given back at the end only");
+        let pool = index.pool_mut(&self.cluster)?;
+        let generation = pool.generation;
+        self.prepared.retain(|one| one.generation == generation);
+        let at = match self.prepared.iter().position(|one| one.request == *request) {
+            Some(at) => at,
+            None => {
+                if self.prepared.len() >= PREPARED_MAX {
+                    self.prepared.remove(0);
+                }
+                self.prepared.push(pool.prepare(request));
+                self.prepared.len() - 1
+            }
+        };
+        let slot = pool.best(&self.prepared[at], &self.kept, self.seed, self.placements)?;
+        pool.plan(slot, request);
+        Some(Placement { instance: pool.candidate(slot).instance.arn() })
+    }
+
+    /// Why each instance that would not take such a task now does not. It looks at all of them, so ask only when somebody
+    /// will read it.
+    pub fn explain(&self, request: &Request) -> Explanation {
+        let candidates = self.index().pool(&self.cluster).into_iter().flat_map(|pool| pool.candidates());
         let why = |candidate: &Candidate| {
-            let why = shortage(candidate, request)?;
+            let why = crate::filter::shortage(candidate, request, &self.kept)?;
             Some(Rejection { instance: candidate.instance.arn(), why })
         };
-        self.candidates.iter().filter_map(why).collect()
+        Explanation { rejections: candidates.filter_map(why).collect() }
     }
 
-    /// Places one task on this very instance, as StartTask wants it. Strategies have no say.
+    /// Places one task on this very instance, as StartTask wants it. Strategies have no say. No rejection means that there
+    /// is no such instance.
     pub fn place_on(&mut self, id: &str, request: &Request) -> Result<Placement, Option<Rejection>> {
-        let index = self.candidates.iter().position(|candidate| candidate.instance.id == id).ok_or(None)?;
-        match shortage(&self.candidates[index], request) {
-            None => Ok(self.take(index, request)),
-            Some(why) => Err(Some(Rejection { instance: self.candidates[index].instance.arn(), why })),
+        let index = self.index.as_mut().expect("it is given back at the end only");
+        let pool = index.pool_mut(&self.cluster).ok_or(None)?;
+        let slot = pool.find(id).ok_or(None)?;
+        let instance = pool.candidate(slot).instance.arn();
+        match pool.shortage(slot, request, &self.kept) {
+            Some(why) => Err(Some(Rejection { instance, why })),
+            None => {
+                pool.plan(slot, request);
+                Ok(Placement { instance })
+            }
         }
-    }
-
-    fn take(&mut self, index: usize, request: &Request) -> Placement {
-        self.candidates[index].take(&request.reservation);
-        Placement { instance: self.candidates[index].instance.arn() }
     }
 }
 
-/// Spreads the bits of a counter. Source: Sebastiano Vigna, splitmix64.
-fn mix(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
+impl Drop for Scheduler<'_> {
+    fn drop(&mut self) {
+        if let Some(index) = self.index.take() {
+            self.indexes.give_back(index);
+        }
+    }
 }

@@ -1,48 +1,131 @@
-//! Which of the instances that could take the task is the best.
-
-use std::collections::BTreeMap;
+//! By what instances are compared: the lower, the better.
+//!
+//! Each strategy only decides between those that the ones before it find equal. Without `binpack` and `random` the fewest
+//! tasks of the group decide then, and the fewest tasks at all, so that an idle cluster does not fill one instance first.
+//! What is still equal is decided by the draw.
+//!
+//! Source: Amazon ECS Developer Guide, "Use strategies to define task placement".
 
 use crate::{Candidate, Request, Strategy};
 
-/// The index of the best candidate among `fitting`.
-///
-/// Each strategy narrows the field to those it finds best, in the given order. What remains equal is decided by the
-/// fewest tasks, then by `draw`, so that an idle cluster does not fill one instance first.
-///
-/// Source: Amazon ECS Developer Guide, "Use strategies to define task placement".
-pub(crate) fn best(candidates: &[Candidate], fitting: Vec<usize>, request: &Request, draw: u64) -> Option<usize> {
-    let mut field = fitting;
-    for strategy in &request.strategies {
-        field = match strategy {
-            Strategy::Spread(attribute) => spread(candidates, field, attribute),
-            Strategy::BinpackCpu => lowest(field, |index| u64::from(candidates[index].cpu_free.0)),
-            Strategy::BinpackMemory => lowest(field, |index| u64::from(candidates[index].memory_free.0)),
-            Strategy::Random => return pick(&field, draw),
-        };
-    }
-    let field = lowest(field, |index| u64::from(candidates[index].tasks_of_group));
-    let field = lowest(field, |index| u64::from(candidates[index].tasks));
-    pick(&field, draw)
+/// What is counted on an instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Measure {
+    TasksOfGroup,
+    CpuFree,
+    MemoryFree,
+    Tasks,
 }
 
-fn lowest(field: Vec<usize>, measure: impl Fn(usize) -> u64) -> Vec<usize> {
-    let Some(least) = field.iter().map(|index| measure(*index)).min() else { return field };
-    field.into_iter().filter(|index| measure(*index) == least).collect()
+/// The measures of an instance, in the sequence of an [`Order`].
+pub(crate) type Key = [u32; 4];
+
+/// The measures by which instances are compared that are alike in everything a spread asks for. None is there twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Order([Option<Measure>; 4]);
+
+impl Order {
+    fn push(&mut self, measure: Measure) -> usize {
+        let place = |one: &Option<Measure>| one.is_none_or(|known| known == measure);
+        let at = self.0.iter().position(place).expect("there are as many places as measures");
+        self.0[at] = Some(measure);
+        at
+    }
+
+    /// True when it depends on the group that is placed.
+    pub fn is_of_group(&self) -> bool {
+        self.0.contains(&Some(Measure::TasksOfGroup))
+    }
+
+    /// Without its first measure, when that is the tasks of the group.
+    pub fn behind_group(&self) -> Option<Order> {
+        let [Some(Measure::TasksOfGroup), second, third, fourth] = self.0 else { return None };
+        Some(Order([second, third, fourth, None]))
+    }
+
+    pub fn key(&self, candidate: &Candidate, tasks_of_group: u32) -> Key {
+        self.0.map(|measure| match measure {
+            None => 0,
+            Some(Measure::TasksOfGroup) => tasks_of_group,
+            Some(Measure::CpuFree) => candidate.cpu_free().0,
+            Some(Measure::MemoryFree) => candidate.memory_free().0,
+            Some(Measure::Tasks) => candidate.load.tasks(),
+        })
+    }
 }
 
-/// Counts the group's tasks by the attribute's value over all candidates, full ones too: those count as well.
-fn spread(candidates: &[Candidate], field: Vec<usize>, attribute: &str) -> Vec<usize> {
-    if attribute == "instanceId" {
-        return lowest(field, |index| u64::from(candidates[index].tasks_of_group));
-    }
-    let value = |index: usize| candidates[index].instance.attribute(attribute).unwrap_or_default();
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    for (index, candidate) in candidates.iter().enumerate() {
-        *counts.entry(value(index)).or_default() += u64::from(candidate.tasks_of_group);
-    }
-    lowest(field, |index| counts[value(index)])
+/// All that is compared, step by step.
+pub(crate) type Rank = [u32; 8];
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// How many tasks of the group are where that attribute has the same value.
+    Spread(String),
+    /// The measure at that place of the order.
+    Measure(usize),
 }
 
-fn pick(field: &[usize], draw: u64) -> Option<usize> {
-    if field.is_empty() { None } else { Some(field[(draw % field.len() as u64) as usize]) }
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ranking {
+    pub steps: Vec<Step>,
+    pub order: Order,
+    /// After the steps, every instance is as good as any other.
+    pub is_random: bool,
+}
+
+impl Ranking {
+    pub fn new(request: &Request) -> Ranking {
+        let mut ranking = Ranking::default();
+        if request.distinct_instance {
+            // It only fits where there is none, so this says nothing new; but those with one then come last.
+            ranking.measure(Measure::TasksOfGroup);
+        }
+        let mut binpacks = false;
+        for strategy in &request.strategies {
+            match strategy {
+                Strategy::Spread(attribute) if attribute == "instanceId" => ranking.measure(Measure::TasksOfGroup),
+                Strategy::Spread(attribute) => ranking.spread(attribute),
+                Strategy::BinpackCpu => ranking.measure(Measure::CpuFree),
+                Strategy::BinpackMemory => ranking.measure(Measure::MemoryFree),
+                Strategy::Random => {
+                    ranking.is_random = true;
+                    return ranking;
+                }
+            }
+            binpacks |= matches!(strategy, Strategy::BinpackCpu | Strategy::BinpackMemory);
+        }
+        if !binpacks {
+            ranking.measure(Measure::TasksOfGroup);
+            ranking.measure(Measure::Tasks);
+        }
+        ranking
+    }
+
+    fn measure(&mut self, measure: Measure) {
+        let at = self.order.push(measure);
+        self.step(Step::Measure(at));
+    }
+
+    fn spread(&mut self, attribute: &str) {
+        self.step(Step::Spread(attribute.to_owned()));
+    }
+
+    /// What is asked a second time decides nothing any more.
+    fn step(&mut self, step: Step) {
+        if !self.steps.contains(&step) && self.steps.len() < Rank::default().len() {
+            self.steps.push(step);
+        }
+    }
+
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter_map(|step| match step {
+            Step::Spread(attribute) => Some(attribute.as_str()),
+            Step::Measure(_) => None,
+        })
+    }
+
+    /// How many spreads come before anything else.
+    pub fn leading(&self) -> usize {
+        self.steps.iter().take_while(|step| matches!(step, Step::Spread(_))).count()
+    }
 }

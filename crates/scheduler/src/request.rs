@@ -4,13 +4,13 @@ use model::container_definition::PortMapping;
 use model::service::PlacementStrategy;
 use model::task::{LaunchType, TaskOverride};
 use model::task_definition::{NetworkMode, PlacementConstraint};
-use model::{Attribute, CpuUnits, MemoryMib, PortReservation, Reservation, TaskDefinition};
+use model::{Attribute, ContainerDefinition, CpuUnits, MemoryMib, PortReservation, Reservation, TaskDefinition};
 use thiserror::Error;
 
 use crate::{ConstraintError, Expression};
 
 /// One task to place; every task of a request is alike.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub family: String,
     /// `family:web` or `service:web`: what `distinctInstance` and the spread count by.
@@ -87,7 +87,15 @@ fn reservation(definition: &TaskDefinition, overrides: Option<&TaskOverride>) ->
         cpu: overrides.and_then(|all| all.cpu).or(definition.cpu).unwrap_or(cpu),
         memory: overrides.and_then(|all| all.memory).or(definition.memory).unwrap_or(memory),
         ports,
+        gpus: definition.containers.iter().map(gpus).sum(),
+        network_interfaces: u32::from(definition.effective_network_mode() == NetworkMode::Awsvpc),
     }
+}
+
+/// Source: Amazon ECS API Reference, `ResourceRequirement`: the value for `GPU` is the number of them.
+fn gpus(container: &ContainerDefinition) -> u32 {
+    let wanted = container.resource_requirements.iter().filter(|one| one.kind == "GPU");
+    wanted.filter_map(|one| one.value.parse::<u32>().ok()).sum()
 }
 
 /// The port of the instance that a mapping takes for itself; nothing for a dynamic one, and in modes with own addresses.

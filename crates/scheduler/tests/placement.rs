@@ -11,7 +11,7 @@ use model::{
     TaskDefinition, TaskDefinitionStatus,
 };
 use proptest::prelude::*;
-use scheduler::{Request, Scheduler, Strategy as Placing};
+use scheduler::{Indexes, Request, Scheduler, Strategy as Placing};
 use state::{Changes, MemoryLedger, Snapshot};
 use stdx::Timestamp;
 
@@ -97,14 +97,16 @@ fn request(definition: &TaskDefinition, strategies: &[(&str, &str)]) -> Request 
 
 /// Places `count` tasks, and says how many went where: `a:2 b:1`.
 fn place(snapshot: &Snapshot, request: &Request, count: u32) -> String {
-    let mut scheduler = Scheduler::new(snapshot, &scope(), "default", &request.group, 7);
+    let indexes = Indexes::default();
+    let mut scheduler = Scheduler::new(&indexes, snapshot, &scope(), "default", 7);
     let mut counts: BTreeMap<String, u32> = BTreeMap::new();
     for _ in 0..count {
         match scheduler.place(request) {
-            Ok(placement) => *counts.entry(placement.instance.id).or_default() += 1,
-            Err(rejections) => {
+            Some(placement) => *counts.entry(placement.instance.id).or_default() += 1,
+            None => {
+                let explanation = scheduler.explain(request);
                 let reasons: Vec<_> =
-                    rejections.iter().map(|one| format!("{}: {}", one.instance.id, one.why)).collect();
+                    explanation.rejections.iter().map(|one| format!("{}: {}", one.instance.id, one.why)).collect();
                 return format!("{} then {}", shown(&counts), reasons.join(", "));
             }
         }
@@ -226,21 +228,23 @@ proptest! {
         let named: Vec<_> =
             instances.iter().enumerate().map(|(n, (cpu, memory))| instance(&n.to_string(), "1", *cpu, *memory)).collect();
         let snapshot = world(&named);
-        let mut scheduler = Scheduler::new(&snapshot, &scope(), "default", "family:web", 1);
+        let indexes = Indexes::default();
+        let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", 1);
         let mut free: BTreeMap<String, (u32, u32)> =
             named.iter().map(|one| (one.id.clone(), (one.registered.cpu.0, one.registered.memory.0))).collect();
         let strategies: [&[(&str, &str)]; 4] =
             [&[], &[("binpack", "cpu")], &[("spread", "attribute:zone"), ("binpack", "memory")], &[("random", "")]];
         for (cpu, memory, strategy) in tasks {
-            match scheduler.place(&request(&definition(cpu, memory, &[]), strategies[strategy])) {
-                Ok(placement) => {
+            let request = request(&definition(cpu, memory, &[]), strategies[strategy]);
+            match scheduler.place(&request) {
+                Some(placement) => {
                     let (cpu_free, memory_free) = free.get_mut(&placement.instance.id).unwrap();
                     prop_assert!(*cpu_free >= cpu && *memory_free >= memory);
                     *cpu_free -= cpu;
                     *memory_free -= memory;
                 }
-                Err(rejections) => {
-                    prop_assert_eq!(rejections.len(), named.len());
+                None => {
+                    prop_assert_eq!(scheduler.explain(&request).rejections.len(), named.len());
                     prop_assert!(free.values().all(|(cpu_free, memory_free)| *cpu_free < cpu || *memory_free < memory));
                 }
             }

@@ -11,6 +11,7 @@
 mod changes;
 mod ledger;
 mod load;
+mod occupancy;
 mod record;
 mod records;
 mod snapshot;
@@ -19,6 +20,7 @@ mod table;
 pub use changes::{Changes, Guard, Op};
 pub use ledger::{CommitError, Ledger, MemoryLedger, transact};
 pub use load::{Load, Ports};
+pub use occupancy::Occupancy;
 pub use record::{DecodeError, Record, Revision, decode, encode};
 pub use records::PlacementFence;
 pub use snapshot::{Snapshot, Touched};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
-use model::{CpuUnits, MemoryMib, PortReservation, Task, TaskStatus};
+use imbl::ordmap::DiffItem;
+use model::{CpuUnits, MemoryMib, PortReservation, Reservation, Task, TaskStatus};
 
 /// Fixed host ports, and how many tasks hold each.
 pub type Ports = OrdMap<PortReservation, u32>;
@@ -18,6 +19,8 @@ pub struct Load {
     pub memory: MemoryMib,
     /// The fixed host ports in use, and by how many tasks: a stopping task and its successor may both count for a moment.
     pub ports: Ports,
+    pub gpus: u32,
+    pub network_interfaces: u32,
     groups: OrdMap<Arc<str>, u32>,
     pub tasks_running: u32,
     pub tasks_pending: u32,
@@ -33,22 +36,51 @@ impl Load {
         self.groups.get(group).copied().unwrap_or_default()
     }
 
+    /// The groups that have tasks here, in the order of their names, and how many each has.
+    pub fn groups(&self) -> impl Iterator<Item = (&Arc<str>, u32)> {
+        self.groups.iter().map(|(group, count)| (group, *count))
+    }
+
+    /// The groups that have more or fewer tasks here than before: how many it were, and how many it are. Cheap when one
+    /// load was made of the other.
+    pub fn groups_since<'a>(&'a self, before: &'a Load) -> impl Iterator<Item = (&'a Arc<str>, u32, u32)> {
+        before.groups.diff(&self.groups).map(|item| match item {
+            DiffItem::Add(group, count) => (group, 0, *count),
+            DiffItem::Update { old, new } => (new.0, *old.1, *new.1),
+            DiffItem::Remove(group, count) => (group, *count, 0),
+        })
+    }
+
+    /// The load with one more task, which has been planned and is pending.
+    pub fn plan(&mut self, reserved: &Reservation, group: &str) {
+        self.hold(reserved, group);
+        self.tasks_pending += 1;
+    }
+
     pub(crate) fn add(&mut self, task: &Task) {
-        self.cpu = self.cpu + task.reserved.cpu;
-        self.memory = self.memory + task.reserved.memory;
-        for port in &task.reserved.ports {
+        self.hold(&task.reserved, &task.group);
+        *self.counter(task) += 1;
+    }
+
+    fn hold(&mut self, reserved: &Reservation, group: &str) {
+        self.cpu = self.cpu + reserved.cpu;
+        self.memory = self.memory + reserved.memory;
+        self.gpus += reserved.gpus;
+        self.network_interfaces += reserved.network_interfaces;
+        for port in &reserved.ports {
             count_up(&mut self.ports, *port);
         }
-        match self.groups.get_mut(task.group.as_str()) {
+        match self.groups.get_mut(group) {
             Some(count) => *count += 1,
-            None => drop(self.groups.insert(task.group.as_str().into(), 1)),
+            None => drop(self.groups.insert(group.into(), 1)),
         }
-        *self.counter(task) += 1;
     }
 
     pub(crate) fn remove(&mut self, task: &Task) {
         self.cpu = self.cpu - task.reserved.cpu;
         self.memory = self.memory - task.reserved.memory;
+        self.gpus -= task.reserved.gpus;
+        self.network_interfaces -= task.reserved.network_interfaces;
         for port in &task.reserved.ports {
             count_down(&mut self.ports, port);
         }

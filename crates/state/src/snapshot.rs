@@ -8,7 +8,7 @@ use model::{
     TaskDefinition,
 };
 
-use crate::{Changes, DecodeError, Key, Load, Op, PlacementFence, Record, Revision, Table, decode};
+use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Table, decode};
 
 /// Everything the control plane knows at one revision. A value: clone it, keep it, compare it with a later one.
 #[derive(Clone, Debug, Default)]
@@ -58,6 +58,11 @@ impl Snapshot {
         static NOTHING: OnceLock<Load> = OnceLock::new();
         let key: Key = instance.name().into();
         self.loads.get(&key).map_or_else(|| NOTHING.get_or_init(Load::default), |load| &**load)
+    }
+
+    /// The part of it that placement depends on.
+    pub fn occupancy(&self) -> Occupancy {
+        Occupancy { instances: self.container_instances.clone(), loads: self.loads.clone() }
     }
 
     /// The revision of the record under that key, whatever its kind; nothing when there is no such record.

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+use imbl::ordmap::DiffItem;
 use imbl::{OrdMap, OrdSet};
 
 use crate::{Record, Revision};
@@ -20,6 +21,13 @@ pub struct Row<R> {
 impl<R> Clone for Row<R> {
     fn clone(&self) -> Self {
         Row { record: Arc::clone(&self.record), revision: self.revision }
+    }
+}
+
+/// The same writing of the same record.
+impl<R> PartialEq for Row<R> {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.record, &other.record) && self.revision == other.revision
     }
 }
 
@@ -142,6 +150,14 @@ impl<R: Record> Table<R> {
         let number = Self::number(index);
         let owned = |(value, key): (&str, &str)| -> (Arc<str>, Key) { (value.into(), key.into()) };
         self.indexes[number].range((from.map(owned), to.map(owned))).map(|(_, key)| &self.rows[key].record)
+    }
+
+    /// The keys of the records that were written or deleted between this table and a later one.
+    pub(crate) fn changed<'a>(&'a self, later: &'a Table<R>) -> impl Iterator<Item = &'a Key> + use<'a, R> {
+        self.rows.diff(&later.rows).map(|item| match item {
+            DiffItem::Add(key, _) | DiffItem::Remove(key, _) => key,
+            DiffItem::Update { new: (key, _), .. } => key,
+        })
     }
 
     /// Sets a record; gives back the one it replaced.

@@ -26,6 +26,8 @@ fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
             cpu: CpuUnits(10),
             memory: MemoryMib(memory),
             ports: vec![PortReservation { port: 8000 + u16::from(id), protocol: Default::default() }],
+            gpus: u32::from(id % 2),
+            network_interfaces: 1,
         },
         group: format!("service:s{}", id % 3),
         started_by: String::new(),

@@ -1,6 +1,7 @@
 //! What an operation is given beside its input.
 
 use model::Scope;
+use scheduler::Indexes;
 use shape::Caller;
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -12,6 +13,7 @@ pub(crate) struct Ctx<'a> {
     pub caller: &'a Caller,
     pub scope: Scope,
     pub snapshot: &'a Snapshot,
+    pub indexes: &'a Indexes,
     pub now: Timestamp,
     pub ids: &'a mut Ids,
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use api_ecs::*;
 use async_trait::async_trait;
 use model::Scope;
+use scheduler::Indexes;
 use shape::Caller;
 use state::{CommitError, Ledger, Snapshot, transact};
 use stdx::{Ids, Timestamp};
@@ -22,6 +23,7 @@ pub trait Environment: Send + Sync {
 pub struct EcsService {
     ledger: Arc<dyn Ledger>,
     environment: Arc<dyn Environment>,
+    indexes: Indexes,
 }
 
 /// How an attempt ends when not with an answer: refused by an operation, or by the store.
@@ -38,14 +40,15 @@ impl From<CommitError> for Failed {
 
 impl EcsService {
     pub fn new(ledger: Arc<dyn Ledger>, environment: Arc<dyn Environment>) -> Self {
-        EcsService { ledger, environment }
+        EcsService { ledger, environment, indexes: Indexes::default() }
     }
 
     async fn run<O>(&self, caller: &Caller, mut apply: impl FnMut(&mut Ctx<'_>) -> Applied<O>) -> Result<O, Error> {
         let decide = |snapshot: &Snapshot| {
             let scope = Scope::new(&caller.account, &caller.region);
             let mut ids = self.environment.ids();
-            let mut ctx = Ctx { caller, scope, snapshot, now: self.environment.now(), ids: &mut ids };
+            let (indexes, now) = (&self.indexes, self.environment.now());
+            let mut ctx = Ctx { caller, scope, snapshot, indexes, now, ids: &mut ids };
             apply(&mut ctx).map_err(Failed::Operation)
         };
         transact(&*self.ledger, decide).await.map_err(|failed| match failed {

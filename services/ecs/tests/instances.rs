@@ -304,7 +304,11 @@ async fn instances_are_found_by_what_they_are() {
     assert_eq!(list("attribute:color == blue").await.unwrap(), [blue]);
     assert_eq!(list("attribute:color in [red, green] and runningTasksCount == 0").await.unwrap(), [red]);
     assert!(list("attribute:size exists").await.unwrap().is_empty());
-    refused(list("color is blue").await, "InvalidParameterException", "Invalid expression: color is blue");
+    refused(
+        list("color is blue").await,
+        "InvalidParameterException",
+        "Invalid expression: color is blue: 'color' is no subject of the cluster query language",
+    );
 }
 
 #[tokio::test]

@@ -78,7 +78,11 @@ async fn an_instance_says_what_it_lacks() {
     let constrained = |input: &mut RunTaskRequest| input.placement_constraints = member_of("attribute:color == blue");
     assert_eq!(world.reasons(constrained).await, ["MemberOf placement constraint unsatisfied."]);
     let broken = world.run(|input| input.placement_constraints = member_of("attribute: =="));
-    refused(broken.await, "InvalidParameterException", "Invalid expression: attribute: ==");
+    refused(
+        broken.await,
+        "InvalidParameterException",
+        "Invalid expression: attribute: ==: 'attribute:' is no subject of the cluster query language",
+    );
     assert_eq!(world.reasons(|input| input.launch_type = text("EXTERNAL")).await, ["ATTRIBUTE"]);
 
     world.change_instance(&instance, |instance| instance.agent_connected = false);

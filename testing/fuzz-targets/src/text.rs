@@ -57,7 +57,7 @@ pub(crate) fn log_options(bytes: &[u8]) {
 static CANDIDATE: LazyLock<Candidate> = LazyLock::new(|| {
     let json = include_bytes!("../../../crates/state/tests/records/container-instance.v1.json");
     let instance: ContainerInstance = state::decode(json).expect("the record of an instance is sound");
-    Candidate::new(&Snapshot::default(), &Arc::new(instance), "family:web")
+    Candidate::new(&Snapshot::default(), &Arc::new(instance))
 });
 
 /// An expression keeps its text, and answers for an instance.

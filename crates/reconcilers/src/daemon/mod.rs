@@ -11,7 +11,7 @@ mod view;
 use std::collections::BTreeMap;
 
 use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, Task};
-use scheduler::{Rejection, Scheduler, Shortage};
+use scheduler::{Explanation, Indexes, Rejection, Scheduler, Shortage};
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
 
@@ -22,11 +22,11 @@ use crate::service::{backoff, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
 
 /// What the service needs next.
-pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
     if service.status == ServiceStatus::Inactive {
         return Plan::default();
     }
-    let mut turn = Turn::new(snapshot, service, now, ids);
+    let mut turn = Turn::new(snapshot, indexes, service, now, ids);
     let primary = service.primary();
     let wanted = primary.and_then(|one| turn.wanted((&one.family, one.revision), service.launch_type, &one.id));
     let view = DaemonView::new(snapshot, service, wanted.as_ref().map(|wanted| &wanted.request), now);
@@ -82,8 +82,8 @@ fn start(turn: &mut Turn<'_>, rollout: &Rollout<'_>, wanted: &Wanted<'_>) -> Opt
     let failed = failed(turn, &wanted.started_by, rollout.start.len());
     let (scope, cluster) = (turn.service.scope.clone(), turn.service.cluster.clone());
     let seed = turn.ids.number();
-    let mut scheduler = Scheduler::new(turn.snapshot, &scope, &cluster, &wanted.request.group, seed);
-    let (mut started, mut rejected, mut look_again) = (Vec::new(), Vec::<Rejection>::new(), None);
+    let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &scope, &cluster, seed);
+    let (mut started, mut rejected, mut look_again) = (Vec::new(), Explanation::default(), None);
     let mut keeps_failing = false;
     for instance in &rollout.start {
         if started.len() == STARTS_PER_TURN_MAX {
@@ -100,13 +100,13 @@ fn start(turn: &mut Turn<'_>, rollout: &Rollout<'_>, wanted: &Wanted<'_>) -> Opt
             Ok(placement) => started.push(turn.start(wanted, &placement)),
             // Its agent comes back, or its instance goes.
             Err(Some(Rejection { why: Shortage::AgentDisconnected, .. })) | Err(None) => {}
-            Err(Some(rejection)) => rejected.push(rejection),
+            Err(Some(rejection)) => rejected.rejections.push(rejection),
         }
     }
     if !started.is_empty() {
         turn.record(message::started(&name, &started));
     }
-    if !rejected.is_empty() {
+    if !rejected.rejections.is_empty() {
         turn.record_cause(&name, message::not_placed(&name, &rejected));
     }
     if keeps_failing {

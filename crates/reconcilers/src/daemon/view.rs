@@ -124,7 +124,7 @@ fn suits(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, requ
     if request.member_of.is_empty() {
         return true;
     }
-    let candidate = Candidate::new(snapshot, instance, &request.group);
+    let candidate = Candidate::new(snapshot, instance);
     request.member_of.iter().all(|expression| expression.matches(&candidate))
 }
 

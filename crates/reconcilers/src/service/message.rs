@@ -3,7 +3,7 @@
 //! Source: Amazon ECS Developer Guide, "Amazon ECS service event messages".
 
 use model::Task;
-use scheduler::Rejection;
+use scheduler::Explanation;
 
 use super::rollout::Why;
 
@@ -52,12 +52,12 @@ impl Cause {
     }
 }
 
-/// Names the instance that came closest: the one whose rejection is last in the order of the filter.
-pub(crate) fn not_placed(service: &str, rejections: &[Rejection]) -> Cause {
+/// Names the instance that came closest.
+pub(crate) fn not_placed(service: &str, explanation: &Explanation) -> Cause {
     let begins = format!(
         "(service {service}) was unable to place a task because no container instance met all of its requirements. "
     );
-    match rejections.iter().max_by_key(|rejection| rejection.why.closeness()) {
+    match explanation.closest() {
         None => Cause::new(
             begins,
             "",

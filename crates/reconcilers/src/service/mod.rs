@@ -10,7 +10,7 @@ pub(crate) mod view;
 use std::time::Duration;
 
 use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, StopCode, Task, TaskDefinition};
-use scheduler::{Launch, Rejection, Request, Scheduler, Strategy};
+use scheduler::{Explanation, Indexes, Launch, Request, Scheduler, Strategy};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -27,13 +27,15 @@ const STARTS_PER_TURN_MAX: u32 = 500;
 const SAID_AGAIN_AFTER: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What the service needs next. Nothing to change and no time to look again: it is as it should be, or waits for the world.
-pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+///
+/// `indexes` decide nothing; they only save the work of looking at every instance again.
+pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
     if service.status == ServiceStatus::Inactive {
         return Plan::default();
     }
     let view = ServiceView::new(snapshot, service, now);
     let rollout = rollout::decide(&view);
-    let mut turn = Turn { snapshot, now, ids, changes: Changes::new(), service: service.clone() };
+    let mut turn = Turn { snapshot, indexes, now, ids, changes: Changes::new(), service: service.clone() };
     let mut look_again = rollout.look_again;
     for (why, tasks) in &rollout.stop {
         turn.stop(tasks, *why);
@@ -64,6 +66,7 @@ pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &m
 /// One turn's work on one service.
 struct Turn<'a> {
     snapshot: &'a Snapshot,
+    indexes: &'a Indexes,
     now: Timestamp,
     ids: &'a mut Ids,
     changes: Changes,
@@ -119,16 +122,16 @@ impl Turn<'_> {
             execute_command_enabled: service.execute_command_enabled,
         };
         let seed = self.ids.number();
-        let mut scheduler = Scheduler::new(self.snapshot, &service.scope, &service.cluster, &request.group, seed);
+        let mut scheduler = Scheduler::new(self.indexes, self.snapshot, &service.scope, &service.cluster, seed);
         let mut started = Vec::new();
-        let mut rejected: Option<Vec<Rejection>> = None;
+        let mut rejected: Option<Explanation> = None;
         for _ in 0..count {
             match scheduler.place(&request) {
-                Ok(placement) => {
+                Some(placement) => {
                     started.push(launch.record(&placement, self.snapshot, &mut self.changes, self.ids, self.now).id);
                 }
-                Err(rejections) => {
-                    rejected = Some(rejections);
+                None => {
+                    rejected = Some(scheduler.explain(&request));
                     break;
                 }
             }
@@ -136,8 +139,8 @@ impl Turn<'_> {
         if !started.is_empty() {
             self.record(message::started(&service.name, &started));
         }
-        if let Some(rejections) = rejected {
-            self.record_cause(message::not_placed(&service.name, &rejections));
+        if let Some(explanation) = rejected {
+            self.record_cause(message::not_placed(&service.name, &explanation));
         }
     }
 

@@ -8,7 +8,7 @@
 mod scale;
 
 use model::{Service, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus};
-use scheduler::{Scheduler, Strategy};
+use scheduler::{Indexes, Scheduler, Strategy};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -19,11 +19,11 @@ use crate::service::{backoff, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn};
 
 /// What the service needs next.
-pub fn reconcile(snapshot: &Snapshot, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
     if service.status == ServiceStatus::Inactive {
         return Plan::default();
     }
-    let mut turn = Turn::new(snapshot, service, now, ids);
+    let mut turn = Turn::new(snapshot, indexes, service, now, ids);
     let mut look_again: Option<Timestamp> = None;
     let proof = Proof::new(snapshot, now);
     let mut sets = service.task_sets.clone();
@@ -78,15 +78,16 @@ fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> 
     wanted.request.strategies = strategies.filter_map(|one| Strategy::parse(one).ok()).collect();
     let seed = turn.ids.number();
     let service = view.service;
-    let mut scheduler = Scheduler::new(turn.snapshot, &service.scope, &service.cluster, &wanted.request.group, seed);
+    let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
     let mut started = Vec::new();
     let mut complaint = None;
     let count = (scale.start as usize).min(STARTS_PER_TURN_MAX);
     while started.len() < count {
         match scheduler.place(&wanted.request) {
-            Ok(placement) => started.push(turn.start(&wanted, &placement)),
-            Err(rejections) => {
-                complaint = Some(message::not_placed(&speaker, &rejections));
+            Some(placement) => started.push(turn.start(&wanted, &placement)),
+            None => {
+                let explanation = scheduler.explain(&wanted.request);
+                complaint = Some(message::not_placed(&speaker, &explanation));
                 break;
             }
         }

@@ -23,6 +23,7 @@ pub const START: Timestamp = Timestamp::from_millis(1_795_384_329_148);
 pub struct World {
     pub ledger: MemoryLedger,
     pub now: Timestamp,
+    indexes: reconcilers::Indexes,
     ids: Ids,
     deployments: u32,
 }
@@ -33,7 +34,13 @@ pub fn scope() -> Scope {
 
 impl World {
     pub fn new() -> World {
-        let world = World { ledger: MemoryLedger::default(), now: START, ids: Ids::from_seed(7), deployments: 0 };
+        let world = World {
+            ledger: MemoryLedger::default(),
+            now: START,
+            indexes: Default::default(),
+            ids: Ids::from_seed(7),
+            deployments: 0,
+        };
         world.put(&Cluster::new(&scope(), "default", START));
         world
     }
@@ -55,7 +62,7 @@ impl World {
     /// What the reconciler wants now, not yet committed.
     pub fn plan(&mut self) -> Plan {
         let snapshot = self.snapshot();
-        reconcilers::reconcile(&snapshot, &self.service(), self.now, &mut self.ids)
+        reconcilers::reconcile(&snapshot, &self.indexes, &self.service(), self.now, &mut self.ids)
     }
 
     pub fn commit(&self, plan: &Plan) -> Result<(), CommitError> {

@@ -31,7 +31,7 @@ pub(crate) fn apply(
             Some(status) => instance.status.as_str() == status,
             None => matches!(instance.status, ContainerInstanceStatus::Active | ContainerInstanceStatus::Draining),
         })
-        .filter(|instance| filter.as_ref().is_none_or(|filter| filter.matches(&Candidate::new(snapshot, instance, ""))))
+        .filter(|instance| filter.as_ref().is_none_or(|filter| filter.matches(&Candidate::new(snapshot, instance))))
         .map(|instance| (instance.id.clone(), instance.arn().to_string()));
     let (arns, next_token) = pages.cut(arns, Order::Ascending);
     unchanged(ListContainerInstancesResponse { container_instance_arns: Some(arns), next_token })

@@ -1,9 +1,7 @@
-use std::cmp::Reverse;
-
 use api_ecs::{RunTaskRequest, RunTaskResponse};
 use model::task::LaunchType;
 use model::{TaskArn, TaskDefinition};
-use scheduler::{Launch, Rejection, Request, Scheduler, Strategy};
+use scheduler::{Explanation, Launch, Rejection, Request, Scheduler, Strategy};
 use shape::Document;
 use state::Changes;
 
@@ -37,7 +35,7 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
         request.strategies.push(Strategy::parse(&strategy).map_err(|error| invalid(error.to_string()))?);
     }
 
-    let mut scheduler = Scheduler::new(ctx.snapshot, &ctx.scope, &cluster.name, &group, ctx.ids.number());
+    let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
     if scheduler.is_empty() {
         return Err(invalid("No Container Instances were found in your cluster."));
     }
@@ -58,10 +56,10 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
     let (mut changes, mut tasks, mut failures) = (Changes::new(), Vec::new(), Vec::new());
     for _ in 0..count {
         match scheduler.place(&request) {
-            Ok(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
-            Err(rejections) => {
+            Some(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
+            None => {
                 // Nothing gets free within one call, so the tasks that are left would meet the same rejections.
-                failures = closest(rejections);
+                failures = closest(scheduler.explain(&request));
                 break;
             }
         }
@@ -129,9 +127,8 @@ pub(crate) fn parse_launch_type(given: Option<&str>, has_network_configuration: 
 }
 
 /// The failures of the instances that came closest first, and no more of them than anybody reads.
-fn closest(mut rejections: Vec<Rejection>) -> Vec<api_ecs::Failure> {
-    rejections.sort_by_key(|rejection| Reverse(rejection.why.closeness()));
-    rejections.into_iter().take(FAILURES_MAX).map(failure).collect()
+fn closest(explanation: Explanation) -> Vec<api_ecs::Failure> {
+    explanation.by_closeness().into_iter().take(FAILURES_MAX).map(failure).collect()
 }
 
 /// Source: Amazon ECS API Reference, `ConflictException`: `resourceIds` are the task ARNs that belong to the token.

@@ -34,7 +34,7 @@ pub(crate) fn apply(input: &StartTaskRequest, ctx: &mut Ctx<'_>) -> Applied<Star
     if input.propagate_tags.as_deref() == Some("TASK_DEFINITION") {
         tags = model::tag::merged(&definition.tags, &tags);
     }
-    let mut scheduler = Scheduler::new(ctx.snapshot, &ctx.scope, &cluster.name, &group, ctx.ids.number());
+    let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
     let (mut changes, mut tasks, mut failures) = (Changes::new(), Vec::new(), Vec::new());
     for text in &wanted {
         let Some(instance) = lookup::container_instance(ctx, &cluster, text) else {

@@ -18,8 +18,7 @@ pub(crate) fn container_instance(
     let mut remaining = Resources {
         cpu: instance.registered.cpu - load.cpu,
         memory: instance.registered.memory - load.memory,
-        ports_tcp: instance.registered.ports_tcp.clone(),
-        ports_udp: instance.registered.ports_udp.clone(),
+        ..instance.registered.clone()
     };
     for port in load.ports.keys() {
         match port.protocol {

@@ -196,7 +196,7 @@ impl World {
     pub fn reconcile(&self, name: &str) {
         let snapshot = self.snapshot();
         let service = snapshot.services.get(&format!("123456789012/us-east-1/default/{name}")).unwrap();
-        let plan = reconcilers::reconcile(&snapshot, service, self.now(), &mut self.clock.ids());
+        let plan = reconcilers::reconcile(&snapshot, &Default::default(), service, self.now(), &mut self.clock.ids());
         self.ledger.commit_now(&plan.changes).unwrap();
     }
 }
