@@ -1,22 +1,30 @@
 //! How many tasks to start and which to stop, so that a service gets to its desired count on its newest definition, and
 //! never leaves the bounds of its deployment configuration on the way.
 //!
-//! This is the room of the deployment controller: the rolling update by minimum and maximum percent.
+//! This is the room of the deployment controller: the rolling update by minimum and maximum percent. An old task leaves
+//! for one of two reasons: a successor does its work, or it has to make room for one. The second is taken only where the
+//! successors do not all fit beside the old tasks, and only as far as the minimum allows.
 //!
 //! Source: Amazon ECS API Reference, `DeploymentConfiguration`; Amazon ECS Developer Guide, "Amazon ECS services", how the
 //! service scheduler replaces unhealthy tasks.
 
-use std::cmp::Reverse;
+use std::time::Duration;
 
-use model::{ServiceStatus, Task};
+use model::{ServiceStatus, StopCode, Task, TaskStatus};
 use stdx::Timestamp;
 
+use super::victims;
 use super::view::{ServiceView, works};
+
+/// How long new tasks wait for old ones that make room. A stop that takes longer holds nobody up: what fits is started then.
+const ROOM_AWAITED_MAX: Duration = Duration::from_secs(45);
 
 /// What to do, and to whom.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Rollout<'a> {
     pub start: u32,
+    /// What has no place yet may have one when those that are leaving have left.
+    pub room_comes: bool,
     pub stop: Vec<(Why, Vec<&'a Task>)>,
     /// When a task will have proved itself that another one waits for.
     pub look_again: Option<Timestamp>,
@@ -31,7 +39,51 @@ pub(crate) enum Why {
     Unhealthy,
 }
 
-pub(crate) fn decide<'a>(view: &ServiceView<'a>) -> Rollout<'a> {
+/// What the cluster says to the tasks that are missing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Capacity {
+    /// So many of those that may start now have a place.
+    Fits(u32),
+    /// So many have a place, and for more there would be one if older tasks left.
+    Lacks(u32),
+    /// None is to be started, whatever leaves: they keep failing, or nothing can be made of their definition.
+    Closed,
+}
+
+/// The counts that everything follows from.
+pub(crate) struct Need<'a> {
+    kept: Vec<&'a Task>,
+    extra: Vec<&'a Task>,
+    /// How many tasks the newest deployment lacks.
+    pub missing: u32,
+    /// How many of them the maximum lets start now.
+    pub startable: u32,
+    /// Of those that are kept, how many do their work.
+    ready: usize,
+}
+
+impl<'a> Need<'a> {
+    pub fn new(view: &ServiceView<'a>) -> Need<'a> {
+        if view.service.status == ServiceStatus::Draining {
+            return Need { kept: Vec::new(), extra: Vec::new(), missing: 0, startable: 0, ready: 0 };
+        }
+        let desired = view.service.desired_count as usize;
+        let tasks_max = view.service.deployment_configuration.tasks_max(view.service.desired_count) as usize;
+        let (kept, extra) = keep_best(view, desired);
+        let missing = desired - kept.len();
+        // Tasks on their way out still have their ports and memory, and count until they have stopped.
+        let room = tasks_max.saturating_sub(view.live.len());
+        let ready = kept.iter().filter(|task| view.counts(task)).count();
+        Need { kept, extra, missing: missing as u32, startable: missing.min(room) as u32, ready }
+    }
+
+    /// True when it makes a difference whether all that are missing fit.
+    pub fn asks_for_all(&self, view: &ServiceView<'a>) -> bool {
+        self.startable == self.missing && (!view.outgoing.is_empty() || view.stopping > 0)
+    }
+}
+
+pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capacity) -> Rollout<'a> {
     let mut rollout = Rollout::default();
     if view.service.status == ServiceStatus::Draining {
         let all = [&view.current[..], &view.sick, &view.outgoing].concat();
@@ -39,36 +91,46 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>) -> Rollout<'a> {
         return rollout;
     }
     let desired = view.service.desired_count as usize;
-    let bounds = &view.service.deployment_configuration;
-    let tasks_max = bounds.tasks_max(view.service.desired_count) as usize;
+    let tasks_min = view.service.deployment_configuration.tasks_min(view.service.desired_count) as usize;
     // More than the desired count never comes up, so a higher minimum would hold the old tasks for ever.
-    let tasks_min = bounds.tasks_min(view.service.desired_count).min(view.service.desired_count) as usize;
-
-    let (kept, extra) = keep_best(&view.current, desired);
-    let missing = desired - kept.len();
-    // Tasks on their way out still have their ports and memory, and count until they have stopped.
-    let room = tasks_max.saturating_sub(view.live.len());
-    rollout.start = missing.min(room) as u32;
+    let tasks_min = tasks_min.min(desired);
+    let Need { kept, extra, missing, startable, ready } = need;
     rollout.stop(Why::Scaling, extra);
 
-    let ready = kept.iter().filter(|task| view.counts(task)).count();
-    let sick_leaving = sick_leaving(view, &kept, ready, room);
+    let sick_leaving = sick_leaving(view, &kept, ready, startable);
     rollout.stop(Why::Unhealthy, sick_leaving);
 
-    // Outgoing tasks that don't work are of no use to anybody; working ones go as far as the minimum allows.
-    let (mut working, idle): (Vec<&Task>, Vec<&Task>) = view.outgoing.iter().partition(|task| works(task));
-    let spare = (ready + working.len()).saturating_sub(tasks_min);
-    working.sort_by_key(|task| (task.created_at, &task.id));
-    working.truncate(spare);
-    rollout.stop(Why::Scaling, [idle, working].concat());
-
-    let leaving: usize = rollout.stop.iter().map(|(_, tasks)| tasks.len()).sum();
-    let waiting = kept.len() + leaving < view.live.len() - view.stopping;
-    if waiting {
-        rollout.look_again =
-            kept.iter().filter(|task| !view.counts(task)).filter_map(|task| view.proven_at(task)).min();
+    // Outgoing tasks that don't work are of no use to anybody.
+    let (working, idle): (Vec<&Task>, Vec<&Task>) = view.outgoing.iter().partition(|task| works(task));
+    let at_work = ready + working.len();
+    let replaced = at_work.saturating_sub(desired);
+    let dispensable = at_work.saturating_sub(tasks_min);
+    let (fitting, would_fit) = match capacity {
+        Capacity::Fits(count) => (count, startable < missing),
+        Capacity::Lacks(count) => (count, true),
+        Capacity::Closed => (0, false),
+    };
+    let room_leaves = would_fit && dispensable.min(working.len()) > replaced;
+    let leaving = if room_leaves { dispensable } else { replaced };
+    let leaving = victims::oldest_first(view, working, leaving);
+    let leaving = [idle, leaving].concat();
+    // Some of what is missing would fit already. It waits for the rest of the room, if that comes soon.
+    let awaited = if fitting > 0 && would_fit && (room_leaves || at_work < desired) {
+        let asked_now = (!leaving.is_empty()).then_some(view.now + ROOM_AWAITED_MAX);
+        [asked_now, room_awaited(view)].into_iter().flatten().max()
+    } else {
+        None
+    };
+    rollout.stop(Why::Scaling, leaving);
+    if !room_leaves && awaited.is_none() {
+        rollout.start = fitting;
     }
-    rollout.is_stalled = missing > 0 && rollout.start == 0 && leaving == 0 && view.stopping == 0 && ready == kept.len();
+    let leaving: usize = rollout.stop.iter().map(|(_, tasks)| tasks.len()).sum();
+    rollout.room_comes = matches!(capacity, Capacity::Lacks(_)) && leaving + view.stopping > 0;
+    let waiting = kept.len() + leaving < view.live.len() - view.stopping;
+    let proven = if waiting { kept.iter().filter_map(|task| view.awaited_at(task)).min() } else { None };
+    rollout.look_again = [awaited, proven].into_iter().flatten().min();
+    rollout.is_stalled = missing > 0 && startable == 0 && leaving == 0 && view.stopping == 0 && ready == kept.len();
     rollout
 }
 
@@ -80,24 +142,35 @@ impl<'a> Rollout<'a> {
     }
 }
 
+/// Until when to wait for the tasks that make room; nothing when none does, or they take too long.
+fn room_awaited(view: &ServiceView<'_>) -> Option<Timestamp> {
+    let leaving = view.live.iter().filter(|task| {
+        task.desired_status == TaskStatus::Stopped && task.stop_code == Some(StopCode::ServiceSchedulerInitiated)
+    });
+    let until = leaving.filter_map(|task| task.stopping_at);
+    until.map(|asked| asked + ROOM_AWAITED_MAX).filter(|until| *until > view.now).max()
+}
+
 /// Sick tasks stay until their successors count. Where there is no room for a successor, one of them makes room, and only
 /// when nothing else is on its way.
-fn sick_leaving<'a>(view: &ServiceView<'a>, kept: &[&Task], ready: usize, room: usize) -> Vec<&'a Task> {
+fn sick_leaving<'a>(view: &ServiceView<'a>, kept: &[&Task], ready: usize, startable: u32) -> Vec<&'a Task> {
     let desired = view.service.desired_count as usize;
     let still_needed = desired.saturating_sub(ready);
     let mut sick = view.sick.clone();
     sick.sort_by_key(|task| (task.created_at, &task.id));
     let replaced = sick.len().saturating_sub(still_needed);
-    let is_stuck = replaced == 0 && kept.len() < desired && room == 0 && view.stopping == 0 && ready == kept.len();
+    let is_stuck = replaced == 0 && kept.len() < desired && startable == 0 && view.stopping == 0 && ready == kept.len();
     sick.truncate(if is_stuck { 1 } else { replaced });
     sick
 }
 
-/// Those to keep, and those that are too many. What does not work goes first, then the youngest: what has run longest has
-/// proved itself.
-fn keep_best<'a>(tasks: &[&'a Task], count: usize) -> (Vec<&'a Task>, Vec<&'a Task>) {
-    let mut kept = tasks.to_vec();
-    kept.sort_by_key(|task| (Reverse(works(task)), task.created_at, &task.id));
-    let extra = kept.split_off(count.min(kept.len()));
-    (kept, extra)
+/// Those to keep, and those that are too many.
+fn keep_best<'a>(view: &ServiceView<'a>, count: usize) -> (Vec<&'a Task>, Vec<&'a Task>) {
+    let too_many = view.current.len().saturating_sub(count);
+    if too_many == 0 {
+        return (view.current.clone(), Vec::new());
+    }
+    let extra = victims::newest_first(view, &view.current, too_many);
+    let leaves = |task: &&Task| extra.iter().any(|one| one.id == task.id);
+    (view.current.iter().copied().filter(|task| !leaves(task)).collect(), extra)
 }

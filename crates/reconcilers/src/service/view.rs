@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{ContainerInstanceStatus, Deployment, HealthStatus, Service, Task, TaskStatus};
+use model::{ContainerInstance, ContainerInstanceStatus, Deployment, HealthStatus, Service, Task, TaskStatus};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
@@ -15,6 +15,7 @@ use stdx::Timestamp;
 pub(crate) const PROVEN_AFTER: Duration = Duration::from_secs(10);
 
 pub(crate) struct ServiceView<'a> {
+    pub snapshot: &'a Snapshot,
     pub service: &'a Service,
     pub primary: Option<&'a Deployment>,
     /// All that have not stopped and can still be reached, those that are asked to stop included.
@@ -27,7 +28,7 @@ pub(crate) struct ServiceView<'a> {
     pub outgoing: Vec<&'a Task>,
     /// How many were asked to stop and have not stopped yet.
     pub stopping: usize,
-    now: Timestamp,
+    pub now: Timestamp,
     /// The definitions whose essential containers have a health check.
     checked: BTreeMap<(&'a str, u32), bool>,
 }
@@ -45,6 +46,7 @@ impl<'a> ServiceView<'a> {
     pub fn new(snapshot: &'a Snapshot, service: &'a Service, now: Timestamp) -> Self {
         let primary = service.primary();
         let mut view = ServiceView {
+            snapshot,
             service,
             primary,
             live: Vec::new(),
@@ -64,7 +66,7 @@ impl<'a> ServiceView<'a> {
             let definition = (task.family.as_str(), task.revision);
             view.checked.entry(definition).or_insert_with(|| has_health_check(snapshot, task));
             view.live.push(task);
-            let of_primary = primary.is_some_and(|primary| task.started_by == primary.id);
+            let of_primary = view.is_current(task);
             if task.desired_status == TaskStatus::Stopped {
                 view.stopping += 1;
             } else if !of_primary || standing == Standing::Drains {
@@ -88,12 +90,27 @@ impl<'a> ServiceView<'a> {
                 .all(|task| works(task) && (task.health == HealthStatus::Healthy || !self.is_checked(task)))
     }
 
+    /// True for a task of the newest deployment.
+    pub fn is_current(&self, task: &Task) -> bool {
+        self.primary.is_some_and(|primary| task.started_by == primary.id)
+    }
+
+    pub fn instance(&self, id: &str) -> Option<&'a ContainerInstance> {
+        let name = format!("{}/{}/{id}", self.service.scope, self.service.cluster);
+        self.snapshot.container_instances.get(&name).map(|instance| &**instance)
+    }
+
     /// True when the task counts towards the minimum: its health check says so, or it has run for a while without one.
     pub fn counts(&self, task: &Task) -> bool {
         if self.is_checked(task) {
             return works(task) && task.health == HealthStatus::Healthy;
         }
         works(task) && self.proven_at(task).is_some_and(|at| at <= self.now)
+    }
+
+    /// When a task that does not count yet will, if it goes on as it is. What waits for a report is not waited for here.
+    pub fn awaited_at(&self, task: &Task) -> Option<Timestamp> {
+        if self.counts(task) { None } else { self.proven_at(task) }
     }
 
     /// When a task without a health check will have proved itself, if it keeps running.
