@@ -18,6 +18,17 @@ pub enum BlobError {
     /// Another request is writing to this upload right now.
     #[error("upload {upload} is being written by another request")]
     UploadBusy { upload: UploadId },
+    #[error("blob {digest} is being deleted")]
+    Doomed { digest: Digest },
+    #[error("failed to {action} {name} in the object store")]
+    Object {
+        action: &'static str,
+        name: String,
+        #[source]
+        source: object_store::Error,
+    },
+    #[error("a request to the object store was abandoned")]
+    Abandoned,
     #[error("failed to {action} {}", path.display())]
     Io {
         action: &'static str,
@@ -31,6 +42,19 @@ impl BlobError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BlobError {
         let path = path.to_owned();
         move |source| BlobError::Io { action, path, source }
+    }
+
+    pub(crate) fn object(
+        action: &'static str,
+        name: &object_store::path::Path,
+    ) -> impl FnOnce(object_store::Error) -> BlobError {
+        let name = name.to_string();
+        move |source| BlobError::Object { action, name, source }
+    }
+
+    /// Whether the object store is at fault, and may do better later.
+    pub fn is_unavailable(&self) -> bool {
+        matches!(self, BlobError::Object { .. } | BlobError::Doomed { .. } | BlobError::Abandoned)
     }
 
     /// Whether the disk had no room for the bytes.

@@ -143,6 +143,29 @@ impl Blobs {
         Ok(BlobWriter { blobs: self.clone(), file, path, hasher: Hasher::new(algorithm), written: 0 })
     }
 
+    /// Lets this store have a blob of another one: the same file where that can be, else a copy.
+    pub fn put_from(&self, other: &Blobs, digest: &Digest) -> Result<(), BlobError> {
+        if self.keep(digest)? {
+            return Ok(());
+        }
+        let (from, to) = (other.path(digest), self.path(digest));
+        match fs::hard_link(&from, &to) {
+            Ok(()) => {
+                let dir = self.dir(digest.algorithm().as_str());
+                return durable::sync_dir(&dir).map_err(BlobError::io("flush directory", &dir));
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(BlobError::NotFound { digest: *digest });
+            }
+            // Another file system.
+            Err(_) => {}
+        }
+        let mut writer = self.writer_by(digest.algorithm())?;
+        io::copy(&mut other.file(digest)?, &mut writer).map_err(BlobError::io("copy", &from))?;
+        writer.commit(Some(*digest)).map(drop)
+    }
+
     /// Marks a blob as just used, so that a sweep in progress leaves it. False when it is not here.
     pub fn keep(&self, digest: &Digest) -> Result<bool, BlobError> {
         let path = self.path(digest);
@@ -198,13 +221,15 @@ impl Blobs {
         Ok(swept)
     }
 
-    /// Gives a complete file its name, if that is the expected one, and the name it got.
+    /// Gives a complete file its name, if that is the expected one, and the name it got. Before it has its name, `publish`
+    /// may do something with it, or refuse.
     pub(crate) fn adopt(
         &self,
         file: &File,
         path: &Path,
         hasher: Hasher,
         expected: Option<Digest>,
+        publish: impl FnOnce(&Digest, &File, &Path) -> Result<(), BlobError>,
     ) -> Result<Digest, BlobError> {
         let mut actual = hasher.finish();
         if let Some(expected) = expected {
@@ -220,6 +245,7 @@ impl Blobs {
             }
         }
         file.sync_all().map_err(BlobError::io("flush", path))?;
+        publish(&actual, file, path)?;
         let target = self.path(&actual);
         let using = self.using();
         // When two writers bring the same blob, the second rename replaces the first file with equal bytes; a reader
@@ -255,7 +281,15 @@ impl BlobWriter {
 
     /// Makes the blob visible under its digest. With `expected`, any other digest is an error and nothing is stored.
     pub fn commit(self, expected: Option<Digest>) -> Result<Digest, BlobError> {
-        self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), expected)
+        self.commit_after(expected, |_, _, _| Ok(()))
+    }
+
+    pub(crate) fn commit_after(
+        self,
+        expected: Option<Digest>,
+        publish: impl FnOnce(&Digest, &File, &Path) -> Result<(), BlobError>,
+    ) -> Result<Digest, BlobError> {
+        self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), expected, publish)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -197,8 +197,16 @@ impl Upload {
     }
 
     /// Makes a blob of it. A digest other than `expected` is an error, and ends the upload too.
-    pub fn commit(mut self, expected: Digest) -> Result<Digest, BlobError> {
-        let adopted = self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), Some(expected));
+    pub fn commit(self, expected: Digest) -> Result<Digest, BlobError> {
+        self.commit_after(expected, |_, _, _| Ok(()))
+    }
+
+    pub(crate) fn commit_after(
+        mut self,
+        expected: Digest,
+        publish: impl FnOnce(&Digest, &File, &Path) -> Result<(), BlobError>,
+    ) -> Result<Digest, BlobError> {
+        let adopted = self.blobs.adopt(&self.file, &self.path, self.hasher.clone(), Some(expected), publish);
         self.finished = matches!(adopted, Ok(_) | Err(BlobError::Mismatch { .. }));
         adopted
     }

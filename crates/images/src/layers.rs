@@ -1,7 +1,10 @@
 //! Unpacked layers, each once, shared by every image that has them.
 //!
-//! `layers/<chain id>/fs` is complete or absent: a layer is unpacked into `layers/.tmp-…`, checked, flushed and renamed. The
-//! chain id, not the diff id, names it, because what a layer unpacks to may depend on those below.
+//! `layers/<chain id>/fs` is complete or absent: a layer is unpacked into `layers/.tmp-…`, checked and renamed. The chain id,
+//! not the diff id, names it, because what a layer unpacks to may depend on those below.
+//!
+//! Nobody waits for the disk: a layer can be unpacked again from its blob, which is durable. Until its files are, the layer has a
+//! note of the boot in which it was unpacked, and after any other boot it is not believed.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -12,6 +15,7 @@ use std::sync::Arc;
 use blobs::{Blobs, Digest, Hasher, durable};
 use uuid::Uuid;
 
+use crate::settle::Settler;
 use crate::single::Single;
 use crate::unpack::{ApplyError, Lower, apply};
 use crate::{ImageError, compression};
@@ -34,6 +38,7 @@ pub(crate) struct Layers {
     unpacking: Single<Digest>,
     /// The most bytes that one layer may unpack to.
     bytes_max: u64,
+    settler: Arc<Settler>,
     /// Held for as long as anything here may be written, threads that nobody waits for any more included.
     _lock: File,
 }
@@ -47,18 +52,36 @@ pub(crate) enum Unpacked {
 
 impl Layers {
     /// Opens the store and removes what a crash left half-unpacked. Whoever holds `lock` is alone here.
-    pub(crate) fn open(dir: PathBuf, lock: File, bytes_max: u64) -> Result<Layers, ImageError> {
+    pub(crate) fn open(dir: PathBuf, lock: File, bytes_max: u64, boot: String) -> Result<Layers, ImageError> {
         durable::create_dir_all(&dir).map_err(ImageError::disk("create directory", &dir))?;
         // Set-user-id programs of images lie below: only root may come near.
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o700)).map_err(ImageError::disk("protect", &dir))?;
-        let layers = Layers { dir, unpacking: Single::default(), bytes_max, _lock: lock };
+        let settler = Arc::new(Settler::new(dir.clone(), boot));
+        let layers = Layers { dir, unpacking: Single::default(), bytes_max, settler, _lock: lock };
         for name in layers.names()? {
-            if name.starts_with(durable::TEMPORARY_PREFIX) {
-                let path = layers.dir.join(name);
-                fs::remove_dir_all(&path).map_err(ImageError::disk("remove", &path))?;
+            let mut path = layers.dir.join(&name);
+            if !name.starts_with(durable::TEMPORARY_PREFIX) {
+                if !layers.settler.may_be_torn(&name)? {
+                    continue;
+                }
+                // Renamed first: half of it must not look like a layer.
+                let aside = layers.aside();
+                fs::rename(&path, &aside).map_err(ImageError::disk("rename", &path))?;
+                path = aside;
             }
+            fs::remove_dir_all(&path).map_err(ImageError::disk("remove", &path))?;
         }
+        layers.settle();
         Ok(layers)
+    }
+
+    fn aside(&self) -> PathBuf {
+        self.dir.join(format!("{}{}", durable::TEMPORARY_PREFIX, Uuid::new_v4().simple()))
+    }
+
+    /// Makes all layers that are here durable; nobody waits for it.
+    pub(crate) fn settle(&self) {
+        self.settler.settle();
     }
 
     fn names(&self) -> Result<Vec<String>, ImageError> {
@@ -122,7 +145,7 @@ impl Layers {
         layer: &Layer,
         lower: Lower<'_>,
     ) -> Result<Unpacked, ImageError> {
-        let aside = self.dir.join(format!("{}{}", durable::TEMPORARY_PREFIX, Uuid::new_v4().simple()));
+        let aside = self.aside();
         let result = self.unpack_aside(blobs, blob, layer, lower, &aside);
         if !matches!(result, Ok(Unpacked::Done)) {
             // What cannot be removed now is removed when the store is opened next.
@@ -143,6 +166,8 @@ impl Layers {
         let root = aside.join("fs");
         fs::DirBuilder::new().recursive(true).mode(0o755).create(&root).map_err(disk)?;
         fs::set_permissions(&root, fs::Permissions::from_mode(0o755)).map_err(disk)?;
+        // Durable before anything of the layer, and long before its name.
+        self.settler.note(aside).map_err(disk)?;
 
         let plain = compression::reader(blobs.file(blob)?, self.bytes_max).map_err(disk)?;
         let mut source = Hashing { source: plain, hasher: Hasher::new(layer.diff_id.algorithm()) };
@@ -157,7 +182,6 @@ impl Layers {
             return Err(ImageError::LayerMismatch { expected: layer.diff_id, actual });
         }
         fs::rename(aside, self.dir.join(layer.chain_id.hex())).map_err(disk)?;
-        durable::sync_dir(&self.dir).map_err(disk)?;
         Ok(Unpacked::Done)
     }
 
@@ -173,7 +197,7 @@ impl Layers {
             let Ok(chain_id) = Digest::from_hex(&name) else { continue };
             // Renamed first, so that a crash never leaves a layer that is there in part.
             let path = self.dir.join(&name);
-            let aside = self.dir.join(format!("{}{}", durable::TEMPORARY_PREFIX, Uuid::new_v4().simple()));
+            let aside = self.aside();
             let done = remove_unless_needed(&chain_id, &|| fs::rename(&path, &aside));
             if done.map_err(ImageError::disk("remove", &path))? {
                 fs::remove_dir_all(&aside).map_err(ImageError::disk("remove", &aside))?;

@@ -33,6 +33,7 @@ mod ready;
 mod reference;
 mod references;
 mod remote;
+mod settle;
 mod single;
 mod store;
 mod unpack;

@@ -69,6 +69,7 @@ impl ImageStore {
         for index in later {
             self.unpack(content, index, Some(&content.layers[..index]), tracker).await?;
         }
+        self.inner.layers.settle();
         Ok(())
     }
 

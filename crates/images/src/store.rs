@@ -42,6 +42,8 @@ pub struct Options {
     pub ecr_endpoint: Option<String>,
     /// The most bytes that one layer or one archive may unpack to.
     pub unpacked_bytes_max: u64,
+    /// What differs after every start of this machine: what was not flushed before the last one may be torn.
+    pub boot: String,
 }
 
 impl Options {
@@ -55,6 +57,7 @@ impl Options {
             insecure_registries: Vec::new(),
             ecr_endpoint: None,
             unpacked_bytes_max: UNPACKED_BYTES_MAX,
+            boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         }
     }
 }
@@ -93,7 +96,7 @@ impl ImageStore {
         durable::create_dir_all(&dir).map_err(ImageError::disk("create directory", &dir))?;
         let lock = lock(&dir)?;
         remove_temporary(&dir).map_err(ImageError::disk("clean", &dir))?;
-        let layers = Layers::open(dir.join("layers"), lock, options.unpacked_bytes_max)?;
+        let layers = Layers::open(dir.join("layers"), lock, options.unpacked_bytes_max, options.boot.clone())?;
         let references = References::open(dir.join("references"))?;
         let inner = Inner {
             options,

@@ -5,11 +5,9 @@
 //! find both.
 
 use std::collections::HashSet;
-use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
-use blobs::{Digest, durable};
+use blobs::Digest;
 
 use crate::layout;
 use crate::manifest::Manifest;
@@ -40,9 +38,9 @@ impl Registry {
 
     /// Lets repositories forget blobs that none of their manifests needs, and removes abandoned uploads. Deletes no blob.
     pub fn prune(&self, unused_for: Duration) -> Result<Collected, RegistryError> {
-        let abandoned = self.blobs.remove_abandoned(unused_for)?;
+        let abandoned = self.blobs.local().remove_abandoned(unused_for)?;
         let mut collected = Collected { abandoned, ..Collected::default() };
-        for scope in layout::scopes(self.root())? {
+        for scope in layout::scopes(&self.files)? {
             for name in self.repository_names(&scope)? {
                 let key = RepositoryKey::new(&scope, name);
                 collected.forgotten += self.prune_blobs(&key, unused_for)?;
@@ -55,21 +53,21 @@ impl Registry {
 
     fn prune_blobs(&self, key: &RepositoryKey, unused_for: Duration) -> Result<u64, RegistryError> {
         let dir = self.dir(key);
-        let mut candidates = layout::digests(&dir.blobs())?;
-        candidates.retain(|digest| is_older(&dir.blob(digest), unused_for));
+        let candidates = self.files.older(&dir.blobs(), unused_for)?;
         if candidates.is_empty() {
             return Ok(0);
         }
         // Manifests are read without their pushers waiting. One that comes meanwhile touches what it needs, which is looked at below.
         let mut needed = HashSet::new();
-        for digest in layout::digests(&dir.manifests())? {
-            needed.extend(self.needs(key, &digest)?);
+        let manifests = self.files.digests(&dir.manifests())?;
+        let paths: Vec<_> = manifests.iter().map(|digest| dir.manifest(digest)).collect();
+        for (digest, record) in manifests.iter().zip(self.files.read_all(&paths)?) {
+            needed.extend(self.needs(digest, record)?);
         }
         let mut forgotten = 0;
         for digest in candidates.iter().filter(|digest| !needed.contains(digest)) {
             let (_turn, _using) = (self.turn(), self.using());
-            // Not flushed: should it be back after a power cut, it goes with the next collection.
-            if is_older(&dir.blob(digest), unused_for) && fs::remove_file(dir.blob(digest)).is_ok() {
+            if self.files.remove_older(&dir.blob(digest), unused_for)? {
                 forgotten += 1;
             }
         }
@@ -77,8 +75,8 @@ impl Registry {
     }
 
     /// What a manifest needs; nothing when it was deleted meanwhile.
-    fn needs(&self, key: &RepositoryKey, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
-        match layout::read::<ManifestRecord>(&self.dir(key).manifest(digest))? {
+    fn needs(&self, digest: &Digest, record: Option<ManifestRecord>) -> Result<Vec<Digest>, RegistryError> {
+        match record {
             None => Ok(Vec::new()),
             Some(ManifestRecord { needs: Some(needs), .. }) => Ok(needs),
             // An earlier version did not write it down.
@@ -90,38 +88,22 @@ impl Registry {
     fn prune_marks(&self, key: &RepositoryKey) -> Result<(), RegistryError> {
         let dir = self.dir(key);
         for marks in [dir.all_referrers(), dir.all_indexes()] {
-            for about in layout::digests(&marks)? {
+            for about in self.files.digests(&marks)? {
                 let marks = marks.join(about.hex());
                 let _turn = self.turn();
-                for digest in layout::digests(&marks)? {
-                    if !dir.manifest(&digest).exists() {
-                        layout::remove(&marks.join(digest.hex()))?;
+                for digest in self.files.digests(&marks)? {
+                    if !self.files.exists(&dir.manifest(&digest))? {
+                        self.files.remove(&marks.join(digest.hex()))?;
                     }
                 }
                 // It stays when it is not empty.
-                let _ = fs::remove_dir(&marks);
+                self.files.remove_dir_if_empty(&marks);
             }
         }
         let _turn = self.turn();
         for place in [dir.tags(), dir.manifests(), dir.blobs()] {
-            remove_temporary(&place)?;
+            self.files.remove_temporary(&place)?;
         }
         Ok(())
     }
-}
-
-/// Half-written files: whoever writes one has the turn, so none that is here now belongs to anybody.
-fn remove_temporary(dir: &Path) -> Result<(), RegistryError> {
-    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(durable::TEMPORARY_PREFIX) {
-            layout::remove(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-fn is_older(path: &Path, age: Duration) -> bool {
-    let modified = fs::metadata(path).and_then(|metadata| metadata.modified());
-    modified.ok().and_then(|at| at.elapsed().ok()).is_some_and(|elapsed| elapsed >= age)
 }

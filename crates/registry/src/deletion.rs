@@ -2,7 +2,6 @@
 
 use blobs::Digest;
 
-use crate::layout;
 use crate::{Registry, RegistryError, Repository, RepositoryKey, Tag, Target};
 
 /// How many images are deleted while nobody can push.
@@ -20,13 +19,13 @@ impl Registry {
     pub fn delete_repository(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
         let _turn = self.turn();
         let repository = self.repository(key)?;
-        if !layout::digests(&self.dir(key).manifests())?.is_empty() {
+        if !self.files.digests(&self.dir(key).manifests())?.is_empty() {
             return Err(RegistryError::RepositoryNotEmpty {
                 name: key.name.to_string(),
                 account: key.scope.account().to_owned(),
             });
         }
-        self.dir(key).remove()?;
+        self.dir(key).remove(&self.files)?;
         Ok(repository)
     }
 
@@ -34,7 +33,7 @@ impl Registry {
     pub fn delete_repository_and_images(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
         let _turn = self.turn();
         let repository = self.repository(key)?;
-        self.dir(key).remove()?;
+        self.dir(key).remove(&self.files)?;
         Ok(repository)
     }
 
@@ -93,7 +92,7 @@ impl Registry {
     }
 
     fn remove_tag(&self, key: &RepositoryKey, tag: &Tag, digest: Digest) -> Result<Deleted, RegistryError> {
-        layout::remove(&self.dir(key).tag(tag))?;
+        self.files.remove(&self.dir(key).tag(tag))?;
         Ok(Deleted { digest, tags: vec![tag.clone()] })
     }
 
@@ -116,22 +115,25 @@ impl Registry {
         }
         let dir = self.dir(key);
         for tag in &tags {
-            layout::remove(&dir.tag(tag))?;
+            self.files.remove(&dir.tag(tag))?;
         }
-        layout::remove(&dir.manifest(&digest))?;
+        self.files.remove(&dir.manifest(&digest))?;
         if let Some(subject) = &record.subject {
-            layout::remove(&dir.referrer(subject, &digest))?;
+            self.files.remove(&dir.referrer(subject, &digest))?;
         }
-        layout::remove_dir(&dir.indexes(&digest))?;
-        layout::remove_if_any(&dir.replicas(&digest))?;
+        self.files.remove_dir(&dir.indexes(&digest))?;
+        self.files.remove_if_any(&dir.replicas(&digest))?;
         Ok(Deleted { digest, tags })
     }
 
     /// The indexes that list a manifest. A mark that outlived its index says nothing.
     pub fn indexes_with(&self, key: &RepositoryKey, digest: &Digest) -> Result<Vec<Digest>, RegistryError> {
         let dir = self.dir(key);
-        let mut indexes = layout::digests(&dir.indexes(digest))?;
-        indexes.retain(|index| dir.manifest(index).exists());
+        let mut indexes = self.files.digests(&dir.indexes(digest))?;
+        let known = indexes.iter().map(|index| self.files.exists(&dir.manifest(index)));
+        let known = known.collect::<Result<Vec<bool>, _>>()?;
+        let mut known = known.into_iter();
+        indexes.retain(|_| known.next().unwrap_or(false));
         Ok(indexes)
     }
 }

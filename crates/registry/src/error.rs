@@ -79,6 +79,13 @@ pub enum RegistryError {
         #[source]
         source: io::Error,
     },
+    #[error("failed to {action} {} in the object store", path.display())]
+    Object {
+        action: &'static str,
+        path: PathBuf,
+        #[source]
+        source: object_store::Error,
+    },
     #[error("failed to read record {}", path.display())]
     Record {
         path: PathBuf,
@@ -140,6 +147,8 @@ impl RegistryError {
             ManifestBlobUnknown { .. } => (StatusCode::BAD_REQUEST, "MANIFEST_BLOB_UNKNOWN"),
             TagOfAnother { .. } => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             Unsupported | Referenced { .. } => (StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED"),
+            Blobs(error) if error.is_unavailable() => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
+            Object { .. } | Upstream(UpstreamError::Storage { .. }) => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             Blobs(error) if error.is_disk_full() => (StatusCode::INSUFFICIENT_STORAGE, "SERVER_ERROR"),
             Blobs(_) | Io { .. } | Record { .. } | Abandoned => (StatusCode::INTERNAL_SERVER_ERROR, "SERVER_ERROR"),
         }

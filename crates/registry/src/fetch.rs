@@ -29,6 +29,15 @@ enum Progress {
     Failed(Arc<str>),
 }
 
+/// Who has a blob when it is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// The repository that lacked it.
+    Repository,
+    /// The disk before the object store, which has it already.
+    Cache,
+}
+
 /// A blob on its way. Clones are one fetch.
 #[derive(Clone, Debug)]
 pub(crate) struct Fetch {
@@ -70,12 +79,23 @@ impl Write for Told {
 }
 
 impl Registry {
-    /// Joins the fetch of a blob, or begins it. It goes on when nobody waits for it any more.
+    /// Joins the fetch of a blob that the repository is to have, or begins it.
     pub(crate) async fn fetch_blob(
         self: &Arc<Self>,
         key: &RepositoryKey,
         digest: Digest,
         upstream: Arc<dyn Upstream>,
+    ) -> Result<Fetch, RegistryError> {
+        self.fetch(key, digest, upstream, For::Repository).await
+    }
+
+    /// The same, wherever it goes. It goes on when nobody waits for it any more.
+    pub(crate) async fn fetch(
+        self: &Arc<Self>,
+        key: &RepositoryKey,
+        digest: Digest,
+        upstream: Arc<dyn Upstream>,
+        into: For,
     ) -> Result<Fetch, RegistryError> {
         let name = (key.clone(), digest);
         let _beginning = self.fetches.beginning.turn(name.clone()).await;
@@ -95,7 +115,7 @@ impl Registry {
         }
         let blobs = self.blobs.clone();
         let begun = tokio::task::spawn_blocking(move || {
-            let writer = blobs.writer_by(digest.algorithm())?;
+            let writer = blobs.local().writer_by(digest.algorithm())?;
             let file = writer.reader()?;
             Ok::<_, RegistryError>((writer, file))
         });
@@ -106,7 +126,7 @@ impl Registry {
         let registry = Arc::clone(self);
         tokio::spawn(async move {
             let told = Told { writer, progress: sender.clone() };
-            let done = registry.bring(&name.0, digest, &*upstream, first, told).await;
+            let done = registry.bring(&name.0, digest, &*upstream, first, told, into).await;
             registry.fetches.going().remove(&name);
             sender.send_replace(match done {
                 Ok(()) => Progress::Done,
@@ -127,6 +147,7 @@ impl Registry {
         upstream: &dyn Upstream,
         first: UpstreamBlob,
         mut told: Told,
+        into: For,
     ) -> Result<(), String> {
         let size = first.size;
         let mut next = Some(first.body);
@@ -148,7 +169,7 @@ impl Registry {
                     told = back;
                     match result {
                         Ok(_) if told.writer.written() == size => {
-                            return self.keep_fetched(key.clone(), digest, told.writer).await;
+                            return self.keep_fetched(key.clone(), digest, told.writer, into).await;
                         }
                         Ok(_) => "unexpected EOF".to_owned(),
                         Err(PumpError::Stream(reason)) => reason,
@@ -171,10 +192,14 @@ impl Registry {
         key: RepositoryKey,
         digest: Digest,
         writer: BlobWriter,
+        into: For,
     ) -> Result<(), String> {
         let registry = Arc::clone(self);
         let kept = tokio::task::spawn_blocking(move || {
-            writer.commit(Some(digest))?;
+            if into == For::Cache {
+                return Ok(registry.blobs.cache(writer, digest)?);
+            }
+            registry.blobs.commit(writer, digest)?;
             registry.repository_or_new(&key, crate::AppliedFor::PullThroughCache)?;
             registry.link_blob(&key, &digest)
         });

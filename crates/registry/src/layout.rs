@@ -1,4 +1,4 @@
-//! Where everything is on disk.
+//! Where everything is: below the registry's directory, or below its part of an object store.
 //!
 //! ```text
 //! repositories/<account>/<region>/<name>/…      a repository named `a/b` is the directory a/b
@@ -14,25 +14,22 @@
 //! repositories/<account>/<region>/_registry/<name>.json      the same, of the whole registry
 //! ```
 //!
-//! A component of a name never begins with `_`, so names and these entries cannot meet. Every file is written aside,
-//! flushed and renamed.
+//! A component of a name never begins with `_`, so names and these entries cannot meet. [`crate::files`] reads and writes them.
+//! Uploads are always in the directory: their bytes are.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
-use blobs::{Digest, UploadId, durable};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use blobs::{Digest, UploadId};
 
+use crate::files::Files;
 use crate::{RegistryError, RepositoryKey, RepositoryName, Scope, Tag};
 
 /// The directory of one repository.
 #[derive(Clone, Debug)]
 pub(crate) struct RepositoryDir(PathBuf);
 
-const SETTINGS: &str = "_repository.json";
+/// The file without which there is no repository.
+pub(crate) const SETTINGS: &str = "_repository.json";
 const MANIFESTS: &str = "_manifests";
 const TAGS: &str = "_tags";
 const BLOBS: &str = "_blobs";
@@ -116,31 +113,40 @@ impl RepositoryDir {
 
     /// Makes the directories that a new repository needs. A removal that a crash cut short may have left something of an
     /// older one, which must not come back.
-    pub(crate) fn create(&self) -> Result<(), RegistryError> {
+    pub(crate) fn create(&self, files: &Files) -> Result<(), RegistryError> {
+        if files.are_shared() {
+            // Another server may have made the repository just now, and filled it. There, the settings go last.
+            return Ok(());
+        }
         for name in PARTS {
-            remove_dir(&self.0.join(name))?;
+            files.remove_dir(&self.0.join(name))?;
         }
-        for dir in [self.manifests(), self.tags(), self.blobs()] {
-            durable::create_dir_all(&dir).map_err(RegistryError::io("create directory", &dir))?;
-        }
-        Ok(())
+        [self.manifests(), self.tags(), self.blobs()].iter().try_for_each(|dir| files.make_dir(dir))
     }
 
     /// Removes the repository, but not those whose names continue its name.
-    pub(crate) fn remove(&self) -> Result<(), RegistryError> {
-        // The settings go first: from then on it does not exist, whatever a crash leaves of the rest.
-        remove(&self.settings())?;
+    pub(crate) fn remove(&self, files: &Files) -> Result<(), RegistryError> {
+        if !files.are_shared() {
+            // The settings go first: from then on it does not exist, whatever a crash leaves of the rest.
+            files.remove(&self.settings())?;
+        }
         for name in PARTS {
-            remove_dir(&self.0.join(name))?;
+            files.remove_dir(&self.0.join(name))?;
+        }
+        if files.are_shared() {
+            // Cut short, the removal is done again by whoever wanted it.
+            files.remove(&self.settings())?;
         }
         // It stays when another repository lies below it.
-        let _ = fs::remove_dir(&self.0);
+        files.remove_dir_if_empty(&self.0);
         Ok(())
     }
 }
 
+const REPOSITORIES: &str = "repositories";
+
 pub(crate) fn scope_dir(root: &Path, scope: &Scope) -> PathBuf {
-    root.join("repositories").join(scope.account()).join(scope.region())
+    root.join(REPOSITORIES).join(scope.account()).join(scope.region())
 }
 
 pub(crate) fn registry_record(root: &Path, scope: &Scope, name: &str) -> PathBuf {
@@ -148,11 +154,11 @@ pub(crate) fn registry_record(root: &Path, scope: &Scope, name: &str) -> PathBuf
 }
 
 /// The scopes that have, or had, a repository.
-pub(crate) fn scopes(root: &Path) -> Result<Vec<Scope>, RegistryError> {
-    let root = root.join("repositories");
+pub(crate) fn scopes(files: &Files) -> Result<Vec<Scope>, RegistryError> {
+    let root = files.root().join(REPOSITORIES);
     let mut scopes = Vec::new();
-    for account in names(&root)? {
-        for region in names(&root.join(&account))? {
+    for account in files.names(&root)? {
+        for region in files.names(&root.join(&account))? {
             scopes.extend(Scope::new(&account, &region));
         }
     }
@@ -160,100 +166,9 @@ pub(crate) fn scopes(root: &Path) -> Result<Vec<Scope>, RegistryError> {
 }
 
 /// The names of a scope's repositories, sorted.
-pub(crate) fn repository_names(root: &Path, scope: &Scope) -> Result<Vec<RepositoryName>, RegistryError> {
-    let mut found = Vec::new();
-    let mut pending = vec![(scope_dir(root, scope), String::new())];
-    while let Some((dir, prefix)) = pending.pop() {
-        for name in names(&dir)? {
-            if name == SETTINGS {
-                found.extend(prefix.parse::<RepositoryName>());
-            } else if !name.starts_with('_') {
-                let path = if prefix.is_empty() { name.clone() } else { format!("{prefix}/{name}") };
-                pending.push((dir.join(&name), path));
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
-/// The entries of a directory, sorted, without half-written ones; none when the directory does not exist.
-pub(crate) fn names(dir: &Path) -> Result<Vec<String>, RegistryError> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(RegistryError::io("list", dir)(error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(RegistryError::io("list", dir))?;
-        names.extend(entry.file_name().into_string().ok().filter(|name| !name.starts_with(durable::TEMPORARY_PREFIX)));
-    }
+pub(crate) fn repository_names(files: &Files, scope: &Scope) -> Result<Vec<RepositoryName>, RegistryError> {
+    let found = files.repositories(&scope_dir(files.root(), scope))?;
+    let mut names: Vec<RepositoryName> = found.iter().filter_map(|name| name.parse().ok()).collect();
     names.sort();
     Ok(names)
-}
-
-/// The digests whose hexadecimal digits are the entries of a directory.
-pub(crate) fn digests(dir: &Path) -> Result<Vec<Digest>, RegistryError> {
-    Ok(names(dir)?.iter().filter_map(|name| Digest::from_hex(name).ok()).collect())
-}
-
-pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, RegistryError> {
-    match fs::read(path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|source| RegistryError::Record { path: path.to_owned(), source }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(RegistryError::io("read", path)(error)),
-    }
-}
-
-pub(crate) fn write<T: Serialize>(path: &Path, record: &T) -> Result<(), RegistryError> {
-    let bytes = serde_json::to_vec(record).map_err(|source| RegistryError::Record { path: path.to_owned(), source })?;
-    durable::write(path, &bytes).map_err(RegistryError::io("write", path))
-}
-
-/// Writes a record into a directory that may not be there yet.
-pub(crate) fn write_in_new_dir<T: Serialize>(path: &Path, record: &T) -> Result<(), RegistryError> {
-    if let Some(dir) = path.parent() {
-        durable::create_dir_all(dir).map_err(RegistryError::io("create directory", dir))?;
-    }
-    write(path, record)
-}
-
-/// Puts an empty file, the mark that something belongs here.
-pub(crate) fn mark(path: &Path) -> Result<(), RegistryError> {
-    if path.exists() {
-        return Ok(());
-    }
-    durable::write(path, b"").map_err(RegistryError::io("write", path))
-}
-
-/// Notes that what a mark is about is used. It is a hint for collections, and not worth a flush.
-pub(crate) fn touch(path: &Path) -> Result<(), RegistryError> {
-    let touched = fs::File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
-    touched.map_err(RegistryError::io("touch", path))
-}
-
-/// Puts the mark of a manifest into a directory that may not be there yet.
-pub(crate) fn mark_in(dir: &Path, digest: &Digest) -> Result<(), RegistryError> {
-    durable::create_dir_all(dir).map_err(RegistryError::io("create directory", dir))?;
-    mark(&dir.join(digest.hex()))
-}
-
-/// Removes a directory with all that is in it. It is no error when it is not there.
-pub(crate) fn remove_dir(dir: &Path) -> Result<(), RegistryError> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(RegistryError::io("remove", dir)(error)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes a file, in a directory that may not be there either.
-pub(crate) fn remove_if_any(path: &Path) -> Result<(), RegistryError> {
-    if path.exists() { remove(path) } else { Ok(()) }
-}
-
-pub(crate) fn remove(path: &Path) -> Result<(), RegistryError> {
-    durable::remove(path).map_err(RegistryError::io("remove", path))
 }

@@ -8,6 +8,9 @@
 //! accepts any, the one of ECR's `GetAuthorizationToken` included, and a push to a repository that does not exist creates
 //! it ([`Config::create_on_push`]).
 //!
+//! Everything lies in a directory ([`Registry::open`]), or in an object store that several servers may share
+//! ([`Registry::open_in`]).
+//!
 //! It never holds a blob in memory. It deletes blobs only where they are its own ([`Registry::collect`]); where a node shares them, it
 //! says which it needs ([`Registry::needed_blobs`]), and the node sweeps.
 //!
@@ -18,8 +21,10 @@
 mod cache;
 mod collect;
 mod deletion;
+mod elsewhere;
 mod error;
 mod fetch;
+mod files;
 mod http;
 mod layout;
 mod limits;

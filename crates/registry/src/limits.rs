@@ -20,7 +20,7 @@ pub const UPLOADS_MAX: usize = 10_000;
 /// How long a client may send nothing in the middle of a push. What it sent stays, and can be continued.
 pub const CHUNK_WITHIN: Duration = Duration::from_secs(60);
 
-/// The most blobs that are being sent at once. Each has a file open and 256 KiB of it in memory, and a client of this registry asks for
+/// The most blobs that are being sent at once. Each has a file open and at most 512 KiB of it in memory, and a client of this registry asks for
 /// a handful at a time.
 pub const STREAMS_MAX: usize = 1024;
 

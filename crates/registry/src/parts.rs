@@ -38,7 +38,7 @@ impl Registry {
     ) -> Result<u64, RegistryError> {
         self.repository(key)?;
         self.check_upload(key, id)?;
-        let mut upload = self.blobs.upload(id)?;
+        let mut upload = self.blobs.local().upload(id)?;
         let offset = upload.offset();
         if first_byte != offset {
             return Err(RegistryError::UploadOutOfOrder { offset });
@@ -55,6 +55,6 @@ impl Registry {
     pub fn finish_parts(&self, key: &RepositoryKey, id: UploadId, digest: &Digest) -> Result<(), RegistryError> {
         self.repository(key)?;
         self.check_upload(key, id)?;
-        self.finish_upload(key, self.blobs.upload(id)?, digest)
+        self.finish_upload(key, self.blobs.local().upload(id)?, digest)
     }
 }

@@ -20,14 +20,14 @@ pub enum Holder<'a> {
 impl Registry {
     /// Reads a record. A repository must be there; its record need not.
     pub fn record<T: DeserializeOwned>(&self, holder: Holder<'_>, name: &str) -> Result<Option<T>, RegistryError> {
-        layout::read(&self.record_path(holder, name)?)
+        self.files.read(&self.record_path(holder, name)?)
     }
 
     /// Puts a record in the place of an older one.
     pub fn put_record<T: Serialize>(&self, holder: Holder<'_>, name: &str, record: &T) -> Result<(), RegistryError> {
         let _turn = self.turn();
         let path = self.record_path(holder, name)?;
-        layout::write_in_new_dir(&path, record)
+        self.files.write_in_new_dir(&path, record)
     }
 
     /// Reads a record, and puts what `change` makes of it into its place; nothing, when it makes nothing.
@@ -44,13 +44,13 @@ impl Registry {
     {
         let _turn = self.turn();
         let path = self.record_path(holder, name)?;
-        let (record, answer) = match change(layout::read(&path)?) {
+        let (record, answer) = match change(self.files.read(&path)?) {
             Ok(changed) => changed,
             Err(refusal) => return Ok(Err(refusal)),
         };
         match record {
-            Some(record) => layout::write_in_new_dir(&path, &record)?,
-            None => layout::remove_if_any(&path)?,
+            Some(record) => self.files.write_in_new_dir(&path, &record)?,
+            None => self.files.remove_if_any(&path)?,
         }
         Ok(Ok(answer))
     }
@@ -61,12 +61,12 @@ impl Registry {
                 self.repository(key)?;
                 self.dir(key).record(name)
             }
-            Holder::Registry(scope) => layout::registry_record(self.root(), scope, name),
+            Holder::Registry(scope) => layout::registry_record(self.files.root(), scope, name),
         })
     }
 
     /// The registries that have, or had, a repository or a record.
     pub fn scopes(&self) -> Result<Vec<Scope>, RegistryError> {
-        layout::scopes(self.root())
+        layout::scopes(&self.files)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use blobs::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::layout;
 use crate::{AppliedFor, Holder, Manifest, Registry, RegistryError, RepositoryKey, Scope, Tag, Target};
 
 /// Where the images go that are pushed to a registry.
@@ -79,7 +78,7 @@ impl Registry {
 
     /// Where copies of an image went, or are going.
     pub fn replicas(&self, key: &RepositoryKey, digest: &Digest) -> Result<Vec<Replica>, RegistryError> {
-        let kept: Option<Replicas> = layout::read(&self.dir(key).replicas(digest))?;
+        let kept: Option<Replicas> = self.files.read(&self.dir(key).replicas(digest))?;
         Ok(kept.map_or_else(Vec::new, |kept| kept.replicas))
     }
 
@@ -128,10 +127,10 @@ impl Registry {
         let _turn = self.turn();
         let dir = self.dir(key);
         // An image that was deleted in the meantime has no copies to speak of.
-        if !dir.manifest(digest).exists() {
+        if !self.files.exists(&dir.manifest(digest))? {
             return Ok(());
         }
-        layout::write_in_new_dir(&dir.replicas(digest), &Replicas { version: 1, replicas })
+        self.files.write_in_new_dir(&dir.replicas(digest), &Replicas { version: 1, replicas })
     }
 
     fn copy(&self, key: &RepositoryKey, to: &Destination, digest: &Digest, tags: &[Tag]) -> Result<(), RegistryError> {

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use blobs::{Blobs, Digest, durable};
+use blobs::{BlobStore, Blobs, Digest, durable};
+use object_store::ObjectStore;
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 use tokio::sync::Semaphore;
 
 use crate::fetch::Fetches;
+use crate::files::{Files, Objects};
 use crate::layout::{self, RepositoryDir};
 use crate::limits::{MANIFEST_BYTES_MAX, STREAMS_MAX};
 use crate::signing::Signer;
@@ -45,7 +47,8 @@ impl Default for Config {
 #[derive(Debug)]
 pub struct Registry {
     pub(crate) config: Config,
-    pub(crate) blobs: Blobs,
+    pub(crate) blobs: BlobStore,
+    pub(crate) files: Files,
     pub(crate) signer: Signer,
     dir: PathBuf,
     // Writers take turns, so that a tag never names a manifest that is being deleted.
@@ -122,11 +125,39 @@ impl Registry {
         let dir = dir.into();
         let repositories = dir.join("repositories");
         durable::create_dir_all(&repositories).map_err(RegistryError::io("create directory", &repositories))?;
-        let signer = Signer::open(&dir)?;
+        let (signer, files) = (Signer::open(&dir)?, Files::in_directory(&dir));
+        Registry::new(dir, blobs.into(), files, signer, config)
+    }
+
+    /// Opens the registry that an object store has, blobs and all; other servers may have it open too. `dir` has what is
+    /// this server's own: uploads that are not ended, and what was pushed or read last, at most so many bytes.
+    pub fn open_in(
+        dir: impl Into<PathBuf>,
+        objects: Arc<dyn ObjectStore>,
+        cache_bytes_max: u64,
+        config: Config,
+    ) -> Result<Registry, RegistryError> {
+        let dir = dir.into();
+        let cache = dir.join("cache");
+        durable::create_dir_all(&cache).map_err(RegistryError::io("create directory", &cache))?;
+        let blobs = BlobStore::in_objects(Blobs::open(cache)?, objects.clone(), cache_bytes_max);
+        let files = Files::in_objects(Objects::new(objects));
+        let signer = Signer::shared(&files)?;
+        Registry::new(dir, blobs, files, signer, config)
+    }
+
+    fn new(
+        dir: PathBuf,
+        blobs: BlobStore,
+        files: Files,
+        signer: Signer,
+        config: Config,
+    ) -> Result<Registry, RegistryError> {
         Ok(Registry {
             streams: Arc::new(Semaphore::new(config.streams_max)),
             config,
             blobs,
+            files,
             signer,
             dir,
             turn: RwLock::default(),
@@ -143,7 +174,17 @@ impl Registry {
     }
 
     pub(crate) fn dir(&self, key: &RepositoryKey) -> RepositoryDir {
+        RepositoryDir::of(self.files.root(), key)
+    }
+
+    /// Where the marks of this server's uploads are.
+    pub(crate) fn local_dir(&self, key: &RepositoryKey) -> RepositoryDir {
         RepositoryDir::of(&self.dir, key)
+    }
+
+    /// Whether other servers may have the same registry.
+    pub fn is_shared(&self) -> bool {
+        self.blobs.is_shared()
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -171,10 +212,7 @@ impl Registry {
     ) -> Result<Repository, RegistryError> {
         let _turn = self.turn();
         if self.find_repository(key)?.is_some() {
-            return Err(RegistryError::RepositoryExists {
-                name: key.name.to_string(),
-                account: key.scope.account().to_owned(),
-            });
+            return Err(exists(key));
         }
         self.create_in_turn(key, settings, |_| Ok(()))
     }
@@ -188,9 +226,11 @@ impl Registry {
     ) -> Result<Repository, RegistryError> {
         let repository = Repository { version: VERSION, created_at: now(), settings };
         let dir = self.dir(key);
-        dir.create()?;
+        dir.create(&self.files)?;
         furnish(&dir)?;
-        layout::write(&dir.settings(), &repository)?;
+        if !self.files.write_new(&dir.settings(), &repository)? {
+            return Err(exists(key));
+        }
         Ok(repository)
     }
 
@@ -206,7 +246,7 @@ impl Registry {
     }
 
     pub fn find_repository(&self, key: &RepositoryKey) -> Result<Option<Repository>, RegistryError> {
-        layout::read(&self.dir(key).settings())
+        self.files.read(&self.dir(key).settings())
     }
 
     pub fn repository(&self, key: &RepositoryKey) -> Result<Repository, RegistryError> {
@@ -224,13 +264,13 @@ impl Registry {
         if let Err(refusal) = change(&mut repository.settings) {
             return Ok(Err(refusal));
         }
-        layout::write(&self.dir(key).settings(), &repository)?;
+        self.files.write(&self.dir(key).settings(), &repository)?;
         Ok(Ok(repository))
     }
 
     /// The names of all repositories of an account in a region, sorted.
     pub fn repository_names(&self, scope: &Scope) -> Result<Vec<RepositoryName>, RegistryError> {
-        layout::repository_names(&self.dir, scope)
+        layout::repository_names(&self.files, scope)
     }
 
     // Blobs.
@@ -239,7 +279,7 @@ impl Registry {
     pub fn blob_size(&self, key: &RepositoryKey, digest: &Digest) -> Result<u64, RegistryError> {
         self.repository(key)?;
         let unknown = || RegistryError::BlobUnknown { digest: *digest, name: key.name.to_string() };
-        if !self.dir(key).blob(digest).exists() {
+        if !self.files.exists(&self.dir(key).blob(digest))? {
             return Err(unknown());
         }
         self.blobs.size(digest)?.ok_or_else(unknown)
@@ -257,8 +297,9 @@ impl Registry {
     }
 
     fn note_use(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
-        let _using = self.using();
-        layout::touch(&self.dir(key).blob(digest))
+        // Between servers, only age protects a mark; within one, nobody should wait for another's request.
+        let _using = (!self.files.are_shared()).then(|| self.using());
+        self.files.touch(&self.dir(key).blob(digest))
     }
 
     /// Held for the moment in which a repository's blob becomes used, or is forgotten: never both.
@@ -274,13 +315,13 @@ impl Registry {
         if self.note_use(key, digest).is_ok() {
             return Ok(());
         }
-        layout::mark(&self.dir(key).blob(digest))
+        self.files.mark(&self.dir(key).blob(digest))
     }
 
     pub(crate) fn unlink_blob(&self, key: &RepositoryKey, digest: &Digest) -> Result<(), RegistryError> {
         self.blob_size(key, digest)?;
         let _turn = self.turn();
-        layout::remove(&self.dir(key).blob(digest))
+        self.files.remove(&self.dir(key).blob(digest))
     }
 
     /// Lets a repository have a blob of another one. False when the other does not have it.
@@ -301,11 +342,11 @@ impl Registry {
     /// not referenced yet.
     pub fn needed_blobs(&self) -> Result<HashSet<Digest>, RegistryError> {
         let mut needed = HashSet::new();
-        for scope in layout::scopes(&self.dir)? {
+        for scope in layout::scopes(&self.files)? {
             for name in self.repository_names(&scope)? {
                 let dir = self.dir(&RepositoryKey::new(&scope, name));
-                needed.extend(layout::digests(&dir.manifests())?);
-                needed.extend(layout::digests(&dir.blobs())?);
+                needed.extend(self.files.digests(&dir.manifests())?);
+                needed.extend(self.files.digests(&dir.blobs())?);
             }
         }
         Ok(needed)
@@ -367,7 +408,7 @@ impl Registry {
         let missing = |digest: Digest| RegistryError::ManifestBlobUnknown { digest, name: key.name.to_string() };
         for part in &manifest.blobs {
             // Used, not only looked at: a collection in progress leaves both.
-            let is_here = dir.blob(part).exists() && self.blobs.keep(part)?;
+            let is_here = self.files.exists(&dir.blob(part))? && self.blobs.keep(part)?;
             match parts {
                 _ if is_here => self.note_use(key, part)?,
                 Parts::AreHere => return Err(missing(*part)),
@@ -376,15 +417,15 @@ impl Registry {
         }
         let mut content_size = manifest.content_size;
         for part in &manifest.manifests {
-            match layout::read::<ManifestRecord>(&dir.manifest(part))? {
+            match self.files.read::<ManifestRecord>(&dir.manifest(part))? {
                 Some(part) => content_size = content_size.max(part.content_size),
                 None if parts == Parts::AreHere => return Err(missing(*part)),
                 None => {}
             }
         }
-        let existing: Option<ManifestRecord> = layout::read(&dir.manifest(&digest))?;
+        let existing: Option<ManifestRecord> = self.files.read(&dir.manifest(&digest))?;
         if let Target::Tag(tag) = target {
-            let tagged: Option<TagRecord> = layout::read(&dir.tag(tag))?;
+            let tagged: Option<TagRecord> = self.files.read(&dir.tag(tag))?;
             let moves = tagged.is_some_and(|tagged| tagged.digest != digest);
             if moves && !repository.settings.may_move(tag) {
                 return Err(RegistryError::TagImmutable { tag: tag.to_string(), name: key.name.to_string() });
@@ -392,10 +433,10 @@ impl Registry {
         }
         if existing.is_none() {
             if let Some(subject) = &manifest.subject {
-                layout::mark_in(&dir.referrers(subject), &digest)?;
+                self.files.mark_in(&dir.referrers(subject), &digest)?;
             }
             for part in &manifest.manifests {
-                layout::mark_in(&dir.indexes(part), &digest)?;
+                self.files.mark_in(&dir.indexes(part), &digest)?;
             }
             let record = ManifestRecord {
                 version: VERSION,
@@ -408,11 +449,17 @@ impl Registry {
                 subject: manifest.subject,
                 needs: Some(manifest.blobs.clone()),
             };
-            layout::write(&dir.manifest(&digest), &record)?;
+            self.files.write(&dir.manifest(&digest), &record)?;
+        }
+        if self.files.are_shared() {
+            // Another server's collection may have forgotten one of them before it could see who needs it.
+            for part in manifest.blobs.iter().filter(|_| parts == Parts::AreHere) {
+                self.files.mark(&dir.blob(part))?;
+            }
         }
         if let Target::Tag(tag) = target {
             let checked_at = (parts == Parts::MayCome).then(now);
-            layout::write(&dir.tag(tag), &TagRecord { version: VERSION, digest, checked_at })?;
+            self.files.write(&dir.tag(tag), &TagRecord { version: VERSION, digest, checked_at })?;
         }
         Ok((digest, manifest))
     }
@@ -424,17 +471,17 @@ impl Registry {
         let digest = match target {
             Target::Digest(digest) => *digest,
             Target::Tag(tag) => {
-                let tagged: TagRecord = layout::read(&dir.tag(tag))?.ok_or(RegistryError::ManifestUnknown)?;
+                let tagged: TagRecord = self.files.read(&dir.tag(tag))?.ok_or(RegistryError::ManifestUnknown)?;
                 tagged.digest
             }
         };
-        let record = layout::read(&dir.manifest(&digest))?.ok_or(RegistryError::ManifestUnknown)?;
+        let record = self.files.read(&dir.manifest(&digest))?.ok_or(RegistryError::ManifestUnknown)?;
         Ok((digest, record))
     }
 
     /// When another registry last said what a tag names.
     pub(crate) fn tag_checked_at(&self, key: &RepositoryKey, tag: &Tag) -> Result<Option<Timestamp>, RegistryError> {
-        Ok(layout::read::<TagRecord>(&self.dir(key).tag(tag))?.and_then(|tagged| tagged.checked_at))
+        Ok(self.files.read::<TagRecord>(&self.dir(key).tag(tag))?.and_then(|tagged| tagged.checked_at))
     }
 
     /// The bytes of a manifest, exactly as they were pushed.
@@ -445,15 +492,17 @@ impl Registry {
     /// The tags of a repository, sorted.
     pub fn tags(&self, key: &RepositoryKey) -> Result<Vec<Tag>, RegistryError> {
         self.repository(key)?;
-        Ok(layout::names(&self.dir(key).tags())?.iter().filter_map(|name| name.parse().ok()).collect())
+        Ok(self.files.names(&self.dir(key).tags())?.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     pub(crate) fn tags_by_digest(&self, key: &RepositoryKey) -> Result<BTreeMap<Digest, Vec<Tag>>, RegistryError> {
         let dir = self.dir(key);
         let mut by_digest: BTreeMap<Digest, Vec<Tag>> = BTreeMap::new();
-        for tag in self.tags(key)? {
+        let tags = self.tags(key)?;
+        let paths: Vec<PathBuf> = tags.iter().map(|tag| dir.tag(tag)).collect();
+        for (tag, record) in tags.into_iter().zip(self.files.read_all::<TagRecord>(&paths)?) {
             // A tag that was deleted since the listing is simply gone.
-            if let Some(record) = layout::read::<TagRecord>(&dir.tag(&tag))? {
+            if let Some(record) = record {
                 by_digest.entry(record.digest).or_default().push(tag);
             }
         }
@@ -466,8 +515,10 @@ impl Registry {
         let mut tags = self.tags_by_digest(key)?;
         let dir = self.dir(key);
         let mut images = Vec::new();
-        for digest in layout::digests(&dir.manifests())? {
-            if let Some(manifest) = layout::read(&dir.manifest(&digest))? {
+        let digests = self.files.digests(&dir.manifests())?;
+        let paths: Vec<PathBuf> = digests.iter().map(|digest| dir.manifest(digest)).collect();
+        for (digest, manifest) in digests.into_iter().zip(self.files.read_all(&paths)?) {
+            if let Some(manifest) = manifest {
                 images.push(Image { digest, manifest, tags: tags.remove(&digest).unwrap_or_default() });
             }
         }
@@ -483,13 +534,19 @@ impl Registry {
         self.repository(key)?;
         let dir = self.dir(key);
         let mut found = Vec::new();
-        for digest in layout::digests(&dir.referrers(subject))? {
-            if let Some(record) = layout::read(&dir.manifest(&digest))? {
+        let digests = self.files.digests(&dir.referrers(subject))?;
+        let paths: Vec<PathBuf> = digests.iter().map(|digest| dir.manifest(digest)).collect();
+        for (digest, record) in digests.into_iter().zip(self.files.read_all(&paths)?) {
+            if let Some(record) = record {
                 found.push((digest, record));
             }
         }
         Ok(found)
     }
+}
+
+fn exists(key: &RepositoryKey) -> RegistryError {
+    RegistryError::RepositoryExists { name: key.name.to_string(), account: key.scope.account().to_owned() }
 }
 
 fn unknown(key: &RepositoryKey) -> RegistryError {

@@ -1,7 +1,7 @@
 //! Addresses of blobs that need no login, and that end.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -11,6 +11,7 @@ use sha2::Sha256;
 use stdx::Timestamp;
 use uuid::Uuid;
 
+use crate::files::Files;
 use crate::{Registry, RegistryError, RepositoryKey};
 
 /// Where such addresses begin.
@@ -56,6 +57,20 @@ impl Signer {
         let _ = fs::remove_file(&aside);
         written.map_err(RegistryError::io("write", &path))?;
         let key = read(&path)?.ok_or_else(|| RegistryError::io("read", &path)(std::io::ErrorKind::NotFound.into()))?;
+        Ok(Signer(key))
+    }
+
+    /// The key of a registry that several servers have: what one signed, all accept.
+    pub(crate) fn shared(files: &Files) -> Result<Signer, RegistryError> {
+        let path = files.root().join("signing-key.json");
+        let fresh = hex::encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
+        let key = match files.read::<String>(&path)? {
+            Some(key) => key,
+            None if files.write_new(&path, &fresh)? => fresh,
+            None => files.read(&path)?.ok_or_else(|| RegistryError::io("read", &path)(ErrorKind::NotFound.into()))?,
+        };
+        let wrong = || RegistryError::io("read", &path)(ErrorKind::InvalidData.into());
+        let key = hex::decode(key).ok().and_then(|key| key.try_into().ok()).ok_or_else(wrong)?;
         Ok(Signer(key))
     }
 

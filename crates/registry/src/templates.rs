@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
-use crate::layout;
 use crate::{Holder, Registry, RegistryError, Repository, RepositoryKey, RepositoryName, RepositorySettings, Scope};
 
 /// What makes the registry create a repository by itself.
@@ -90,10 +89,15 @@ impl Registry {
         let templates = self.creation_templates(&key.scope)?;
         let template = templates.find(&key.name, cause);
         let settings = template.map(|template| template.settings.clone()).unwrap_or_default();
-        self.create_in_turn(key, settings, |dir| {
+        let created = self.create_in_turn(key, settings, |dir| {
             let records = template.iter().flat_map(|template| &template.records);
-            records.into_iter().try_for_each(|(name, record)| layout::write_in_new_dir(&dir.record(name), record))
-        })
+            records.into_iter().try_for_each(|(name, record)| self.files.write_in_new_dir(&dir.record(name), record))
+        });
+        match created {
+            // By another server, just now.
+            Err(RegistryError::RepositoryExists { .. }) => self.repository(key),
+            created => created,
+        }
     }
 }
 

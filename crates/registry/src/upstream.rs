@@ -53,4 +53,7 @@ pub enum UpstreamError {
     Denied { message: String },
     #[error("the upstream registry does not answer: {reason}")]
     Unreachable { reason: String },
+    /// The registry's own object store.
+    #[error("the object store does not give it: {reason}")]
+    Storage { reason: String },
 }

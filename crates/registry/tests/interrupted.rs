@@ -126,10 +126,10 @@ async fn an_upload_that_nobody_continues_expires() {
         assert!(Instant::now() < deadline, "the rest never arrived");
     }
     finish(&server, &busy).await;
-    let files = std::fs::read_dir(server.dir.path().join("blobs/uploads")).unwrap().count();
+    let files = std::fs::read_dir(server.dir.path().join(support::BLOBS).join("uploads")).unwrap().count();
     assert_eq!(files, 0);
     // Opened again, it finds the same, and no mark of what is gone.
     let again = open(server.dir.path(), Config::default());
     assert_eq!(again.collect(Duration::ZERO).unwrap().abandoned, 0);
-    Blobs::open(server.dir.path().join("blobs")).unwrap();
+    Blobs::open(server.dir.path().join(support::BLOBS)).unwrap();
 }

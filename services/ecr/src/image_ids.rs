@@ -144,7 +144,9 @@ impl Failure {
             Failure::ImageReferencedByManifestList { .. } => image_failure_code::IMAGE_REFERENCED_BY_MANIFEST_LIST,
             Failure::Upstream(UpstreamError::NotFound) => image_failure_code::IMAGE_NOT_FOUND,
             Failure::Upstream(UpstreamError::Denied { .. }) => image_failure_code::UPSTREAM_ACCESS_DENIED,
-            Failure::Upstream(UpstreamError::Unreachable { .. }) => image_failure_code::UPSTREAM_UNAVAILABLE,
+            Failure::Upstream(UpstreamError::Unreachable { .. } | UpstreamError::Storage { .. }) => {
+                image_failure_code::UPSTREAM_UNAVAILABLE
+            }
         }
     }
 

@@ -9,7 +9,7 @@ const ROWS: &[&[&str]] = &[
     &["shape", "shim-api", "agent-api", "model"],
     &["state"],
     &["scheduler", "reconcilers", "task-engine", "routing", "policy", "log-insights"],
-    &["store", "wire", "blobs", "log-store", API],
+    &["store", "wire", "blobs", "log-store", "objects", API],
     &["store-embedded", "store-etcd", "client"],
     &["runtime", "images", "network", "volumes", "logs", "metadata", "registry", "dns", "alb", "xds"],
     &[SERVICE],

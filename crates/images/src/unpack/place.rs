@@ -1,7 +1,8 @@
 //! One name in one open directory: where an entry goes.
 
 use std::ffi::CString;
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -58,22 +59,43 @@ impl Place {
         Ok(fs::linkat(&*source.directory, source.name.as_c_str(), &*self.directory, self.name.as_c_str(), flags)?)
     }
 
-    /// Makes what an entry other than a hard link describes. Nothing is here.
-    pub(super) fn make(&self, entry: &Entry, content: &mut dyn Read) -> Result<(), ApplyError> {
+    /// Makes a file; none, when anything is here.
+    pub(super) fn create(&self) -> Result<Option<File>, ApplyError> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match fs::openat(&*self.directory, self.name.as_c_str(), flags, Mode::from_raw_mode(0o600)) {
+            Ok(file) => Ok(Some(file.into())),
+            Err(Errno::EXIST) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Gives a new file here everything of an entry. Through the open file, the kernel need not find it each time.
+    pub(super) fn fill(
+        &self,
+        file: &File,
+        entry: &Entry,
+        content: &mut dyn Read,
+        buffer: &mut [u8],
+    ) -> Result<(), ApplyError> {
+        copy(content, file, buffer)?;
+        let (uid, gid) = owner(entry.uid, entry.gid)?;
+        fs::fchown(file, Some(uid), Some(gid))?;
+        // After the owner, because a change of owner takes the setuid bit away.
+        fs::fchmod(file, Mode::from_raw_mode(entry.mode))?;
+        attributes(&self.path(), entry)?;
+        Ok(fs::futimens(file, &times(entry.modified))?)
+    }
+
+    /// Makes what an entry other than a file or a hard link describes. Nothing is here.
+    pub(super) fn make(&self, entry: &Entry) -> Result<(), ApplyError> {
         let (directory, name) = (&*self.directory, self.name.as_c_str());
         match entry.kind {
-            Kind::File => {
-                let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-                let file = fs::openat(directory, name, flags, Mode::from_raw_mode(0o600))?;
-                io::copy(content, &mut std::fs::File::from(file))?;
-                Ok(())
-            }
             Kind::Directory => Ok(fs::mkdirat(directory, name, Mode::from_raw_mode(0o700))?),
             Kind::Symlink => Ok(fs::symlinkat(c(&entry.link)?.as_c_str(), directory, name)?),
             Kind::CharacterDevice => self.make_node(FileType::CharacterDevice, entry),
             Kind::BlockDevice => self.make_node(FileType::BlockDevice, entry),
             Kind::Fifo => self.make_node(FileType::Fifo, entry),
-            Kind::HardLink => Err(Errno::NOENT.into()),
+            Kind::File | Kind::HardLink => Err(Errno::NOENT.into()),
         }
     }
 
@@ -111,6 +133,25 @@ impl Place {
         }
         attributes(&self.path(), entry)?;
         Ok(fs::utimensat(directory, name, &times(entry.modified), AtFlags::SYMLINK_NOFOLLOW)?)
+    }
+}
+
+/// Fills the buffer before each write: a decompressor gives less at a time.
+fn copy(content: &mut dyn Read, mut file: &File, buffer: &mut [u8]) -> io::Result<()> {
+    loop {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match content.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        file.write_all(&buffer[..filled])?;
+        if filled < buffer.len() {
+            return Ok(());
+        }
     }
 }
 

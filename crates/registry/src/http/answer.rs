@@ -33,6 +33,7 @@ pub(super) fn error(error: &RegistryError, is_head: bool) -> Response {
         match status {
             StatusCode::INSUFFICIENT_STORAGE => "no space left on device".to_owned(),
             StatusCode::BAD_GATEWAY => error.to_string(),
+            StatusCode::SERVICE_UNAVAILABLE => "service unavailable: the object store does not answer".to_owned(),
             _ => "internal error".to_owned(),
         }
     } else {

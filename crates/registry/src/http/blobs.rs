@@ -1,18 +1,18 @@
 //! HEAD, GET and DELETE of a blob.
 
-use std::io::SeekFrom;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use blobs::Digest;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{Method, StatusCode, header};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use super::{answer, on_disk};
@@ -45,7 +45,7 @@ async fn read(
     digest: Digest,
     request: Request,
 ) -> Result<Response, RegistryError> {
-    let (size, content) = find(&registry, key, digest).await?;
+    let (size, content) = find(&registry, key.clone(), digest).await?;
 
     if answer::is_known(request.headers(), &digest) {
         return Ok(answer::unchanged(&digest));
@@ -71,14 +71,14 @@ async fn read(
         let turn = turn(&registry).await?;
         *response.body_mut() = match content {
             Content::Coming(fetch) => Body::from_stream(fetch.read(start, end).map(move |chunk| (&turn, chunk).1)),
-            Content::Here(file) => {
-                let mut file = File::from_std(file);
-                file.set_max_buf_size(CHUNK);
-                if start > 0 {
-                    let seek = file.seek(SeekFrom::Start(start)).await;
-                    let path = digest.to_string().into();
-                    seek.map_err(|source| RegistryError::Io { action: "seek in", path, source })?;
-                }
+            Content::Elsewhere => {
+                let bytes = registry.read_elsewhere(&key, digest, size, start, end).await?;
+                Body::from_stream(bytes.map(move |chunk| (&turn, chunk).1))
+            }
+            Content::Here(mut file) => {
+                let seek = file.seek(SeekFrom::Start(start));
+                let path = digest.to_string().into();
+                seek.map_err(|source| RegistryError::Io { action: "seek in", path, source })?;
                 body(file, end - start, turn)
             }
         };
@@ -96,9 +96,11 @@ async fn turn(registry: &Registry) -> Result<OwnedSemaphorePermit, RegistryError
 }
 
 enum Content {
-    Here(std::fs::File),
+    Here(File),
     /// From the registry that this repository is a copy of.
     Coming(Fetch),
+    /// In the object store alone.
+    Elsewhere,
 }
 
 /// Finds a blob and its length, here or upstream.
@@ -106,14 +108,15 @@ async fn find(registry: &Arc<Registry>, key: RepositoryKey, digest: Digest) -> R
     let wanted = key.clone();
     let found = on_disk(registry, move |registry| {
         let unknown = match registry.use_blob(&wanted, &digest) {
-            Ok(size) => return Ok(Ok((size, registry.blobs.file(&digest)?))),
+            Ok(size) => return Ok(Ok((size, registry.blobs.content(&digest)?))),
             Err(error @ (RegistryError::BlobUnknown { .. } | RegistryError::NameUnknown { .. })) => error,
             Err(error) => return Err(error),
         };
         registry.upstream(&wanted)?.map(Err).ok_or(unknown)
     });
     match found.await? {
-        Ok((size, file)) => Ok((size, Content::Here(file))),
+        Ok((size, ::blobs::Content::File(file))) => Ok((size, Content::Here(file))),
+        Ok((size, ::blobs::Content::Elsewhere)) => Ok((size, Content::Elsewhere)),
         Err(upstream) => {
             let fetch = registry.fetch_blob(&key, digest, upstream).await?;
             Ok((fetch.size, Content::Coming(fetch)))
@@ -121,25 +124,33 @@ async fn find(registry: &Arc<Registry>, key: RepositoryKey, digest: Digest) -> R
     }
 }
 
-/// `length` bytes of a file, a chunk at a time.
+/// `length` bytes of a file from where it stands. The next chunk is read while one is sent; no thread waits for a slow client.
 fn body(file: File, length: u64, turn: OwnedSemaphorePermit) -> Body {
-    Body::from_stream(stream::unfold((file, length, turn), |(mut file, left, turn)| async move {
-        if left == 0 {
-            return None;
-        }
-        let mut chunk = BytesMut::with_capacity(CHUNK.min(usize::try_from(left).unwrap_or(CHUNK)));
-        let read: std::io::Result<Bytes> = match file.read_buf(&mut chunk).await {
-            Ok(0) => Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) => {
-                chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-                Ok(chunk.freeze())
-            }
+    let next = (length > 0).then(|| read_chunk(file, length));
+    Body::from_stream(stream::unfold((next, turn), |(next, turn)| async move {
+        let (read, file, left) = match next?.await {
+            Ok((file, Ok(chunk), left)) => (Ok(chunk), file, left),
+            // After an error the stream ends.
+            Ok((_, Err(error), _)) => return Some((Err(error), (None, turn))),
+            Err(panic) => return Some((Err(io::Error::other(panic)), (None, turn))),
+        };
+        Some((read, ((left > 0).then(|| read_chunk(file, left)), turn)))
+    }))
+}
+
+/// Reads a chunk of what is left; gives the file, the chunk, and what is left then.
+fn read_chunk(file: File, left: u64) -> JoinHandle<(File, io::Result<Bytes>, u64)> {
+    tokio::task::spawn_blocking(move || {
+        let mut chunk = Vec::with_capacity(usize::try_from(left).unwrap_or(CHUNK).min(CHUNK));
+        let read = (&file).take(chunk.capacity() as u64).read_to_end(&mut chunk);
+        let count = chunk.len() as u64;
+        let read = match read {
+            Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) => Ok(Bytes::from(chunk)),
             Err(error) => Err(error),
         };
-        // After an error the stream ends: nothing is left.
-        let left = read.as_ref().map_or(0, |chunk| left - chunk.len() as u64);
-        Some((read, (file, left, turn)))
-    }))
+        (file, read, left.saturating_sub(count))
+    })
 }
 
 /// One range of bytes, as HTTP asks for it.

@@ -125,7 +125,7 @@ async fn take(
 ) -> Result<Upload, RegistryError> {
     let target = key.clone();
     on_disk(registry, move |registry| registry.check_upload(&target, id)).await?;
-    let upload = registry.blobs.take_over_upload(id).await?;
+    let upload = registry.blobs.local().take_over_upload(id).await?;
     match chunk {
         Chunk { start: Some(start), .. } if start != upload.offset() => {
             Err(RegistryError::UploadOutOfOrder { offset: upload.offset() })

@@ -1,9 +1,10 @@
 //! A registry on loopback, and a client that says exactly what it sends.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use blobs::{Blobs, Digest};
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use object_store::memory::InMemory;
 use registry::{Config, Registry, router};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,7 +44,12 @@ impl Server {
     }
 
     async fn start_in(dir: TempDir, config: Config) -> Server {
-        let registry = Arc::new(open(dir.path(), config));
+        let registry = open(dir.path(), config);
+        Server::serve(registry, dir).await
+    }
+
+    pub async fn serve(registry: Registry, dir: TempDir) -> Server {
+        let registry = Arc::new(registry);
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = router(Arc::clone(&registry));
@@ -101,7 +108,20 @@ impl Server {
 pub const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 pub const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
+/// `in_objects.rs` has tests of other files once more, over an object store.
+const IN_OBJECTS: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"in_objects");
+
+/// Where the registry's blobs and uploads are on this machine.
+pub const BLOBS: &str = if IN_OBJECTS { "registry/cache" } else { "blobs" };
+
+/// The object store of each directory; it outlives the registry.
+static STORES: Mutex<BTreeMap<PathBuf, Arc<InMemory>>> = Mutex::new(BTreeMap::new());
+
 pub fn open(dir: &Path, config: Config) -> Registry {
+    if IN_OBJECTS {
+        let store = STORES.lock().unwrap().entry(dir.to_owned()).or_default().clone();
+        return Registry::open_in(dir.join("registry"), store, 1 << 30, config).unwrap();
+    }
     Registry::open(dir.join("registry"), Blobs::open(dir.join("blobs")).unwrap(), config).unwrap()
 }
 

@@ -5,12 +5,14 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blobs::Digest;
+use blobs::{Blobs, Digest};
 use images::{Bringing, LocalAnswer, LocalImage, LocalRegistry, Missing};
 use registry::{Registry, RegistryError, RepositoryKey, Scope, Target};
 
 pub struct BuiltInRegistry {
     pub registry: Arc<Registry>,
+    /// The node's. Where the registry's are the same, nothing travels.
+    pub blobs: Blobs,
     /// Whose repositories a name without account and region means.
     pub default_scope: Scope,
     pub port: u16,
@@ -44,7 +46,16 @@ impl LocalRegistry for BuiltInRegistry {
             let Ok((key, target)) = self.wanted(&image) else { return Ok(()) };
             match missing {
                 Missing::Target => self.registry.freshen(&key, &target).await?,
-                Missing::Part(digest) => self.registry.bring_part(&key, digest).await?,
+                Missing::Part(digest) => {
+                    self.registry.bring_part(&key, digest).await?;
+                    if self.registry.is_shared() {
+                        match self.registry.place(&key, digest, &self.blobs).await {
+                            // The node finds that it is missing, in the usual words.
+                            Err(RegistryError::BlobUnknown { .. }) => {}
+                            placed => placed?,
+                        }
+                    }
+                }
             }
             Ok(())
         })
@@ -68,11 +79,15 @@ impl LocalRegistry for BuiltInRegistry {
     }
 
     fn prune(&self, unused_for: Duration) -> Result<(), Box<dyn Error + Send + Sync>> {
-        self.registry.prune(unused_for)?;
+        // Where other servers have the same registry, it prunes by its own hour.
+        if !self.registry.is_shared() {
+            self.registry.prune(unused_for)?;
+        }
         Ok(())
     }
 
     fn needed_blobs(&self) -> Result<HashSet<Digest>, Box<dyn Error + Send + Sync>> {
-        Ok(self.registry.needed_blobs()?)
+        // What is in an object store needs nothing here.
+        Ok(if self.registry.is_shared() { HashSet::new() } else { self.registry.needed_blobs()? })
     }
 }

@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use wire::{AuthMode, Gateway};
 
+use super::bulk::Bulk;
 use super::dirs::DataDir;
 use super::upstreams::CacheRules;
 
@@ -31,6 +32,7 @@ const EXPIRE_IMAGES_EVERY: Duration = Duration::from_secs(600);
 pub struct Control {
     pub plane: ControlPlane,
     pub registry: Arc<Registry>,
+    /// The blobs of a node in this process; also the registry's, unless those are in an object store.
     pub blobs: Blobs,
     served: Served,
     expiry: Vec<JoinHandle<()>>,
@@ -58,6 +60,7 @@ impl Control {
         tls: Option<Tls>,
         region: &str,
         retention: Retention,
+        bulk: Option<Bulk>,
     ) -> anyhow::Result<Control> {
         let engine = EmbeddedEngine::open(store, store_embedded::Options::default())
             .with_context(|| format!("cannot open the store {}", store.display()))?;
@@ -68,9 +71,20 @@ impl Control {
         let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
             .with_context(|| format!("'{region}' is not the name of a region"))?;
         let config = registry::Config { default_scope, ..registry::Config::default() };
-        let registry = Registry::open(dir.registry(), blobs.clone(), config).context("cannot open the registry")?;
+        let (registry, log_store) = match bulk {
+            None => (Registry::open(dir.registry(), blobs.clone(), config), LogStore::open(dir.logs())),
+            Some(Bulk { registry, cache_bytes_max, logs }) => {
+                let dir_of_registry = dir.registry();
+                // Its calls wait for the object store.
+                let opened = tokio::task::spawn_blocking(move || {
+                    Registry::open_in(dir_of_registry, registry, cache_bytes_max, config)
+                });
+                (opened.await?, LogStore::open_in(dir.logs(), logs, log_store::Options::default()))
+            }
+        };
+        let registry = registry.context("cannot open the registry")?;
         let registry = Arc::new(registry.with_upstreams(Arc::new(CacheRules::default())));
-        let log_store = Arc::new(LogStore::open(dir.logs()).context("cannot open the logs")?);
+        let log_store = Arc::new(log_store.context("cannot open the logs")?);
         let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 
         let ecs = EcsService::new(plane.ledger(), Arc::new(World));

@@ -5,6 +5,7 @@
 
 pub mod agent;
 mod builtin_registry;
+mod bulk;
 mod control;
 mod demo;
 mod dirs;

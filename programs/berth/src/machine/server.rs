@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 
+use super::bulk::BulkArgs;
 use super::control::Control;
 use super::dirs::{self, DataDir};
 use super::leave::Leave;
@@ -27,6 +28,8 @@ pub struct Args {
     tls: TlsArgs,
     #[command(flatten)]
     retention: RetentionArgs,
+    #[command(flatten)]
+    bulk: BulkArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -38,9 +41,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let tls = args.tls.read()?;
     let dir = DataDir::take(&args.data_dir)?;
     let store = store_path(args.store.as_deref(), &dir)?;
+    let bulk = args.bulk.open(&dir).await?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let url = listen::url(&listener)?;
-    let control = Control::start(&dir, &store, listener, tls, &region, args.retention.read()).await?;
+    let control = Control::start(&dir, &store, listener, tls, &region, args.retention.read(), bulk).await?;
     let mut out = std::io::stdout();
     let _ = writeln!(
         out,

@@ -10,6 +10,7 @@ use model::{ContainerInstanceArn, StopCode};
 use state::{Changes, CommitError, Snapshot, transact};
 
 use super::builtin_registry::BuiltInRegistry;
+use super::bulk::BulkArgs;
 use super::control::Control;
 use super::demo;
 use super::dirs::{self, DataDir};
@@ -31,6 +32,8 @@ pub struct Args {
     tls: TlsArgs,
     #[command(flatten)]
     retention: RetentionArgs,
+    #[command(flatten)]
+    bulk: BulkArgs,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -48,9 +51,12 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     anyhow::ensure!(rustix::process::geteuid().is_root(), "containers need root: run `sudo berth up`");
     let tls = args.tls.read()?;
     let dir = DataDir::take(&args.data_dir)?;
+    let bulk = args.bulk.open(&dir).await?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let (url, port) = (listen::url(&listener)?, listener.local_addr()?.port());
-    let control = Control::start(&dir, &dir.store(), listener, tls, &region, args.retention.read()).await?;
+    let control = Control::start(&dir, &dir.store(), listener, tls, &region, args.retention.read(), bulk).await?;
+    // Where the blobs are not the node's, it is not the node that makes room.
+    let tidy = control.registry.is_shared().then(|| tokio::spawn(control.registry.clone().keep_tidy()));
     demo::ensure_cluster(&url, &region, "default").await?;
     let membership = Membership {
         server: url.clone(),
@@ -84,6 +90,7 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         Summary { url: &url, data_dir: dir.path(), region: &region, ready, demo: demo.as_ref(), snapshot: &snapshot };
     let _ = writeln!(out, "{}", summary::text(&summary));
     leave.asked().await;
+    tidy.inspect(tokio::task::JoinHandle::abort);
     let _ = writeln!(out, "\nStopping the tasks; Ctrl-C again leaves at once.");
     tokio::select! {
         () = stop(control, member) => { let _ = writeln!(out, "Everything is stopped. The same data directory brings it back."); }
@@ -102,7 +109,12 @@ fn takes_tasks(snapshot: &Snapshot, instance: &str) -> bool {
 fn names(control: &Control, port: u16, region: &str) -> anyhow::Result<Arc<BuiltInRegistry>> {
     let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
         .ok_or_else(|| anyhow::anyhow!("'{region}' is not the name of a region"))?;
-    Ok(Arc::new(BuiltInRegistry { registry: control.registry.clone(), default_scope, port }))
+    Ok(Arc::new(BuiltInRegistry {
+        registry: control.registry.clone(),
+        blobs: control.blobs.clone(),
+        default_scope,
+        port,
+    }))
 }
 
 /// In this order: nobody starts what is being stopped, every end is on record, and only then the server goes.
