@@ -188,19 +188,24 @@ impl ShimTask {
 
     /// Nobody starts another shim as long as what this returns is held.
     async fn end_shim(&self) -> Result<tokio::sync::MutexGuard<'_, Option<Arc<Link>>>, RuntimeError> {
+        let mut held = self.link.lock().await;
+        let link = held.take().filter(|link| !link.has_ended());
+        if link.is_none() {
+            // It was killed, and nobody may have noticed yet: what it had begun to start would make anew what is about to be removed.
+            self.mourn().await?;
+        }
         if let Some(container) = self.board.any_alive() {
+            *held = link;
             return Err(RuntimeError::StillRunning { container });
         }
-        let mut held = self.link.lock().await;
-        if let Some(link) = held.take().filter(|link| !link.has_ended()) {
-            self.closing.store(true, Ordering::Relaxed);
-            match link.request(RequestBody::Shutdown).await {
-                Ok(()) | Err(NotDone::Gone) => link.wait_for_end().await,
-                Err(NotDone::Refused { message, .. }) => {
-                    self.closing.store(false, Ordering::Relaxed);
-                    *held = Some(link);
-                    return Err(self.refused(message));
-                }
+        let Some(link) = link else { return Ok(held) };
+        self.closing.store(true, Ordering::Relaxed);
+        match link.request(RequestBody::Shutdown).await {
+            Ok(()) | Err(NotDone::Gone) => link.wait_for_end().await,
+            Err(NotDone::Refused { message, .. }) => {
+                self.closing.store(false, Ordering::Relaxed);
+                *held = Some(link);
+                return Err(self.refused(message));
             }
         }
         Ok(held)

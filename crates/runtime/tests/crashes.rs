@@ -103,6 +103,9 @@ async fn a_shim_killed_in_the_middle_of_a_start_leaves_no_runtime() {
     // SAFETY: no memory is involved; the process is this test's shim.
     unsafe { libc::kill(world.shim_pid("t1"), libc::SIGKILL) };
     start.await.unwrap().unwrap_err();
+    // Whether or not anybody has noticed yet that the shim is gone.
+    task.end().await.unwrap();
+    assert_eq!(world.processes(), Vec::<String>::new());
     world.leave().await;
 }
 

@@ -90,7 +90,7 @@ impl World {
     }
 
     /// Shims and runtimes that have this world's directory on their command line.
-    fn processes(&self) -> Vec<String> {
+    pub fn processes(&self) -> Vec<String> {
         let name = self.dir.path().to_str().unwrap();
         fs::read_dir("/proc")
             .unwrap()
