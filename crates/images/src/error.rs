@@ -126,6 +126,7 @@ impl ImageError {
         match self {
             Reference(_) | Invalid { .. } | LayerInvalid { .. } | Record { .. } => ErrorKind::Invalid,
             ManifestUnknown { .. } | RepositoryUnknown { .. } | NotHere { .. } => ErrorKind::NotFound,
+            Registry { code, .. } if code == "blob unknown" => ErrorKind::NotFound,
             AccessDenied { .. } | NoCredentials { .. } | Unauthorized { .. } => ErrorKind::Denied,
             NoPlatform { .. } | OperatingSystem { .. } => ErrorKind::Platform,
             LayerMismatch { .. } | DocumentMismatch { .. } | Blobs(BlobError::NotFound { .. }) => ErrorKind::Corrupted,
