@@ -29,6 +29,7 @@ pub enum ErrorCode {
     ResourceInUseException,
     ResourceNotFoundException,
     ServerException,
+    ServiceDeploymentNotFoundException,
     ServiceNotActiveException,
     ServiceNotFoundException,
     ServiceUnavailable,
@@ -42,7 +43,7 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 31] = [
+static FACTS: [ErrorFacts; 32] = [
     ErrorFacts::client("AccessDeniedException", 400),
     ErrorFacts::client("AttributeLimitExceededException", 400),
     ErrorFacts::client("BlockedException", 400),
@@ -64,6 +65,7 @@ static FACTS: [ErrorFacts; 31] = [
     ErrorFacts::client("ResourceInUseException", 400),
     ErrorFacts::client("ResourceNotFoundException", 400),
     ErrorFacts::server("ServerException", 500),
+    ErrorFacts::client("ServiceDeploymentNotFoundException", 400),
     ErrorFacts::client("ServiceNotActiveException", 400),
     ErrorFacts::client("ServiceNotFoundException", 400),
     ErrorFacts::server("ServiceUnavailable", 503),

@@ -28,6 +28,8 @@ pub static MODEL: ServiceModel = ServiceModel {
         &DEREGISTER_TASK_DEFINITION,
         &DESCRIBE_CLUSTERS,
         &DESCRIBE_CONTAINER_INSTANCES,
+        &DESCRIBE_SERVICE_DEPLOYMENTS,
+        &DESCRIBE_SERVICE_REVISIONS,
         &DESCRIBE_SERVICES,
         &DESCRIBE_TASK_DEFINITION,
         &DESCRIBE_TASK_SETS,
@@ -37,6 +39,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &LIST_ATTRIBUTES,
         &LIST_CLUSTERS,
         &LIST_CONTAINER_INSTANCES,
+        &LIST_SERVICE_DEPLOYMENTS,
         &LIST_SERVICES,
         &LIST_TAGS_FOR_RESOURCE,
         &LIST_TASK_DEFINITION_FAMILIES,
@@ -48,6 +51,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &REGISTER_TASK_DEFINITION,
         &RUN_TASK,
         &START_TASK,
+        &STOP_SERVICE_DEPLOYMENT,
         &STOP_TASK,
         &SUBMIT_ATTACHMENT_STATE_CHANGES,
         &SUBMIT_CONTAINER_STATE_CHANGE,
@@ -262,6 +266,42 @@ pub static DESCRIBE_CONTAINER_INSTANCES: Operation = Operation {
     ],
 };
 
+pub static DESCRIBE_SERVICE_DEPLOYMENTS: Operation = Operation {
+    name: "DescribeServiceDeployments",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_SERVICE_DEPLOYMENTS_REQUEST,
+    output: &schemas::DESCRIBE_SERVICE_DEPLOYMENTS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static DESCRIBE_SERVICE_REVISIONS: Operation = Operation {
+    name: "DescribeServiceRevisions",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_SERVICE_REVISIONS_REQUEST,
+    output: &schemas::DESCRIBE_SERVICE_REVISIONS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub static DESCRIBE_SERVICES: Operation = Operation {
     name: "DescribeServices",
     http_method: "POST",
@@ -390,6 +430,24 @@ pub static LIST_CONTAINER_INSTANCES: Operation = Operation {
         "InvalidParameterException",
         "ClientException",
         "ClusterNotFoundException",
+    ],
+};
+
+pub static LIST_SERVICE_DEPLOYMENTS: Operation = Operation {
+    name: "ListServiceDeployments",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_SERVICE_DEPLOYMENTS_REQUEST,
+    output: &schemas::LIST_SERVICE_DEPLOYMENTS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceNotFoundException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
     ],
 };
 
@@ -565,6 +623,24 @@ pub static START_TASK: Operation = Operation {
         "InvalidParameterException",
         "ClientException",
         "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static STOP_SERVICE_DEPLOYMENT: Operation = Operation {
+    name: "StopServiceDeployment",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::STOP_SERVICE_DEPLOYMENT_REQUEST,
+    output: &schemas::STOP_SERVICE_DEPLOYMENT_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "ConflictException",
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceDeploymentNotFoundException",
         "UnsupportedFeatureException",
     ],
 };
@@ -926,6 +1002,24 @@ impl Call for DescribeContainerInstances {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DescribeServiceDeployments;
+
+impl Call for DescribeServiceDeployments {
+    type Input = shapes::DescribeServiceDeploymentsRequest;
+    type Output = shapes::DescribeServiceDeploymentsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_SERVICE_DEPLOYMENTS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeServiceRevisions;
+
+impl Call for DescribeServiceRevisions {
+    type Input = shapes::DescribeServiceRevisionsRequest;
+    type Output = shapes::DescribeServiceRevisionsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_SERVICE_REVISIONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DescribeServices;
 
 impl Call for DescribeServices {
@@ -1004,6 +1098,15 @@ impl Call for ListContainerInstances {
     type Input = shapes::ListContainerInstancesRequest;
     type Output = shapes::ListContainerInstancesResponse;
     const OPERATION: &'static Operation = &LIST_CONTAINER_INSTANCES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListServiceDeployments;
+
+impl Call for ListServiceDeployments {
+    type Input = shapes::ListServiceDeploymentsRequest;
+    type Output = shapes::ListServiceDeploymentsResponse;
+    const OPERATION: &'static Operation = &LIST_SERVICE_DEPLOYMENTS;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1103,6 +1206,15 @@ impl Call for StartTask {
     type Input = shapes::StartTaskRequest;
     type Output = shapes::StartTaskResponse;
     const OPERATION: &'static Operation = &START_TASK;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct StopServiceDeployment;
+
+impl Call for StopServiceDeployment {
+    type Input = shapes::StopServiceDeploymentRequest;
+    type Output = shapes::StopServiceDeploymentResponse;
+    const OPERATION: &'static Operation = &STOP_SERVICE_DEPLOYMENT;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

@@ -3,6 +3,8 @@
 
 use shape::{Kind, Member, Schema};
 
+pub static ACCESS_TYPE: Schema = Schema::enumeration("AccessType", crate::enums::access_type::VALUES);
+
 pub static ADVANCED_CONFIGURATION: Schema = Schema::structure(
     "AdvancedConfiguration",
     &[
@@ -235,6 +237,17 @@ pub static CONTAINER_DEPENDENCY: Schema = Schema::structure(
     ],
 );
 
+pub static CONTAINER_IMAGE: Schema = Schema::structure(
+    "ContainerImage",
+    &[
+        Member::new("containerName", &shape::STRING),
+        Member::new("imageDigest", &shape::STRING),
+        Member::new("image", &shape::STRING),
+    ],
+);
+
+pub static CONTAINER_IMAGES: Schema = Schema::list("ContainerImages", &CONTAINER_IMAGE);
+
 pub static CONTAINER_INSTANCE: Schema = Schema::structure(
     "ContainerInstance",
     &[
@@ -393,6 +406,11 @@ pub static CREATE_TASK_SET_REQUEST: Schema = Schema::structure(
 pub static CREATE_TASK_SET_RESPONSE: Schema =
     Schema::structure("CreateTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
 
+pub static CREATED_AT: Schema = Schema::structure(
+    "CreatedAt",
+    &[Member::new("before", &shape::TIMESTAMP), Member::new("after", &shape::TIMESTAMP)],
+);
+
 pub static DELETE_ATTRIBUTES_REQUEST: Schema = Schema::structure(
     "DeleteAttributesRequest",
     &[Member::new("cluster", &shape::STRING), Member::new("attributes", &ATTRIBUTES).required()],
@@ -520,6 +538,21 @@ pub static DEPLOYMENT_LIFECYCLE_HOOK: Schema = Schema::structure(
 pub static DEPLOYMENT_LIFECYCLE_HOOK_ACTION: Schema =
     Schema::enumeration("DeploymentLifecycleHookAction", crate::enums::deployment_lifecycle_hook_action::VALUES);
 
+pub static DEPLOYMENT_LIFECYCLE_HOOK_DETAIL: Schema = Schema::structure(
+    "DeploymentLifecycleHookDetail",
+    &[
+        Member::new("hookId", &shape::STRING),
+        Member::new("targetType", &DEPLOYMENT_LIFECYCLE_HOOK_TARGET_TYPE),
+        Member::new("targetArn", &shape::STRING),
+        Member::new("status", &DEPLOYMENT_LIFECYCLE_HOOK_STATUS),
+        Member::new("expiresAt", &shape::TIMESTAMP),
+        Member::new("timeoutAction", &DEPLOYMENT_LIFECYCLE_HOOK_ACTION),
+    ],
+);
+
+pub static DEPLOYMENT_LIFECYCLE_HOOK_DETAIL_LIST: Schema =
+    Schema::list("DeploymentLifecycleHookDetailList", &DEPLOYMENT_LIFECYCLE_HOOK_DETAIL);
+
 pub static DEPLOYMENT_LIFECYCLE_HOOK_DURATION: Schema =
     Schema::new("DeploymentLifecycleHookDuration", Kind::Integer).min(1).max(20160);
 
@@ -531,6 +564,9 @@ pub static DEPLOYMENT_LIFECYCLE_HOOK_STAGE: Schema =
 
 pub static DEPLOYMENT_LIFECYCLE_HOOK_STAGE_LIST: Schema =
     Schema::list("DeploymentLifecycleHookStageList", &DEPLOYMENT_LIFECYCLE_HOOK_STAGE);
+
+pub static DEPLOYMENT_LIFECYCLE_HOOK_STATUS: Schema =
+    Schema::enumeration("DeploymentLifecycleHookStatus", crate::enums::deployment_lifecycle_hook_status::VALUES);
 
 pub static DEPLOYMENT_LIFECYCLE_HOOK_TARGET_TYPE: Schema = Schema::enumeration(
     "DeploymentLifecycleHookTargetType",
@@ -593,6 +629,26 @@ pub static DESCRIBE_CONTAINER_INSTANCES_REQUEST: Schema = Schema::structure(
 pub static DESCRIBE_CONTAINER_INSTANCES_RESPONSE: Schema = Schema::structure(
     "DescribeContainerInstancesResponse",
     &[Member::new("containerInstances", &CONTAINER_INSTANCES), Member::new("failures", &FAILURES)],
+);
+
+pub static DESCRIBE_SERVICE_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
+    "DescribeServiceDeploymentsRequest",
+    &[Member::new("serviceDeploymentArns", &STRING_LIST).required()],
+);
+
+pub static DESCRIBE_SERVICE_DEPLOYMENTS_RESPONSE: Schema = Schema::structure(
+    "DescribeServiceDeploymentsResponse",
+    &[Member::new("serviceDeployments", &SERVICE_DEPLOYMENTS), Member::new("failures", &FAILURES)],
+);
+
+pub static DESCRIBE_SERVICE_REVISIONS_REQUEST: Schema = Schema::structure(
+    "DescribeServiceRevisionsRequest",
+    &[Member::new("serviceRevisionArns", &STRING_LIST).required()],
+);
+
+pub static DESCRIBE_SERVICE_REVISIONS_RESPONSE: Schema = Schema::structure(
+    "DescribeServiceRevisionsResponse",
+    &[Member::new("serviceRevisions", &SERVICE_REVISIONS), Member::new("failures", &FAILURES)],
 );
 
 pub static DESCRIBE_SERVICES_REQUEST: Schema = Schema::structure(
@@ -705,6 +761,17 @@ pub static EBS_TAG_SPECIFICATION: Schema = Schema::structure(
 );
 
 pub static EBS_TAG_SPECIFICATIONS: Schema = Schema::list("EBSTagSpecifications", &EBS_TAG_SPECIFICATION);
+
+pub static ECS_MANAGED_RESOURCES: Schema = Schema::structure(
+    "ECSManagedResources",
+    &[
+        Member::new("ingressPaths", &MANAGED_INGRESS_PATHS),
+        Member::new("autoScaling", &MANAGED_AUTO_SCALING),
+        Member::new("metricAlarms", &MANAGED_METRIC_ALARMS),
+        Member::new("serviceSecurityGroups", &MANAGED_SECURITY_GROUPS),
+        Member::new("logGroups", &MANAGED_LOG_GROUPS),
+    ],
+);
 
 pub static EFS_AUTHORIZATION_CONFIG: Schema = Schema::structure(
     "EFSAuthorizationConfig",
@@ -944,6 +1011,23 @@ pub static LIST_CONTAINER_INSTANCES_RESPONSE: Schema = Schema::structure(
     &[Member::new("containerInstanceArns", &STRING_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
+pub static LIST_SERVICE_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
+    "ListServiceDeploymentsRequest",
+    &[
+        Member::new("service", &shape::STRING).required(),
+        Member::new("cluster", &shape::STRING),
+        Member::new("status", &SERVICE_DEPLOYMENT_STATUS_LIST),
+        Member::new("createdAt", &CREATED_AT),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &shape::INTEGER),
+    ],
+);
+
+pub static LIST_SERVICE_DEPLOYMENTS_RESPONSE: Schema = Schema::structure(
+    "ListServiceDeploymentsResponse",
+    &[Member::new("serviceDeployments", &SERVICE_DEPLOYMENTS_BRIEF), Member::new("nextToken", &shape::STRING)],
+);
+
 pub static LIST_SERVICES_REQUEST: Schema = Schema::structure(
     "ListServicesRequest",
     &[
@@ -1073,10 +1157,161 @@ pub static MANAGED_AGENT_STATE_CHANGES: Schema = Schema::list("ManagedAgentState
 
 pub static MANAGED_AGENTS: Schema = Schema::list("ManagedAgents", &MANAGED_AGENT);
 
+pub static MANAGED_APPLICATION_AUTO_SCALING_POLICIES: Schema =
+    Schema::list("ManagedApplicationAutoScalingPolicies", &MANAGED_APPLICATION_AUTO_SCALING_POLICY);
+
+pub static MANAGED_APPLICATION_AUTO_SCALING_POLICY: Schema = Schema::structure(
+    "ManagedApplicationAutoScalingPolicy",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("policyType", &shape::STRING).required(),
+        Member::new("targetValue", &shape::DOUBLE).required(),
+        Member::new("metric", &shape::STRING).required(),
+    ],
+);
+
+pub static MANAGED_AUTO_SCALING: Schema = Schema::structure(
+    "ManagedAutoScaling",
+    &[
+        Member::new("scalableTarget", &MANAGED_SCALABLE_TARGET),
+        Member::new("applicationAutoScalingPolicies", &MANAGED_APPLICATION_AUTO_SCALING_POLICIES),
+    ],
+);
+
+pub static MANAGED_CERTIFICATE: Schema = Schema::structure(
+    "ManagedCertificate",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("domainName", &shape::STRING).required(),
+    ],
+);
+
+pub static MANAGED_INGRESS_PATH: Schema = Schema::structure(
+    "ManagedIngressPath",
+    &[
+        Member::new("accessType", &ACCESS_TYPE).required(),
+        Member::new("endpoint", &shape::STRING).required(),
+        Member::new("loadBalancer", &MANAGED_LOAD_BALANCER),
+        Member::new("loadBalancerSecurityGroups", &MANAGED_SECURITY_GROUPS),
+        Member::new("certificate", &MANAGED_CERTIFICATE),
+        Member::new("listener", &MANAGED_LISTENER),
+        Member::new("rule", &MANAGED_LISTENER_RULE),
+        Member::new("targetGroups", &MANAGED_TARGET_GROUPS),
+    ],
+);
+
+pub static MANAGED_INGRESS_PATHS: Schema = Schema::list("ManagedIngressPaths", &MANAGED_INGRESS_PATH);
+
+pub static MANAGED_LISTENER: Schema = Schema::structure(
+    "ManagedListener",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+    ],
+);
+
+pub static MANAGED_LISTENER_RULE: Schema = Schema::structure(
+    "ManagedListenerRule",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+    ],
+);
+
+pub static MANAGED_LOAD_BALANCER: Schema = Schema::structure(
+    "ManagedLoadBalancer",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("scheme", &shape::STRING).required(),
+        Member::new("subnetIds", &STRING_LIST),
+        Member::new("securityGroupIds", &STRING_LIST),
+    ],
+);
+
+pub static MANAGED_LOG_GROUP: Schema = Schema::structure(
+    "ManagedLogGroup",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("logGroupName", &shape::STRING).required(),
+    ],
+);
+
+pub static MANAGED_LOG_GROUPS: Schema = Schema::list("ManagedLogGroups", &MANAGED_LOG_GROUP);
+
+pub static MANAGED_METRIC_ALARM: Schema = Schema::structure(
+    "ManagedMetricAlarm",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+    ],
+);
+
+pub static MANAGED_METRIC_ALARMS: Schema = Schema::list("ManagedMetricAlarms", &MANAGED_METRIC_ALARM);
+
+pub static MANAGED_RESOURCE_STATUS: Schema =
+    Schema::enumeration("ManagedResourceStatus", crate::enums::managed_resource_status::VALUES);
+
+pub static MANAGED_SCALABLE_TARGET: Schema = Schema::structure(
+    "ManagedScalableTarget",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("minCapacity", &shape::INTEGER).required(),
+        Member::new("maxCapacity", &shape::INTEGER).required(),
+    ],
+);
+
+pub static MANAGED_SECURITY_GROUP: Schema = Schema::structure(
+    "ManagedSecurityGroup",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+    ],
+);
+
+pub static MANAGED_SECURITY_GROUPS: Schema = Schema::list("ManagedSecurityGroups", &MANAGED_SECURITY_GROUP);
+
 pub static MANAGED_STORAGE_CONFIGURATION: Schema = Schema::structure(
     "ManagedStorageConfiguration",
     &[Member::new("kmsKeyId", &shape::STRING), Member::new("fargateEphemeralStorageKmsKeyId", &shape::STRING)],
 );
+
+pub static MANAGED_TARGET_GROUP: Schema = Schema::structure(
+    "ManagedTargetGroup",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("status", &MANAGED_RESOURCE_STATUS).required(),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("updatedAt", &shape::TIMESTAMP).required(),
+        Member::new("healthCheckPath", &shape::STRING).required(),
+        Member::new("healthCheckPort", &shape::INTEGER).required(),
+        Member::new("port", &shape::INTEGER).required(),
+    ],
+);
+
+pub static MANAGED_TARGET_GROUPS: Schema = Schema::list("ManagedTargetGroups", &MANAGED_TARGET_GROUP);
 
 pub static MOUNT_POINT: Schema = Schema::structure(
     "MountPoint",
@@ -1270,6 +1505,9 @@ pub static REPOSITORY_CREDENTIALS: Schema =
 
 pub static REQUIRES_ATTRIBUTES: Schema = Schema::list("RequiresAttributes", &ATTRIBUTE);
 
+pub static RESOLVED_CONFIGURATION: Schema =
+    Schema::structure("ResolvedConfiguration", &[Member::new("loadBalancers", &SERVICE_REVISION_LOAD_BALANCERS)]);
+
 pub static RESOURCE: Schema = Schema::structure(
     "Resource",
     &[
@@ -1295,6 +1533,15 @@ pub static RESOURCE_REQUIREMENTS: Schema = Schema::list("ResourceRequirements", 
 pub static RESOURCE_TYPE: Schema = Schema::enumeration("ResourceType", crate::enums::resource_type::VALUES);
 
 pub static RESOURCES: Schema = Schema::list("Resources", &RESOURCE);
+
+pub static ROLLBACK: Schema = Schema::structure(
+    "Rollback",
+    &[
+        Member::new("reason", &shape::STRING),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("serviceRevisionArn", &shape::STRING),
+    ],
+);
 
 pub static RUN_TASK_REQUEST: Schema = Schema::structure(
     "RunTaskRequest",
@@ -1501,6 +1748,81 @@ pub static SERVICE_CURRENT_REVISION_SUMMARY: Schema = Schema::structure(
 pub static SERVICE_CURRENT_REVISION_SUMMARY_LIST: Schema =
     Schema::list("ServiceCurrentRevisionSummaryList", &SERVICE_CURRENT_REVISION_SUMMARY);
 
+pub static SERVICE_DEPLOYMENT: Schema = Schema::structure(
+    "ServiceDeployment",
+    &[
+        Member::new("serviceDeploymentArn", &shape::STRING),
+        Member::new("serviceArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("finishedAt", &shape::TIMESTAMP),
+        Member::new("stoppedAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+        Member::new("sourceServiceRevisions", &SERVICE_REVISIONS_SUMMARY_LIST),
+        Member::new("targetServiceRevision", &SERVICE_REVISION_SUMMARY),
+        Member::new("status", &SERVICE_DEPLOYMENT_STATUS),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("lifecycleStage", &SERVICE_DEPLOYMENT_LIFECYCLE_STAGE),
+        Member::new("lifecycleHookDetails", &DEPLOYMENT_LIFECYCLE_HOOK_DETAIL_LIST),
+        Member::new("deploymentConfiguration", &DEPLOYMENT_CONFIGURATION),
+        Member::new("rollback", &ROLLBACK),
+        Member::new("deploymentCircuitBreaker", &SERVICE_DEPLOYMENT_CIRCUIT_BREAKER),
+        Member::new("alarms", &SERVICE_DEPLOYMENT_ALARMS),
+    ],
+);
+
+pub static SERVICE_DEPLOYMENT_ALARMS: Schema = Schema::structure(
+    "ServiceDeploymentAlarms",
+    &[
+        Member::new("status", &SERVICE_DEPLOYMENT_ROLLBACK_MONITORS_STATUS),
+        Member::new("alarmNames", &STRING_LIST),
+        Member::new("triggeredAlarmNames", &STRING_LIST),
+    ],
+);
+
+pub static SERVICE_DEPLOYMENT_BRIEF: Schema = Schema::structure(
+    "ServiceDeploymentBrief",
+    &[
+        Member::new("serviceDeploymentArn", &shape::STRING),
+        Member::new("serviceArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("finishedAt", &shape::TIMESTAMP),
+        Member::new("targetServiceRevisionArn", &shape::STRING),
+        Member::new("status", &SERVICE_DEPLOYMENT_STATUS),
+        Member::new("statusReason", &shape::STRING),
+    ],
+);
+
+pub static SERVICE_DEPLOYMENT_CIRCUIT_BREAKER: Schema = Schema::structure(
+    "ServiceDeploymentCircuitBreaker",
+    &[
+        Member::new("status", &SERVICE_DEPLOYMENT_ROLLBACK_MONITORS_STATUS),
+        Member::new("failureCount", &shape::INTEGER),
+        Member::new("threshold", &shape::INTEGER),
+    ],
+);
+
+pub static SERVICE_DEPLOYMENT_LIFECYCLE_STAGE: Schema =
+    Schema::enumeration("ServiceDeploymentLifecycleStage", crate::enums::service_deployment_lifecycle_stage::VALUES);
+
+pub static SERVICE_DEPLOYMENT_ROLLBACK_MONITORS_STATUS: Schema = Schema::enumeration(
+    "ServiceDeploymentRollbackMonitorsStatus",
+    crate::enums::service_deployment_rollback_monitors_status::VALUES,
+);
+
+pub static SERVICE_DEPLOYMENT_STATUS: Schema =
+    Schema::enumeration("ServiceDeploymentStatus", crate::enums::service_deployment_status::VALUES);
+
+pub static SERVICE_DEPLOYMENT_STATUS_LIST: Schema =
+    Schema::list("ServiceDeploymentStatusList", &SERVICE_DEPLOYMENT_STATUS);
+
+pub static SERVICE_DEPLOYMENTS: Schema = Schema::list("ServiceDeployments", &SERVICE_DEPLOYMENT);
+
+pub static SERVICE_DEPLOYMENTS_BRIEF: Schema = Schema::list("ServiceDeploymentsBrief", &SERVICE_DEPLOYMENT_BRIEF);
+
 pub static SERVICE_EVENT: Schema = Schema::structure(
     "ServiceEvent",
     &[
@@ -1545,6 +1867,57 @@ pub static SERVICE_REGISTRY: Schema = Schema::structure(
     ],
 );
 
+pub static SERVICE_REVISION: Schema = Schema::structure(
+    "ServiceRevision",
+    &[
+        Member::new("serviceRevisionArn", &shape::STRING),
+        Member::new("serviceArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("taskDefinition", &shape::STRING),
+        Member::new("capacityProviderStrategy", &CAPACITY_PROVIDER_STRATEGY),
+        Member::new("launchType", &LAUNCH_TYPE),
+        Member::new("platformVersion", &shape::STRING),
+        Member::new("platformFamily", &shape::STRING),
+        Member::new("loadBalancers", &LOAD_BALANCERS),
+        Member::new("serviceRegistries", &SERVICE_REGISTRIES),
+        Member::new("networkConfiguration", &NETWORK_CONFIGURATION),
+        Member::new("containerImages", &CONTAINER_IMAGES),
+        Member::new("guardDutyEnabled", &shape::BOOLEAN),
+        Member::new("serviceConnectConfiguration", &SERVICE_CONNECT_CONFIGURATION),
+        Member::new("volumeConfigurations", &SERVICE_VOLUME_CONFIGURATIONS),
+        Member::new("fargateEphemeralStorage", &DEPLOYMENT_EPHEMERAL_STORAGE),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("vpcLatticeConfigurations", &VPC_LATTICE_CONFIGURATIONS),
+        Member::new("resolvedConfiguration", &RESOLVED_CONFIGURATION),
+        Member::new("ecsManagedResources", &ECS_MANAGED_RESOURCES),
+    ],
+);
+
+pub static SERVICE_REVISION_LOAD_BALANCER: Schema = Schema::structure(
+    "ServiceRevisionLoadBalancer",
+    &[Member::new("targetGroupArn", &shape::STRING), Member::new("productionListenerRule", &shape::STRING)],
+);
+
+pub static SERVICE_REVISION_LOAD_BALANCERS: Schema =
+    Schema::list("ServiceRevisionLoadBalancers", &SERVICE_REVISION_LOAD_BALANCER);
+
+pub static SERVICE_REVISION_SUMMARY: Schema = Schema::structure(
+    "ServiceRevisionSummary",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("requestedTaskCount", &shape::INTEGER),
+        Member::new("runningTaskCount", &shape::INTEGER),
+        Member::new("pendingTaskCount", &shape::INTEGER),
+        Member::new("requestedTestTrafficWeight", &shape::DOUBLE),
+        Member::new("requestedProductionTrafficWeight", &shape::DOUBLE),
+    ],
+);
+
+pub static SERVICE_REVISIONS: Schema = Schema::list("ServiceRevisions", &SERVICE_REVISION);
+
+pub static SERVICE_REVISIONS_SUMMARY_LIST: Schema =
+    Schema::list("ServiceRevisionsSummaryList", &SERVICE_REVISION_SUMMARY);
+
 pub static SERVICE_VOLUME_CONFIGURATION: Schema = Schema::structure(
     "ServiceVolumeConfiguration",
     &[
@@ -1585,6 +1958,20 @@ pub static START_TASK_RESPONSE: Schema =
     Schema::structure("StartTaskResponse", &[Member::new("tasks", &TASKS), Member::new("failures", &FAILURES)]);
 
 pub static STATISTICS: Schema = Schema::list("Statistics", &KEY_VALUE_PAIR);
+
+pub static STOP_SERVICE_DEPLOYMENT_REQUEST: Schema = Schema::structure(
+    "StopServiceDeploymentRequest",
+    &[
+        Member::new("serviceDeploymentArn", &shape::STRING).required(),
+        Member::new("stopType", &STOP_SERVICE_DEPLOYMENT_STOP_TYPE),
+    ],
+);
+
+pub static STOP_SERVICE_DEPLOYMENT_RESPONSE: Schema =
+    Schema::structure("StopServiceDeploymentResponse", &[Member::new("serviceDeploymentArn", &shape::STRING)]);
+
+pub static STOP_SERVICE_DEPLOYMENT_STOP_TYPE: Schema =
+    Schema::enumeration("StopServiceDeploymentStopType", crate::enums::stop_service_deployment_stop_type::VALUES);
 
 pub static STOP_TASK_REQUEST: Schema = Schema::structure(
     "StopTaskRequest",

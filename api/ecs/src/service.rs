@@ -13,17 +13,19 @@ use crate::shapes::{
     DeleteTaskDefinitionsResponse, DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
     DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
     DescribeClustersRequest, DescribeClustersResponse, DescribeContainerInstancesRequest,
-    DescribeContainerInstancesResponse, DescribeServicesRequest, DescribeServicesResponse,
-    DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTaskSetsRequest, DescribeTaskSetsResponse,
-    DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest, DiscoverPollEndpointResponse,
-    GetTaskProtectionRequest, GetTaskProtectionResponse, ListAttributesRequest, ListAttributesResponse,
-    ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse,
-    ListServicesRequest, ListServicesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse,
-    ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest,
-    ListTaskDefinitionsResponse, ListTasksRequest, ListTasksResponse, PutAttributesRequest, PutAttributesResponse,
-    PutClusterCapacityProvidersRequest, PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest,
-    RegisterContainerInstanceResponse, RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest,
-    RunTaskResponse, StartTaskRequest, StartTaskResponse, StopTaskRequest, StopTaskResponse,
+    DescribeContainerInstancesResponse, DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse,
+    DescribeServiceRevisionsRequest, DescribeServiceRevisionsResponse, DescribeServicesRequest,
+    DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTaskSetsRequest,
+    DescribeTaskSetsResponse, DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest,
+    DiscoverPollEndpointResponse, GetTaskProtectionRequest, GetTaskProtectionResponse, ListAttributesRequest,
+    ListAttributesResponse, ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest,
+    ListContainerInstancesResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ListServicesRequest,
+    ListServicesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
+    ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest,
+    ListTasksResponse, PutAttributesRequest, PutAttributesResponse, PutClusterCapacityProvidersRequest,
+    PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest, RegisterContainerInstanceResponse,
+    RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest,
+    StartTaskResponse, StopServiceDeploymentRequest, StopServiceDeploymentResponse, StopTaskRequest, StopTaskResponse,
     SubmitAttachmentStateChangesRequest, SubmitAttachmentStateChangesResponse, SubmitContainerStateChangeRequest,
     SubmitContainerStateChangeResponse, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse,
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse, UpdateClusterRequest,
@@ -98,6 +100,16 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DescribeContainerInstancesRequest,
     ) -> Result<DescribeContainerInstancesResponse, Error>;
+    async fn describe_service_deployments(
+        &self,
+        caller: &Caller,
+        input: DescribeServiceDeploymentsRequest,
+    ) -> Result<DescribeServiceDeploymentsResponse, Error>;
+    async fn describe_service_revisions(
+        &self,
+        caller: &Caller,
+        input: DescribeServiceRevisionsRequest,
+    ) -> Result<DescribeServiceRevisionsResponse, Error>;
     async fn describe_services(
         &self,
         caller: &Caller,
@@ -139,6 +151,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: ListContainerInstancesRequest,
     ) -> Result<ListContainerInstancesResponse, Error>;
+    async fn list_service_deployments(
+        &self,
+        caller: &Caller,
+        input: ListServiceDeploymentsRequest,
+    ) -> Result<ListServiceDeploymentsResponse, Error>;
     async fn list_services(&self, caller: &Caller, input: ListServicesRequest) -> Result<ListServicesResponse, Error>;
     async fn list_tags_for_resource(
         &self,
@@ -178,6 +195,11 @@ pub trait Ecs: Send + Sync + 'static {
     ) -> Result<RegisterTaskDefinitionResponse, Error>;
     async fn run_task(&self, caller: &Caller, input: RunTaskRequest) -> Result<RunTaskResponse, Error>;
     async fn start_task(&self, caller: &Caller, input: StartTaskRequest) -> Result<StartTaskResponse, Error>;
+    async fn stop_service_deployment(
+        &self,
+        caller: &Caller,
+        input: StopServiceDeploymentRequest,
+    ) -> Result<StopServiceDeploymentResponse, Error>;
     async fn stop_task(&self, caller: &Caller, input: StopTaskRequest) -> Result<StopTaskResponse, Error>;
     async fn submit_attachment_state_changes(
         &self,
@@ -278,6 +300,12 @@ impl<S: Ecs> Service for Router<S> {
             "DescribeContainerInstances" => {
                 answer(self.0.describe_container_instances(&caller, Value::from_document(input)).await)
             }
+            "DescribeServiceDeployments" => {
+                answer(self.0.describe_service_deployments(&caller, Value::from_document(input)).await)
+            }
+            "DescribeServiceRevisions" => {
+                answer(self.0.describe_service_revisions(&caller, Value::from_document(input)).await)
+            }
             "DescribeServices" => answer(self.0.describe_services(&caller, Value::from_document(input)).await),
             "DescribeTaskDefinition" => {
                 answer(self.0.describe_task_definition(&caller, Value::from_document(input)).await)
@@ -290,6 +318,9 @@ impl<S: Ecs> Service for Router<S> {
             "ListClusters" => answer(self.0.list_clusters(&caller, Value::from_document(input)).await),
             "ListContainerInstances" => {
                 answer(self.0.list_container_instances(&caller, Value::from_document(input)).await)
+            }
+            "ListServiceDeployments" => {
+                answer(self.0.list_service_deployments(&caller, Value::from_document(input)).await)
             }
             "ListServices" => answer(self.0.list_services(&caller, Value::from_document(input)).await),
             "ListTagsForResource" => answer(self.0.list_tags_for_resource(&caller, Value::from_document(input)).await),
@@ -310,6 +341,9 @@ impl<S: Ecs> Service for Router<S> {
             }
             "RunTask" => answer(self.0.run_task(&caller, Value::from_document(input)).await),
             "StartTask" => answer(self.0.start_task(&caller, Value::from_document(input)).await),
+            "StopServiceDeployment" => {
+                answer(self.0.stop_service_deployment(&caller, Value::from_document(input)).await)
+            }
             "StopTask" => answer(self.0.stop_task(&caller, Value::from_document(input)).await),
             "SubmitAttachmentStateChanges" => {
                 answer(self.0.submit_attachment_state_changes(&caller, Value::from_document(input)).await)

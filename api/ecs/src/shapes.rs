@@ -690,6 +690,37 @@ impl Value for ContainerDependency {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContainerImage {
+    pub container_name: Option<String>,
+    pub image_digest: Option<String>,
+    pub image: Option<String>,
+}
+
+impl Shape for ContainerImage {
+    fn schema() -> &'static Schema {
+        &schemas::CONTAINER_IMAGE
+    }
+}
+
+impl Value for ContainerImage {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            container_name: fields.take("containerName"),
+            image_digest: fields.take("imageDigest"),
+            image: fields.take("image"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("containerName", self.container_name);
+        fields.put("imageDigest", self.image_digest);
+        fields.put("image", self.image);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerInstance {
     pub container_instance_arn: Option<String>,
     pub ec2_instance_id: Option<String>,
@@ -1195,6 +1226,31 @@ impl Value for CreateTaskSetResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("taskSet", self.task_set);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreatedAt {
+    pub before: Option<Timestamp>,
+    pub after: Option<Timestamp>,
+}
+
+impl Shape for CreatedAt {
+    fn schema() -> &'static Schema {
+        &schemas::CREATED_AT
+    }
+}
+
+impl Value for CreatedAt {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { before: fields.take("before"), after: fields.take("after") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("before", self.before);
+        fields.put("after", self.after);
         fields.into_document()
     }
 }
@@ -1725,6 +1781,46 @@ impl Value for DeploymentLifecycleHook {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeploymentLifecycleHookDetail {
+    pub hook_id: Option<String>,
+    pub target_type: Option<String>,
+    pub target_arn: Option<String>,
+    pub status: Option<String>,
+    pub expires_at: Option<Timestamp>,
+    pub timeout_action: Option<String>,
+}
+
+impl Shape for DeploymentLifecycleHookDetail {
+    fn schema() -> &'static Schema {
+        &schemas::DEPLOYMENT_LIFECYCLE_HOOK_DETAIL
+    }
+}
+
+impl Value for DeploymentLifecycleHookDetail {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            hook_id: fields.take("hookId"),
+            target_type: fields.take("targetType"),
+            target_arn: fields.take("targetArn"),
+            status: fields.take("status"),
+            expires_at: fields.take("expiresAt"),
+            timeout_action: fields.take("timeoutAction"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("hookId", self.hook_id);
+        fields.put("targetType", self.target_type);
+        fields.put("targetArn", self.target_arn);
+        fields.put("status", self.status);
+        fields.put("expiresAt", self.expires_at);
+        fields.put("timeoutAction", self.timeout_action);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeploymentLifecycleHookTimeoutConfiguration {
     pub timeout_in_minutes: Option<i32>,
     pub action: Option<String>,
@@ -1950,6 +2046,102 @@ impl Value for DescribeContainerInstancesResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(2);
         fields.put("containerInstances", self.container_instances);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeServiceDeploymentsRequest {
+    pub service_deployment_arns: Option<Vec<String>>,
+}
+
+impl Shape for DescribeServiceDeploymentsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SERVICE_DEPLOYMENTS_REQUEST
+    }
+}
+
+impl Value for DescribeServiceDeploymentsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployment_arns: fields.take("serviceDeploymentArns") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("serviceDeploymentArns", self.service_deployment_arns);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeServiceDeploymentsResponse {
+    pub service_deployments: Option<Vec<ServiceDeployment>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for DescribeServiceDeploymentsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SERVICE_DEPLOYMENTS_RESPONSE
+    }
+}
+
+impl Value for DescribeServiceDeploymentsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployments: fields.take("serviceDeployments"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("serviceDeployments", self.service_deployments);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeServiceRevisionsRequest {
+    pub service_revision_arns: Option<Vec<String>>,
+}
+
+impl Shape for DescribeServiceRevisionsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SERVICE_REVISIONS_REQUEST
+    }
+}
+
+impl Value for DescribeServiceRevisionsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_revision_arns: fields.take("serviceRevisionArns") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("serviceRevisionArns", self.service_revision_arns);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeServiceRevisionsResponse {
+    pub service_revisions: Option<Vec<ServiceRevision>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for DescribeServiceRevisionsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_SERVICE_REVISIONS_RESPONSE
+    }
+}
+
+impl Value for DescribeServiceRevisionsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_revisions: fields.take("serviceRevisions"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("serviceRevisions", self.service_revisions);
         fields.put("failures", self.failures);
         fields.into_document()
     }
@@ -2319,6 +2511,43 @@ impl Value for EBSTagSpecification {
         fields.put("resourceType", self.resource_type);
         fields.put("tags", self.tags);
         fields.put("propagateTags", self.propagate_tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ECSManagedResources {
+    pub ingress_paths: Option<Vec<ManagedIngressPath>>,
+    pub auto_scaling: Option<ManagedAutoScaling>,
+    pub metric_alarms: Option<Vec<ManagedMetricAlarm>>,
+    pub service_security_groups: Option<Vec<ManagedSecurityGroup>>,
+    pub log_groups: Option<Vec<ManagedLogGroup>>,
+}
+
+impl Shape for ECSManagedResources {
+    fn schema() -> &'static Schema {
+        &schemas::ECS_MANAGED_RESOURCES
+    }
+}
+
+impl Value for ECSManagedResources {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ingress_paths: fields.take("ingressPaths"),
+            auto_scaling: fields.take("autoScaling"),
+            metric_alarms: fields.take("metricAlarms"),
+            service_security_groups: fields.take("serviceSecurityGroups"),
+            log_groups: fields.take("logGroups"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("ingressPaths", self.ingress_paths);
+        fields.put("autoScaling", self.auto_scaling);
+        fields.put("metricAlarms", self.metric_alarms);
+        fields.put("serviceSecurityGroups", self.service_security_groups);
+        fields.put("logGroups", self.log_groups);
         fields.into_document()
     }
 }
@@ -3130,6 +3359,71 @@ impl Value for ListContainerInstancesResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListServiceDeploymentsRequest {
+    pub service: Option<String>,
+    pub cluster: Option<String>,
+    pub status: Option<Vec<String>>,
+    pub created_at: Option<CreatedAt>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListServiceDeploymentsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_SERVICE_DEPLOYMENTS_REQUEST
+    }
+}
+
+impl Value for ListServiceDeploymentsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service: fields.take("service"),
+            cluster: fields.take("cluster"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("service", self.service);
+        fields.put("cluster", self.cluster);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListServiceDeploymentsResponse {
+    pub service_deployments: Option<Vec<ServiceDeploymentBrief>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListServiceDeploymentsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_SERVICE_DEPLOYMENTS_RESPONSE
+    }
+}
+
+impl Value for ListServiceDeploymentsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployments: fields.take("serviceDeployments"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("serviceDeployments", self.service_deployments);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ListServicesRequest {
     pub cluster: Option<String>,
     pub next_token: Option<String>,
@@ -3575,6 +3869,416 @@ impl Value for ManagedAgentStateChange {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedApplicationAutoScalingPolicy {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub policy_type: Option<String>,
+    pub target_value: Option<f64>,
+    pub metric: Option<String>,
+}
+
+impl Shape for ManagedApplicationAutoScalingPolicy {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_APPLICATION_AUTO_SCALING_POLICY
+    }
+}
+
+impl Value for ManagedApplicationAutoScalingPolicy {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            policy_type: fields.take("policyType"),
+            target_value: fields.take("targetValue"),
+            metric: fields.take("metric"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("policyType", self.policy_type);
+        fields.put("targetValue", self.target_value);
+        fields.put("metric", self.metric);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedAutoScaling {
+    pub scalable_target: Option<ManagedScalableTarget>,
+    pub application_auto_scaling_policies: Option<Vec<ManagedApplicationAutoScalingPolicy>>,
+}
+
+impl Shape for ManagedAutoScaling {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_AUTO_SCALING
+    }
+}
+
+impl Value for ManagedAutoScaling {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            scalable_target: fields.take("scalableTarget"),
+            application_auto_scaling_policies: fields.take("applicationAutoScalingPolicies"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("scalableTarget", self.scalable_target);
+        fields.put("applicationAutoScalingPolicies", self.application_auto_scaling_policies);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedCertificate {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub domain_name: Option<String>,
+}
+
+impl Shape for ManagedCertificate {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_CERTIFICATE
+    }
+}
+
+impl Value for ManagedCertificate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            domain_name: fields.take("domainName"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("domainName", self.domain_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedIngressPath {
+    pub access_type: Option<String>,
+    pub endpoint: Option<String>,
+    pub load_balancer: Option<ManagedLoadBalancer>,
+    pub load_balancer_security_groups: Option<Vec<ManagedSecurityGroup>>,
+    pub certificate: Option<ManagedCertificate>,
+    pub listener: Option<ManagedListener>,
+    pub rule: Option<ManagedListenerRule>,
+    pub target_groups: Option<Vec<ManagedTargetGroup>>,
+}
+
+impl Shape for ManagedIngressPath {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_INGRESS_PATH
+    }
+}
+
+impl Value for ManagedIngressPath {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            access_type: fields.take("accessType"),
+            endpoint: fields.take("endpoint"),
+            load_balancer: fields.take("loadBalancer"),
+            load_balancer_security_groups: fields.take("loadBalancerSecurityGroups"),
+            certificate: fields.take("certificate"),
+            listener: fields.take("listener"),
+            rule: fields.take("rule"),
+            target_groups: fields.take("targetGroups"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("accessType", self.access_type);
+        fields.put("endpoint", self.endpoint);
+        fields.put("loadBalancer", self.load_balancer);
+        fields.put("loadBalancerSecurityGroups", self.load_balancer_security_groups);
+        fields.put("certificate", self.certificate);
+        fields.put("listener", self.listener);
+        fields.put("rule", self.rule);
+        fields.put("targetGroups", self.target_groups);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedListener {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for ManagedListener {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_LISTENER
+    }
+}
+
+impl Value for ManagedListener {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedListenerRule {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for ManagedListenerRule {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_LISTENER_RULE
+    }
+}
+
+impl Value for ManagedListenerRule {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedLoadBalancer {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub scheme: Option<String>,
+    pub subnet_ids: Option<Vec<String>>,
+    pub security_group_ids: Option<Vec<String>>,
+}
+
+impl Shape for ManagedLoadBalancer {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_LOAD_BALANCER
+    }
+}
+
+impl Value for ManagedLoadBalancer {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            scheme: fields.take("scheme"),
+            subnet_ids: fields.take("subnetIds"),
+            security_group_ids: fields.take("securityGroupIds"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("scheme", self.scheme);
+        fields.put("subnetIds", self.subnet_ids);
+        fields.put("securityGroupIds", self.security_group_ids);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedLogGroup {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub log_group_name: Option<String>,
+}
+
+impl Shape for ManagedLogGroup {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_LOG_GROUP
+    }
+}
+
+impl Value for ManagedLogGroup {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            log_group_name: fields.take("logGroupName"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("logGroupName", self.log_group_name);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedMetricAlarm {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for ManagedMetricAlarm {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_METRIC_ALARM
+    }
+}
+
+impl Value for ManagedMetricAlarm {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedScalableTarget {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub min_capacity: Option<i32>,
+    pub max_capacity: Option<i32>,
+}
+
+impl Shape for ManagedScalableTarget {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_SCALABLE_TARGET
+    }
+}
+
+impl Value for ManagedScalableTarget {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            min_capacity: fields.take("minCapacity"),
+            max_capacity: fields.take("maxCapacity"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("minCapacity", self.min_capacity);
+        fields.put("maxCapacity", self.max_capacity);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedSecurityGroup {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for ManagedSecurityGroup {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_SECURITY_GROUP
+    }
+}
+
+impl Value for ManagedSecurityGroup {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ManagedStorageConfiguration {
     pub kms_key_id: Option<String>,
     pub fargate_ephemeral_storage_kms_key_id: Option<String>,
@@ -3598,6 +4302,49 @@ impl Value for ManagedStorageConfiguration {
         let mut fields = Fields::with_capacity(2);
         fields.put("kmsKeyId", self.kms_key_id);
         fields.put("fargateEphemeralStorageKmsKeyId", self.fargate_ephemeral_storage_kms_key_id);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedTargetGroup {
+    pub arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub updated_at: Option<Timestamp>,
+    pub health_check_path: Option<String>,
+    pub health_check_port: Option<i32>,
+    pub port: Option<i32>,
+}
+
+impl Shape for ManagedTargetGroup {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_TARGET_GROUP
+    }
+}
+
+impl Value for ManagedTargetGroup {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            updated_at: fields.take("updatedAt"),
+            health_check_path: fields.take("healthCheckPath"),
+            health_check_port: fields.take("healthCheckPort"),
+            port: fields.take("port"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("arn", self.arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("healthCheckPath", self.health_check_path);
+        fields.put("healthCheckPort", self.health_check_port);
+        fields.put("port", self.port);
         fields.into_document()
     }
 }
@@ -4206,6 +4953,29 @@ impl Value for RepositoryCredentials {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ResolvedConfiguration {
+    pub load_balancers: Option<Vec<ServiceRevisionLoadBalancer>>,
+}
+
+impl Shape for ResolvedConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::RESOLVED_CONFIGURATION
+    }
+}
+
+impl Value for ResolvedConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { load_balancers: fields.take("loadBalancers") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("loadBalancers", self.load_balancers);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Resource {
     pub name: Option<String>,
     pub r#type: Option<String>,
@@ -4266,6 +5036,37 @@ impl Value for ResourceRequirement {
         let mut fields = Fields::with_capacity(2);
         fields.put("value", self.value);
         fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Rollback {
+    pub reason: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub service_revision_arn: Option<String>,
+}
+
+impl Shape for Rollback {
+    fn schema() -> &'static Schema {
+        &schemas::ROLLBACK
+    }
+}
+
+impl Value for Rollback {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            reason: fields.take("reason"),
+            started_at: fields.take("startedAt"),
+            service_revision_arn: fields.take("serviceRevisionArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("reason", self.reason);
+        fields.put("startedAt", self.started_at);
+        fields.put("serviceRevisionArn", self.service_revision_arn);
         fields.into_document()
     }
 }
@@ -4931,6 +5732,193 @@ impl Value for ServiceCurrentRevisionSummary {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceDeployment {
+    pub service_deployment_arn: Option<String>,
+    pub service_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub source_service_revisions: Option<Vec<ServiceRevisionSummary>>,
+    pub target_service_revision: Option<ServiceRevisionSummary>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub lifecycle_stage: Option<String>,
+    pub lifecycle_hook_details: Option<Vec<DeploymentLifecycleHookDetail>>,
+    pub deployment_configuration: Option<DeploymentConfiguration>,
+    pub rollback: Option<Rollback>,
+    pub deployment_circuit_breaker: Option<ServiceDeploymentCircuitBreaker>,
+    pub alarms: Option<ServiceDeploymentAlarms>,
+}
+
+impl Shape for ServiceDeployment {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_DEPLOYMENT
+    }
+}
+
+impl Value for ServiceDeployment {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service_deployment_arn: fields.take("serviceDeploymentArn"),
+            service_arn: fields.take("serviceArn"),
+            cluster_arn: fields.take("clusterArn"),
+            created_at: fields.take("createdAt"),
+            started_at: fields.take("startedAt"),
+            finished_at: fields.take("finishedAt"),
+            stopped_at: fields.take("stoppedAt"),
+            updated_at: fields.take("updatedAt"),
+            source_service_revisions: fields.take("sourceServiceRevisions"),
+            target_service_revision: fields.take("targetServiceRevision"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            lifecycle_stage: fields.take("lifecycleStage"),
+            lifecycle_hook_details: fields.take("lifecycleHookDetails"),
+            deployment_configuration: fields.take("deploymentConfiguration"),
+            rollback: fields.take("rollback"),
+            deployment_circuit_breaker: fields.take("deploymentCircuitBreaker"),
+            alarms: fields.take("alarms"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(18);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
+        fields.put("serviceArn", self.service_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("createdAt", self.created_at);
+        fields.put("startedAt", self.started_at);
+        fields.put("finishedAt", self.finished_at);
+        fields.put("stoppedAt", self.stopped_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("sourceServiceRevisions", self.source_service_revisions);
+        fields.put("targetServiceRevision", self.target_service_revision);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("lifecycleStage", self.lifecycle_stage);
+        fields.put("lifecycleHookDetails", self.lifecycle_hook_details);
+        fields.put("deploymentConfiguration", self.deployment_configuration);
+        fields.put("rollback", self.rollback);
+        fields.put("deploymentCircuitBreaker", self.deployment_circuit_breaker);
+        fields.put("alarms", self.alarms);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceDeploymentAlarms {
+    pub status: Option<String>,
+    pub alarm_names: Option<Vec<String>>,
+    pub triggered_alarm_names: Option<Vec<String>>,
+}
+
+impl Shape for ServiceDeploymentAlarms {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_DEPLOYMENT_ALARMS
+    }
+}
+
+impl Value for ServiceDeploymentAlarms {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            status: fields.take("status"),
+            alarm_names: fields.take("alarmNames"),
+            triggered_alarm_names: fields.take("triggeredAlarmNames"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("status", self.status);
+        fields.put("alarmNames", self.alarm_names);
+        fields.put("triggeredAlarmNames", self.triggered_alarm_names);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceDeploymentBrief {
+    pub service_deployment_arn: Option<String>,
+    pub service_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub created_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub target_service_revision_arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+}
+
+impl Shape for ServiceDeploymentBrief {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_DEPLOYMENT_BRIEF
+    }
+}
+
+impl Value for ServiceDeploymentBrief {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service_deployment_arn: fields.take("serviceDeploymentArn"),
+            service_arn: fields.take("serviceArn"),
+            cluster_arn: fields.take("clusterArn"),
+            started_at: fields.take("startedAt"),
+            created_at: fields.take("createdAt"),
+            finished_at: fields.take("finishedAt"),
+            target_service_revision_arn: fields.take("targetServiceRevisionArn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
+        fields.put("serviceArn", self.service_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("startedAt", self.started_at);
+        fields.put("createdAt", self.created_at);
+        fields.put("finishedAt", self.finished_at);
+        fields.put("targetServiceRevisionArn", self.target_service_revision_arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceDeploymentCircuitBreaker {
+    pub status: Option<String>,
+    pub failure_count: Option<i32>,
+    pub threshold: Option<i32>,
+}
+
+impl Shape for ServiceDeploymentCircuitBreaker {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_DEPLOYMENT_CIRCUIT_BREAKER
+    }
+}
+
+impl Value for ServiceDeploymentCircuitBreaker {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            status: fields.take("status"),
+            failure_count: fields.take("failureCount"),
+            threshold: fields.take("threshold"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("status", self.status);
+        fields.put("failureCount", self.failure_count);
+        fields.put("threshold", self.threshold);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceEvent {
     pub id: Option<String>,
     pub created_at: Option<Timestamp>,
@@ -5047,6 +6035,156 @@ impl Value for ServiceRegistry {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceRevision {
+    pub service_revision_arn: Option<String>,
+    pub service_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub task_definition: Option<String>,
+    pub capacity_provider_strategy: Option<Vec<CapacityProviderStrategyItem>>,
+    pub launch_type: Option<String>,
+    pub platform_version: Option<String>,
+    pub platform_family: Option<String>,
+    pub load_balancers: Option<Vec<LoadBalancer>>,
+    pub service_registries: Option<Vec<ServiceRegistry>>,
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub container_images: Option<Vec<ContainerImage>>,
+    pub guard_duty_enabled: Option<bool>,
+    pub service_connect_configuration: Option<ServiceConnectConfiguration>,
+    pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
+    pub fargate_ephemeral_storage: Option<DeploymentEphemeralStorage>,
+    pub created_at: Option<Timestamp>,
+    pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
+    pub resolved_configuration: Option<ResolvedConfiguration>,
+    pub ecs_managed_resources: Option<ECSManagedResources>,
+}
+
+impl Shape for ServiceRevision {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_REVISION
+    }
+}
+
+impl Value for ServiceRevision {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service_revision_arn: fields.take("serviceRevisionArn"),
+            service_arn: fields.take("serviceArn"),
+            cluster_arn: fields.take("clusterArn"),
+            task_definition: fields.take("taskDefinition"),
+            capacity_provider_strategy: fields.take("capacityProviderStrategy"),
+            launch_type: fields.take("launchType"),
+            platform_version: fields.take("platformVersion"),
+            platform_family: fields.take("platformFamily"),
+            load_balancers: fields.take("loadBalancers"),
+            service_registries: fields.take("serviceRegistries"),
+            network_configuration: fields.take("networkConfiguration"),
+            container_images: fields.take("containerImages"),
+            guard_duty_enabled: fields.take("guardDutyEnabled"),
+            service_connect_configuration: fields.take("serviceConnectConfiguration"),
+            volume_configurations: fields.take("volumeConfigurations"),
+            fargate_ephemeral_storage: fields.take("fargateEphemeralStorage"),
+            created_at: fields.take("createdAt"),
+            vpc_lattice_configurations: fields.take("vpcLatticeConfigurations"),
+            resolved_configuration: fields.take("resolvedConfiguration"),
+            ecs_managed_resources: fields.take("ecsManagedResources"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(20);
+        fields.put("serviceRevisionArn", self.service_revision_arn);
+        fields.put("serviceArn", self.service_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("taskDefinition", self.task_definition);
+        fields.put("capacityProviderStrategy", self.capacity_provider_strategy);
+        fields.put("launchType", self.launch_type);
+        fields.put("platformVersion", self.platform_version);
+        fields.put("platformFamily", self.platform_family);
+        fields.put("loadBalancers", self.load_balancers);
+        fields.put("serviceRegistries", self.service_registries);
+        fields.put("networkConfiguration", self.network_configuration);
+        fields.put("containerImages", self.container_images);
+        fields.put("guardDutyEnabled", self.guard_duty_enabled);
+        fields.put("serviceConnectConfiguration", self.service_connect_configuration);
+        fields.put("volumeConfigurations", self.volume_configurations);
+        fields.put("fargateEphemeralStorage", self.fargate_ephemeral_storage);
+        fields.put("createdAt", self.created_at);
+        fields.put("vpcLatticeConfigurations", self.vpc_lattice_configurations);
+        fields.put("resolvedConfiguration", self.resolved_configuration);
+        fields.put("ecsManagedResources", self.ecs_managed_resources);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceRevisionLoadBalancer {
+    pub target_group_arn: Option<String>,
+    pub production_listener_rule: Option<String>,
+}
+
+impl Shape for ServiceRevisionLoadBalancer {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_REVISION_LOAD_BALANCER
+    }
+}
+
+impl Value for ServiceRevisionLoadBalancer {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            target_group_arn: fields.take("targetGroupArn"),
+            production_listener_rule: fields.take("productionListenerRule"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("targetGroupArn", self.target_group_arn);
+        fields.put("productionListenerRule", self.production_listener_rule);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceRevisionSummary {
+    pub arn: Option<String>,
+    pub requested_task_count: Option<i32>,
+    pub running_task_count: Option<i32>,
+    pub pending_task_count: Option<i32>,
+    pub requested_test_traffic_weight: Option<f64>,
+    pub requested_production_traffic_weight: Option<f64>,
+}
+
+impl Shape for ServiceRevisionSummary {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_REVISION_SUMMARY
+    }
+}
+
+impl Value for ServiceRevisionSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            requested_task_count: fields.take("requestedTaskCount"),
+            running_task_count: fields.take("runningTaskCount"),
+            pending_task_count: fields.take("pendingTaskCount"),
+            requested_test_traffic_weight: fields.take("requestedTestTrafficWeight"),
+            requested_production_traffic_weight: fields.take("requestedProductionTrafficWeight"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("arn", self.arn);
+        fields.put("requestedTaskCount", self.requested_task_count);
+        fields.put("runningTaskCount", self.running_task_count);
+        fields.put("pendingTaskCount", self.pending_task_count);
+        fields.put("requestedTestTrafficWeight", self.requested_test_traffic_weight);
+        fields.put("requestedProductionTrafficWeight", self.requested_production_traffic_weight);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ServiceVolumeConfiguration {
     pub name: Option<String>,
     pub managed_ebs_volume: Option<ServiceManagedEBSVolumeConfiguration>,
@@ -5153,6 +6291,54 @@ impl Value for StartTaskResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("tasks", self.tasks);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StopServiceDeploymentRequest {
+    pub service_deployment_arn: Option<String>,
+    pub stop_type: Option<String>,
+}
+
+impl Shape for StopServiceDeploymentRequest {
+    fn schema() -> &'static Schema {
+        &schemas::STOP_SERVICE_DEPLOYMENT_REQUEST
+    }
+}
+
+impl Value for StopServiceDeploymentRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployment_arn: fields.take("serviceDeploymentArn"), stop_type: fields.take("stopType") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
+        fields.put("stopType", self.stop_type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StopServiceDeploymentResponse {
+    pub service_deployment_arn: Option<String>,
+}
+
+impl Shape for StopServiceDeploymentResponse {
+    fn schema() -> &'static Schema {
+        &schemas::STOP_SERVICE_DEPLOYMENT_RESPONSE
+    }
+}
+
+impl Value for StopServiceDeploymentResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployment_arn: fields.take("serviceDeploymentArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
         fields.into_document()
     }
 }

@@ -103,6 +103,14 @@ arn! {
     /// `arn:aws:ecs:us-east-1:123456789012:service/default/web`
     ServiceArn, "service", "service", { cluster, name }
 }
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:service-deployment/default/web/<deployment id>`
+    ServiceDeploymentArn, "service deployment", "service-deployment", { cluster, service, id }
+}
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:service-revision/default/web/<revision id>`
+    ServiceRevisionArn, "service revision", "service-revision", { cluster, service, id }
+}
 
 /// `arn:aws:ecs:us-east-1:123456789012:task-definition/hello-world:1`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -211,6 +219,9 @@ mod tests {
         check::<ContainerInstanceArn>("arn:aws:ecs:us-east-1:123456789012:container-instance/default/0eb3", true);
         check::<ServiceArn>("arn:aws:ecs:us-east-1:123456789012:service/default/web", true);
         check::<TaskSetArn>("arn:aws:ecs:us-east-1:123456789012:task-set/default/web/ecs-svc/123", true);
+        check::<ServiceDeploymentArn>("arn:aws:ecs:us-east-1:123456789012:service-deployment/default/web/9Kx", true);
+        check::<ServiceDeploymentArn>("arn:aws:ecs:us-east-1:123456789012:service-deployment/default/web", false);
+        check::<ServiceRevisionArn>("arn:aws:ecs:us-east-1:123456789012:service-revision/default/web/123", true);
         check::<TaskSetArn>("arn:aws:ecs:us-east-1:123456789012:task-set/default/web", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web:7", true);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web", false);

@@ -15,6 +15,7 @@ pub mod logs;
 pub mod resources;
 pub mod scope;
 pub mod service;
+pub mod service_deployment;
 pub mod tag;
 pub mod task;
 pub mod task_definition;
@@ -22,7 +23,10 @@ pub mod task_set;
 pub mod token;
 pub mod units;
 
-pub use arn::{ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, TaskArn, TaskDefinitionArn, TaskSetArn};
+pub use arn::{
+    ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, ServiceDeploymentArn, ServiceRevisionArn, TaskArn,
+    TaskDefinitionArn, TaskSetArn,
+};
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_definition::ContainerDefinition;
 pub use container_instance::{
@@ -35,6 +39,7 @@ pub use service::{
     Deployment, DeploymentController, DeploymentStatus, RolloutState, SchedulingStrategy, Service, ServiceEvent,
     ServiceStatus,
 };
+pub use service_deployment::{ServiceDeployment, ServiceDeploymentStatus, ServiceRevision};
 pub use tag::Tag;
 pub use task::{Container, HealthStatus, LaunchType, NetworkBinding, StopCode, Task, TaskStatus};
 pub use task_definition::{Family, TaskDefinition, TaskDefinitionStatus};

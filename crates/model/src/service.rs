@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::cluster::CapacityProviderStrategyItem;
-use crate::task::LaunchType;
+use crate::task::{LaunchType, Task};
 use crate::task_definition::PlacementConstraint;
 use crate::{Scope, ServiceArn, Tag, TaskSet, TaskSetStatus, Versioned};
 
@@ -25,6 +25,9 @@ pub struct Service {
     pub desired_count: u32,
     /// The newest first: that one is `PRIMARY`, the others are on their way out.
     pub deployments: Vec<Deployment>,
+    /// Where a deployment that fails goes back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_completed: Option<CompletedDeployment>,
     /// What an external deployment controller has made, the newest last. Such a service has no deployments.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub task_sets: Vec<TaskSet>,
@@ -162,8 +165,51 @@ pub struct Deployment {
     pub rollout_state: RolloutState,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rollout_state_reason: String,
+    /// Its record among the service deployments, and the service revision that it brings. Empty where none was written.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service_deployment: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service_revision: String,
+    /// Earlier deployments of the same service revision. Their tasks are as good as its own, and are kept.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<String>,
+    /// Somebody wants it to stop.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_requested: Option<StopType>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
+}
+
+impl Deployment {
+    /// True for a task that it has started, or taken over.
+    pub fn has(&self, task: &Task) -> bool {
+        task.started_by == self.id || self.adopted.contains(&task.started_by)
+    }
+
+    /// True for the way back from one that failed.
+    pub fn is_rollback(&self) -> bool {
+        !self.adopted.is_empty()
+    }
+}
+
+/// Source: Amazon ECS API Reference, `StopServiceDeployment.stopType`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StopType {
+    Abort,
+    Rollback,
+}
+
+/// What is left to know of the last deployment that completed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompletedDeployment {
+    pub id: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopted: Vec<String>,
+    pub family: String,
+    pub revision: u32,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub service_revision: String,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -209,12 +255,19 @@ pub struct DeploymentConfiguration {
     pub minimum_healthy_percent: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreaker>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<DeploymentAlarms>,
 }
 
 impl Default for DeploymentConfiguration {
     /// Source: Amazon ECS API Reference, `DeploymentConfiguration`: 200 and 100 for the replica strategy.
     fn default() -> Self {
-        DeploymentConfiguration { maximum_percent: 200, minimum_healthy_percent: 100, circuit_breaker: None }
+        DeploymentConfiguration {
+            maximum_percent: 200,
+            minimum_healthy_percent: 100,
+            circuit_breaker: None,
+            alarms: None,
+        }
     }
 }
 
@@ -232,6 +285,24 @@ impl DeploymentConfiguration {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CircuitBreaker {
+    pub enable: bool,
+    pub rollback: bool,
+}
+
+impl CircuitBreaker {
+    /// How many tasks must fail until a deployment of `desired` tasks has failed.
+    ///
+    /// Source: Amazon ECS Developer Guide, "How the Amazon ECS deployment circuit breaker detects failures": half of the
+    /// desired count, rounded up, and from 3 to 200.
+    pub fn threshold(desired: u32) -> u32 {
+        desired.div_ceil(2).clamp(3, 200)
+    }
+}
+
+/// Alarms that end a deployment. No service keeps alarms yet, so none ever goes off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeploymentAlarms {
+    pub names: Vec<String>,
     pub enable: bool,
     pub rollback: bool,
 }
@@ -260,11 +331,12 @@ mod tests {
             let configuration = DeploymentConfiguration {
                 maximum_percent: maximum,
                 minimum_healthy_percent: minimum,
-                circuit_breaker: None,
+                ..Default::default()
             };
             assert_eq!((configuration.tasks_min(desired), configuration.tasks_max(desired)), expected);
         };
         check(100, 200, 3, (3, 6));
+        assert_eq!([0, 1, 6, 7, 25, 400, 5000].map(CircuitBreaker::threshold), [3, 3, 3, 4, 13, 200, 200]);
         check(50, 150, 3, (2, 4));
         check(50, 100, 1, (1, 1));
         check(0, 100, 0, (0, 0));

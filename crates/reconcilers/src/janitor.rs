@@ -32,6 +32,9 @@ impl Default for Retention {
 
 /// How long a client token protects against a repeat. Source: Amazon ECS Developer Guide, "Ensuring idempotency".
 pub const CLIENT_TOKEN_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long a service's deployments can be described after their end.
+/// Source: Amazon ECS Developer Guide, "View service history using Amazon ECS service deployments": 90 days.
+pub const SERVICE_DEPLOYMENT_KEPT: Duration = Duration::from_secs(90 * 24 * 60 * 60);
 /// How often there is anything worth forgetting.
 pub const EVERY: Duration = Duration::from_secs(60);
 /// The most records of a kind that one turn touches. The next turn follows at once.
@@ -46,7 +49,8 @@ pub fn reconcile(snapshot: &Snapshot, retention: &Retention, now: Timestamp) -> 
     for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
         changes.delete(snapshot, &**definition);
     }
-    let there_is_more = [tasks, tokens, lost].contains(&TURN_MAX);
+    let history = history(snapshot, now, &mut changes);
+    let there_is_more = [tasks, tokens, lost, history].contains(&TURN_MAX);
     Plan { changes, look_again: Some(if there_is_more { now } else { now + EVERY }) }
 }
 
@@ -62,6 +66,41 @@ fn client_tokens(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> 
     let oldest_first = snapshot.client_tokens.under("used", "");
     let forgotten = oldest_first.take_while(|token| now.since(token.used_at) > CLIENT_TOKEN_KEPT).take(TURN_MAX);
     forgotten.inspect(|token| changes.delete(snapshot, &***token)).count()
+}
+
+/// Service deployments, each with the revision that it brought unless somebody still needs that. The one that a service has now
+/// stays as long as it.
+fn history(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let oldest_first = snapshot.service_deployments.under("ended", "");
+    let old = oldest_first.take_while(|one| one.ended_at().is_some_and(|at| now.since(at) > SERVICE_DEPLOYMENT_KEPT));
+    let mut count = 0;
+    for deployment in old {
+        if count == TURN_MAX {
+            break;
+        }
+        let service = format!("{}/{}/{}", deployment.scope, deployment.cluster, deployment.service);
+        let known = snapshot.services.get(&service).filter(|one| one.status != ServiceStatus::Inactive);
+        let is_current = |one: &model::Deployment| one.service_deployment == deployment.id;
+        if known.is_some_and(|service| service.deployments.iter().any(is_current)) {
+            continue;
+        }
+        changes.delete(snapshot, &**deployment);
+        count += 1;
+        let revision = &deployment.target.revision;
+        let by_service = known.is_some_and(|service| {
+            service.deployments.iter().any(|one| one.service_revision == *revision)
+                || service.last_completed.as_ref().is_some_and(|last| last.service_revision == *revision)
+        });
+        let mut others = snapshot.service_deployments.range(&format!("{service}/"));
+        let by_another = others.any(|one| one.id != deployment.id && one.target.revision == *revision);
+        if let Some(record) = snapshot.service_revisions.get(&format!("{service}/{revision}"))
+            && !by_service
+            && !by_another
+        {
+            changes.delete(snapshot, &**record);
+        }
+    }
+    count
 }
 
 /// Tasks of an instance that is not there any more: no agent will report their end. And the fence of that instance, which

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 pub mod daemon;
+mod history;
 pub mod janitor;
 mod proof;
 pub mod service;

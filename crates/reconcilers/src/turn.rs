@@ -7,8 +7,8 @@ use scheduler::{Indexes, Launch, Placement, Request};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
-use crate::Plan;
 use crate::service::message::{self, Cause};
+use crate::{Plan, history};
 
 /// The most tasks one turn starts. The next turn starts the rest, so that one huge service doesn't hold up the others.
 pub(crate) const STARTS_PER_TURN_MAX: usize = 500;
@@ -46,6 +46,7 @@ impl<'a> Turn<'a> {
 
     /// What is to be committed, `before` being the service as the turn found it.
     pub fn plan(mut self, before: &Service, look_again: Option<Timestamp>) -> Plan {
+        history::follow(self.snapshot, &self.service, self.now, &mut self.changes);
         if self.service != *before {
             self.changes.put(self.snapshot, &self.service);
         }

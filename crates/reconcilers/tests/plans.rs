@@ -84,6 +84,22 @@ impl Story {
             }
             ["desired", count] => world.scale(number(count)),
             ["deploy", revision] => world.deploy(number(revision)),
+            ["breaker", ref rollback @ ..] => {
+                let mut service = world.service();
+                let rollback = rollback == ["rollback"];
+                let breaker = model::service::CircuitBreaker { enable: true, rollback };
+                service.deployment_configuration.circuit_breaker = Some(breaker);
+                world.put(&service);
+            }
+            ["tag", key, value] => {
+                let mut service = world.service();
+                service.tags.push(model::Tag { key: key.into(), value: value.into() });
+                world.put(&service);
+            }
+            ["all", "fail", "to", "start"] => {
+                let pending = |task: &&Arc<Task>| task.last_status == TaskStatus::Pending;
+                world.live().iter().filter(pending).for_each(|task| world.fails_to_start(&task.id));
+            }
             ["delete"] => world.delete_service(),
             ["wait", time] => world.wait(duration(time)),
             ["turn"] => self.turn(),
@@ -105,6 +121,10 @@ impl Story {
                 let until = world.now + duration(time);
                 world.report(&id, |task| task.protected_until = Some(until));
             }
+            ["cannot", "pull"] => world.report(&id, |task| {
+                let reason = "CannotPullContainerError: Error response from daemon: manifest unknown";
+                task.stopped(StopCode::TaskFailedToStart, reason, world.now);
+            }),
             ["stops"] => world.report(&id, |task| task.stopped(StopCode::UserInitiated, "", world.now)),
             ["is", "stopped", "by", "a", "user"] => {
                 world.report(&id, |task| task.request_stop(StopCode::UserInitiated, "Task stopped by user", world.now));
@@ -364,6 +384,11 @@ stories! {
     rolling_one_task_stalls
     rolling_waits_for_health
     rolling_bad_revision
+    breaker_rolls_back
+    breaker_has_nothing_to_go_back_to
+    breaker_counts_from_the_last_good_task
+    breaker_fails_fast
+    breaker_does_not_fail_fast
     rolling_twice
     instance_drains
     instance_drains_and_no_other

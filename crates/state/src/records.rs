@@ -2,7 +2,8 @@
 
 use model::{
     ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service,
-    ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
+    ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus,
+    Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -88,6 +89,28 @@ impl Record for Service {
 
     fn index(&self, _index: usize) -> Option<String> {
         (self.is_daemon() && self.status == ServiceStatus::Active).then(|| format!("{}/{}", self.scope, self.cluster))
+    }
+}
+
+impl Record for ServiceDeployment {
+    const KIND: &'static str = "service-deployment";
+    /// `ended`: by the time of it.
+    const INDEXES: &'static [&'static str] = &["ended"];
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}/{}", self.scope, self.cluster, self.service, self.id)
+    }
+
+    fn index(&self, _index: usize) -> Option<String> {
+        self.ended_at().map(at)
+    }
+}
+
+impl Record for ServiceRevision {
+    const KIND: &'static str = "service-revision";
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}/{}", self.scope, self.cluster, self.service, self.id)
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, SubscriptionFilter, Task,
-    TaskDefinition,
+    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment,
+    ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
 };
 
 use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Table, decode};
@@ -20,6 +20,8 @@ pub struct Snapshot {
     pub container_instances: Table<ContainerInstance>,
     pub tasks: Table<Task>,
     pub services: Table<Service>,
+    pub service_deployments: Table<ServiceDeployment>,
+    pub service_revisions: Table<ServiceRevision>,
     pub client_tokens: Table<ClientToken>,
     pub placement_fences: Table<PlacementFence>,
     pub metric_filters: Table<MetricFilter>,
@@ -74,6 +76,8 @@ impl Snapshot {
             ContainerInstance::KIND => self.container_instances.row(key).map(|row| row.revision),
             Task::KIND => self.tasks.row(key).map(|row| row.revision),
             Service::KIND => self.services.row(key).map(|row| row.revision),
+            ServiceDeployment::KIND => self.service_deployments.row(key).map(|row| row.revision),
+            ServiceRevision::KIND => self.service_revisions.row(key).map(|row| row.revision),
             ClientToken::KIND => self.client_tokens.row(key).map(|row| row.revision),
             PlacementFence::KIND => self.placement_fences.row(key).map(|row| row.revision),
             MetricFilter::KIND => self.metric_filters.row(key).map(|row| row.revision),
@@ -110,6 +114,14 @@ impl Snapshot {
             Service::KIND => {
                 let (before, after) = change!(self.services, key, value, revision);
                 after.or(before).map_or(Touched::Bookkeeping, Touched::Service)
+            }
+            ServiceDeployment::KIND => {
+                let _: (_, Option<Arc<ServiceDeployment>>) = change!(self.service_deployments, key, value, revision);
+                Touched::Bookkeeping
+            }
+            ServiceRevision::KIND => {
+                let _: (_, Option<Arc<ServiceRevision>>) = change!(self.service_revisions, key, value, revision);
+                Touched::Bookkeeping
             }
             Family::KIND => {
                 let _: (_, Option<Arc<Family>>) = change!(self.families, key, value, revision);

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, SubscriptionFilter, Task,
-    TaskDefinition,
+    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment,
+    ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
 };
 use state::{DecodeError, Record, decode, encode};
 
@@ -28,6 +28,9 @@ fn records_of_version_1() {
     check::<Task>("task.v1.json");
     check::<Task>("task-protected.v1.json");
     check::<Service>("service.v1.json");
+    check::<Service>("service-after-rollback.v1.json");
+    check::<ServiceDeployment>("service-deployment.v1.json");
+    check::<ServiceRevision>("service-revision.v1.json");
     check::<Service>("service-daemon.v1.json");
     check::<Service>("service-external.v1.json");
     check::<ClientToken>("client-token.v1.json");

@@ -11,6 +11,7 @@
 mod access;
 mod convert;
 mod ctx;
+mod deploy;
 mod error;
 mod idempotency;
 mod limits;

@@ -52,3 +52,5 @@ pub(crate) const PROTECTION_MINUTES_DEFAULT: u64 = 120;
 /// Source: Amazon ECS service quotas, "Task sets per service"; Amazon ECS API Reference, `CreateTaskSet.clientToken`.
 pub(crate) const TASK_SETS_PER_SERVICE_MAX: usize = 5;
 pub(crate) const TASK_SET_TOKEN_CHARS_MAX: usize = 36;
+/// Source: Amazon ECS API Reference, `DescribeServiceDeployments.serviceDeploymentArns`, `DescribeServiceRevisions`.
+pub(crate) const DESCRIBE_SERVICE_DEPLOYMENTS_MAX: usize = 20;

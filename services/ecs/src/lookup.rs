@@ -5,7 +5,8 @@ use std::sync::Arc;
 use model::arn::looks_like_arn;
 use model::{
     Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, Service,
-    ServiceArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
+    ServiceArn, ServiceDeployment, ServiceDeploymentArn, ServiceRevision, ServiceRevisionArn, Task, TaskArn,
+    TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
 };
 
 use crate::ctx::Ctx;
@@ -102,6 +103,21 @@ pub(crate) fn task_set_id(ctx: &Ctx<'_>, service: &Service, text: &str) -> Optio
     let arn: TaskSetArn = text.parse().ok()?;
     let own = arn.scope == ctx.scope && arn.cluster == service.cluster && arn.service == service.name;
     own.then_some(arn.id)
+}
+
+/// By its ARN. One of another account or region is not seen.
+pub(crate) fn service_deployment(ctx: &Ctx<'_>, text: &str) -> Result<Option<Arc<ServiceDeployment>>, Error> {
+    let arn: ServiceDeploymentArn =
+        text.parse().map_err(|_| invalid(format!("Invalid service deployment ARN: {text}.")))?;
+    let name = format!("{}/{}/{}/{}", arn.scope, arn.cluster, arn.service, arn.id);
+    Ok(ctx.snapshot.service_deployments.get(&name).filter(|_| arn.scope == ctx.scope).cloned())
+}
+
+pub(crate) fn service_revision(ctx: &Ctx<'_>, text: &str) -> Result<Option<Arc<ServiceRevision>>, Error> {
+    let arn: ServiceRevisionArn =
+        text.parse().map_err(|_| invalid(format!("Invalid service revision ARN: {text}.")))?;
+    let name = format!("{}/{}/{}/{}", arn.scope, arn.cluster, arn.service, arn.id);
+    Ok(ctx.snapshot.service_revisions.get(&name).filter(|_| arn.scope == ctx.scope).cloned())
 }
 
 pub(crate) fn service(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Service>> {

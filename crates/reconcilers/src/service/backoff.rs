@@ -38,17 +38,17 @@ pub(crate) fn stopped<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Ite
 }
 
 /// It left without being asked, before it had proved itself.
-fn failed(task: &Task) -> bool {
+pub(crate) fn failed(task: &Task) -> bool {
     let left = matches!(task.stop_code, Some(StopCode::TaskFailedToStart | StopCode::EssentialContainerExited));
     left && proven_at(task, task.stopped_at).is_none()
 }
 
-fn left_sick(task: &Task) -> bool {
+pub(crate) fn left_sick(task: &Task) -> bool {
     task.stop_code == Some(StopCode::ServiceSchedulerInitiated) && task.health == HealthStatus::Unhealthy
 }
 
 /// When the task had proved itself by having run for a while, if it had by `until`.
-fn proven_at(task: &Task, until: Option<Timestamp>) -> Option<Timestamp> {
+pub(crate) fn proven_at(task: &Task, until: Option<Timestamp>) -> Option<Timestamp> {
     let proven = task.started_at? + PROVEN_AFTER;
     (proven <= until?).then_some(proven)
 }

@@ -34,6 +34,20 @@ pub(crate) fn deployment_completed(service: &str, deployment: &str) -> String {
     format!("(service {service}) (deployment {deployment}) deployment completed.")
 }
 
+pub(crate) fn deployment_failed(service: &str, deployment: &str, why: &str) -> String {
+    format!("(service {service}) (deployment {deployment}) deployment failed: {why}.")
+}
+
+pub(crate) fn rolling_back(service: &str, deployment: &str) -> String {
+    format!("(service {service}) rolling back to (deployment {deployment}).")
+}
+
+/// Ours: ECS goes on until its threshold.
+pub(crate) fn failed_alike(service: &str, deployment: &str, count: usize, reason: &str) -> String {
+    let reason = reason.trim_end_matches('.');
+    format!("(service {service}) (deployment {deployment}) the first {count} tasks failed alike: {reason}.")
+}
+
 /// Why something cannot be done. It is said again only when it is resolved in between, or after hours; whom it was said of
 /// makes no difference.
 pub(crate) struct Cause {

@@ -3,12 +3,14 @@
 //! [`rollout`] decides how many to start and whom to stop; here that becomes tasks, placements and events.
 
 pub(crate) mod backoff;
+pub(crate) mod breaker;
 pub(crate) mod message;
 mod place;
 mod rollout;
 mod victims;
 pub(crate) mod view;
 
+use model::service::CompletedDeployment;
 use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, Task};
 use scheduler::Indexes;
 use state::Snapshot;
@@ -30,10 +32,17 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     }
     let view = ServiceView::new(snapshot, service, now);
     let mut act = Act { turn: Turn::new(snapshot, indexes, service, now, ids), name: service.name.clone() };
+    if let Some(failure) = breaker::judge(&view) {
+        let said = failure.write(snapshot, &mut act.turn.service, now, act.turn.ids);
+        said.into_iter().for_each(|message| act.turn.record(message));
+        return act.turn.plan(service, Some(now));
+    }
     let need = Need::new(&view);
     let startable = need.startable;
     let retry_at = if need.missing > 0 { backoff::retry_at(snapshot, &view, now) } else { None };
     let (trial, capacity) = match retry_at {
+        // A deployment that has failed starts no more tasks.
+        _ if view.has_failed() => (None, Capacity::Closed),
         Some(_) => (None, Capacity::Closed),
         None if startable == 0 => (None, Capacity::Fits(0)),
         None => {
@@ -49,13 +58,13 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     if rollout.is_stalled {
         act.turn.record_cause(&service.name, message::stalled(&service.name));
     }
-    let retry_at = retry_at.filter(|_| startable > 0);
+    let retry_at = retry_at.filter(|_| startable > 0 && !view.has_failed());
     if retry_at.is_some() {
         act.turn.record_cause(&service.name, message::keeps_failing(&service.name));
     }
     let more = trial.and_then(|trial| act.start(&trial, &rollout));
-    let look_again = [rollout.look_again, retry_at, more].into_iter().flatten().min();
-    act.finish(&view);
+    let steady = act.finish(&view);
+    let look_again = [rollout.look_again, retry_at, more, steady].into_iter().flatten().min();
     act.turn.plan(service, look_again)
 }
 
@@ -93,35 +102,43 @@ impl<'a> Act<'a> {
         None
     }
 
-    /// Deployments that are through, and states that were reached.
-    fn finish(&mut self, view: &ServiceView<'_>) {
+    /// Deployments that are through, and states that were reached. Says when to look whether one is.
+    fn finish(&mut self, view: &ServiceView<'_>) -> Option<Timestamp> {
+        let service = &mut self.turn.service;
         if view.service.status == ServiceStatus::Draining {
             if view.live.is_empty() {
-                self.turn.service.status = ServiceStatus::Inactive;
+                service.status = ServiceStatus::Inactive;
             }
-            return;
+            return None;
         }
-        self.turn.service.deployments.retain(|one| {
-            one.status == DeploymentStatus::Primary || view.live.iter().any(|task| task.started_by == one.id)
-        });
+        service
+            .deployments
+            .retain(|one| one.status == DeploymentStatus::Primary || view.live.iter().any(|task| one.has(task)));
         if !view.is_steady() {
-            return;
+            return None;
         }
-        let name = self.turn.service.name.clone();
-        let now = self.turn.now;
-        let mut completed = None;
-        if let Some(primary) =
-            self.turn.service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary)
-            && primary.rollout_state == RolloutState::InProgress
-        {
+        let primary = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary);
+        if let Some(primary) = primary.filter(|one| one.rollout_state == RolloutState::InProgress) {
+            // What ends right after its start would have completed its deployment before anybody saw it fail.
+            let awaited = view.current.iter().filter_map(|task| view.awaited_at(task)).min();
+            if view.has_breaker() && awaited.is_some() {
+                return awaited;
+            }
             primary.rollout_state = RolloutState::Completed;
             primary.rollout_state_reason = format!("ECS deployment {} completed.", primary.id);
-            primary.updated_at = now;
-            completed = Some(primary.id.clone());
+            primary.updated_at = self.turn.now;
+            let completed = CompletedDeployment {
+                id: primary.id.clone(),
+                adopted: primary.adopted.clone(),
+                family: primary.family.clone(),
+                revision: primary.revision,
+                service_revision: primary.service_revision.clone(),
+            };
+            let message = message::deployment_completed(&self.name, &completed.id);
+            service.last_completed = Some(completed);
+            self.turn.record(message);
         }
-        if let Some(id) = completed {
-            self.turn.record(message::deployment_completed(&name, &id));
-        }
-        self.turn.record_once(message::steady_state(&name));
+        self.turn.record_once(message::steady_state(&self.name));
+        None
     }
 }

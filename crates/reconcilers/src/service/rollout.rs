@@ -130,7 +130,12 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let waiting = kept.len() + leaving < view.live.len() - view.stopping;
     let proven = if waiting { kept.iter().filter_map(|task| view.awaited_at(task)).min() } else { None };
     rollout.look_again = [awaited, proven].into_iter().flatten().min();
-    rollout.is_stalled = missing > 0 && startable == 0 && leaving == 0 && view.stopping == 0 && ready == kept.len();
+    rollout.is_stalled = !view.has_failed()
+        && missing > 0
+        && startable == 0
+        && leaving == 0
+        && view.stopping == 0
+        && ready == kept.len();
     rollout
 }
 
@@ -159,7 +164,12 @@ fn sick_leaving<'a>(view: &ServiceView<'a>, kept: &[&Task], ready: usize, starta
     let mut sick = view.sick.clone();
     sick.sort_by_key(|task| (task.created_at, &task.id));
     let replaced = sick.len().saturating_sub(still_needed);
-    let is_stuck = replaced == 0 && kept.len() < desired && startable == 0 && view.stopping == 0 && ready == kept.len();
+    let is_stuck = !view.has_failed()
+        && replaced == 0
+        && kept.len() < desired
+        && startable == 0
+        && view.stopping == 0
+        && ready == kept.len();
     sick.truncate(if is_stuck { 1 } else { replaced });
     sick
 }

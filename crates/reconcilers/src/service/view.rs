@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{ContainerInstance, ContainerInstanceStatus, Deployment, HealthStatus, Service, Task, TaskStatus};
+use model::{
+    ContainerInstance, ContainerInstanceStatus, Deployment, HealthStatus, RolloutState, Service, Task, TaskStatus,
+};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
@@ -90,9 +92,18 @@ impl<'a> ServiceView<'a> {
                 .all(|task| works(task) && (task.health == HealthStatus::Healthy || !self.is_checked(task)))
     }
 
-    /// True for a task of the newest deployment.
+    /// True when the newest deployment goes no further.
+    pub fn has_failed(&self) -> bool {
+        self.primary.is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
+    }
+
+    pub fn has_breaker(&self) -> bool {
+        self.service.deployment_configuration.circuit_breaker.is_some_and(|breaker| breaker.enable)
+    }
+
+    /// True for a task of the newest deployment, or one that it has taken over.
     pub fn is_current(&self, task: &Task) -> bool {
-        self.primary.is_some_and(|primary| task.started_by == primary.id)
+        self.primary.is_some_and(|primary| primary.has(task))
     }
 
     pub fn instance(&self, id: &str) -> Option<&'a ContainerInstance> {

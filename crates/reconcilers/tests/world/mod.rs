@@ -88,11 +88,12 @@ impl World {
             deployment_controller: Default::default(),
             desired_count,
             deployments: vec![deployment],
+            last_completed: None,
             task_sets: Vec::new(),
             deployment_configuration: DeploymentConfiguration {
                 maximum_percent,
                 minimum_healthy_percent,
-                circuit_breaker: None,
+                ..Default::default()
             },
             launch_type: Some(LaunchType::Ec2),
             capacity_provider_strategy: Vec::new(),
@@ -165,6 +166,10 @@ impl World {
             revision,
             rollout_state: RolloutState::InProgress,
             rollout_state_reason: String::new(),
+            service_deployment: String::new(),
+            service_revision: String::new(),
+            adopted: Vec::new(),
+            stop_requested: None,
             created_at: self.now,
             updated_at: self.now,
         }

@@ -1,6 +1,6 @@
 //! What a service is given at its creation and its updates, and how its deployment settings are shown.
 
-use model::service::{CircuitBreaker, DeploymentConfiguration};
+use model::service::{CircuitBreaker, DeploymentAlarms, DeploymentConfiguration};
 
 use crate::error::{Error, invalid, unsupported};
 
@@ -10,9 +10,6 @@ pub(crate) fn deployment_configuration(
     current: DeploymentConfiguration,
 ) -> Result<DeploymentConfiguration, Error> {
     let Some(given) = given else { return Ok(current) };
-    if given.alarms.as_ref().is_some_and(|alarms| alarms.enable == Some(true)) {
-        return Err(unsupported("deploymentConfiguration.alarms"));
-    }
     if given.strategy.as_deref().is_some_and(|strategy| strategy != "ROLLING") {
         return Err(unsupported("A deployment strategy other than ROLLING"));
     }
@@ -35,6 +32,14 @@ pub(crate) fn deployment_configuration(
             Some(breaker) => Some(CircuitBreaker {
                 enable: breaker.enable.unwrap_or_default(),
                 rollback: breaker.rollback.unwrap_or_default(),
+            }),
+        },
+        alarms: match &given.alarms {
+            None => current.alarms,
+            Some(alarms) => Some(DeploymentAlarms {
+                names: alarms.alarm_names.clone().unwrap_or_default(),
+                enable: alarms.enable.unwrap_or_default(),
+                rollback: alarms.rollback.unwrap_or_default(),
             }),
         },
     };
@@ -70,6 +75,11 @@ pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> a
         }),
         maximum_percent: Some(kept.maximum_percent as i32),
         minimum_healthy_percent: Some(kept.minimum_healthy_percent as i32),
+        alarms: kept.alarms.as_ref().map(|alarms| api_ecs::DeploymentAlarms {
+            alarm_names: Some(alarms.names.clone()),
+            enable: Some(alarms.enable),
+            rollback: Some(alarms.rollback),
+        }),
         strategy: Some("ROLLING".into()),
         bake_time_in_minutes: Some(0),
         ..Default::default()

@@ -1,9 +1,8 @@
 pub(crate) mod kind;
 
 use api_ecs::{CreateServiceRequest, CreateServiceResponse};
-use model::{Deployment, DeploymentStatus, RolloutState, Service, ServiceStatus, TaskDefinition};
+use model::{Service, ServiceStatus};
 use state::Changes;
-use stdx::{Ids, Timestamp};
 
 use self::kind::Kind;
 use super::create_cluster::valid_name;
@@ -13,7 +12,7 @@ use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::{Error, invalid, unsupported};
 use crate::idempotency::{Token, Used};
 use crate::limits::{CREATE_SERVICE_TOKEN_CHARS_MAX, TASKS_PER_SERVICE_MAX};
-use crate::{lookup, views};
+use crate::{deploy, lookup, views};
 
 /// The name, or the client token, belongs to another request.
 const NOT_IDEMPOTENT: &str = "Creation of service was not idempotent.";
@@ -47,14 +46,13 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     }
     refuse_what_is_not_there_yet(input)?;
     let kind = Kind::of(input)?;
-    let (mut deployments, mut launch_type) = (Vec::new(), None);
+    let (mut definition, mut launch_type) = (None, None);
     if !kind.is_external() {
-        let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
-        deployments.push(deployment(&definition, ctx.ids, ctx.now));
+        definition = Some(lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?);
         let has_network_configuration = input.network_configuration.is_some();
         launch_type = Some(parse_launch_type(input.launch_type.as_deref(), has_network_configuration)?);
     }
-    let service = Service {
+    let mut service = Service {
         scope: ctx.scope.clone(),
         cluster: cluster.name.clone(),
         name,
@@ -62,7 +60,8 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         scheduling_strategy: kind.scheduling_strategy,
         deployment_controller: kind.deployment_controller,
         desired_count: desired_count(input.desired_count)?.unwrap_or(0),
-        deployments,
+        deployments: Vec::new(),
+        last_completed: None,
         task_sets: Vec::new(),
         deployment_configuration: convert::service::deployment_configuration(
             input.deployment_configuration.as_ref(),
@@ -86,27 +85,15 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         created_by: ctx.caller.principal.arn.clone(),
     };
     let mut changes = Changes::new();
+    if let Some(definition) = definition {
+        deploy::begin(ctx, &mut service, &definition, &mut changes);
+    }
     changes.put(ctx.snapshot, &service);
     if let Some(token) = token {
         token.remember(ctx, &mut changes, vec![service.name.clone()]);
     }
     let shown = views::service(ctx.snapshot, &service, tags_shown.as_ref());
     Ok((changes, CreateServiceResponse { service: Some(shown) }))
-}
-
-/// The deployment that a service begins with, and each later one.
-pub(crate) fn deployment(definition: &TaskDefinition, ids: &mut Ids, now: Timestamp) -> Deployment {
-    let id = format!("ecs-svc/{}", ids.digits());
-    Deployment {
-        rollout_state_reason: format!("ECS deployment {id} in progress."),
-        id,
-        status: DeploymentStatus::Primary,
-        family: definition.family.clone(),
-        revision: definition.revision,
-        rollout_state: RolloutState::InProgress,
-        created_at: now,
-        updated_at: now,
-    }
 }
 
 pub(crate) fn desired_count(given: Option<i32>) -> Result<Option<u32>, Error> {

@@ -1,13 +1,13 @@
 use api_ecs::{Error, ErrorCode, UpdateServiceRequest, UpdateServiceResponse};
-use model::{DeploymentStatus, ServiceStatus};
+use model::ServiceStatus;
 use state::Changes;
 
+use super::create_service::desired_count;
 use super::create_service::kind::check_update;
-use super::create_service::{deployment, desired_count};
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{invalid, unsupported};
-use crate::{lookup, views};
+use crate::{deploy, lookup, views};
 
 /// What is not given stays. Another task definition, or `forceNewDeployment`, begins a deployment.
 pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<UpdateServiceResponse> {
@@ -44,6 +44,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         service.propagate_tags = Some(from.clone()).filter(|from| from != "NONE");
     }
 
+    let mut changes = Changes::new();
     let definition = match input.task_definition.as_deref() {
         Some(text) => Some(lookup::runnable_task_definition(ctx, Some(text))?),
         None if input.force_new_deployment == Some(true) => {
@@ -58,13 +59,9 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
             .primary()
             .is_some_and(|primary| primary.family == definition.family && primary.revision == definition.revision);
         if !same || input.force_new_deployment == Some(true) {
-            for old in &mut service.deployments {
-                old.status = DeploymentStatus::Active;
-            }
-            service.deployments.insert(0, deployment(&definition, ctx.ids, ctx.now));
+            deploy::begin(ctx, &mut service, &definition, &mut changes);
         }
     }
-    let mut changes = Changes::new();
     if service != *known {
         changes.put(ctx.snapshot, &service);
     }

@@ -3,6 +3,7 @@
 mod cluster;
 mod container_instance;
 mod service;
+pub(crate) mod service_deployment;
 mod task;
 mod task_definition;
 mod task_set;

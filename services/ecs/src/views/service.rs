@@ -39,12 +39,17 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
                 .iter()
                 .filter(|_| service.status != ServiceStatus::Inactive)
                 .map(|one| {
-                    let of_it = tasks.iter().filter(|task| task.started_by == one.id).map(|task| &***task);
+                    let of_it = tasks.iter().filter(|task| one.has(task)).map(|task| &***task);
                     let failed = reconcilers::service::failed_tasks(snapshot, service, one);
                     deployment(service, one, counts(of_it), failed as i32, launch_type.clone())
                 })
                 .collect(),
         ),
+        current_service_deployment: primary.filter(|primary| !primary.service_deployment.is_empty()).map(|primary| {
+            let id = &primary.service_deployment;
+            model::ServiceDeploymentArn::new(&service.scope, &service.cluster, &service.name, id).to_string()
+        }),
+        current_service_revisions: Some(super::service_deployment::current_revisions(snapshot, service)),
         role_arn: service.role_arn.clone(),
         events: Some(
             service

@@ -1,0 +1,174 @@
+//! Whether a deployment has failed, and the way back to the last one that completed.
+//!
+//! Source: Amazon ECS Developer Guide, "How the Amazon ECS deployment circuit breaker detects failures". Beyond it we do not
+//! wait for the threshold where the first tasks of a deployment all failed alike, and for a reason that no further try
+//! changes: an image that is not there, a program that is not in it.
+
+use model::service::{CircuitBreaker, CompletedDeployment, StopType};
+use model::{Deployment, DeploymentStatus, RolloutState, Service, StopCode, Task};
+use state::Snapshot;
+use stdx::{Ids, Timestamp};
+
+use super::backoff::{failed, left_sick, proven_at, stopped};
+use super::message;
+use super::view::ServiceView;
+
+/// How every reason of the circuit breaker begins.
+pub(crate) const NAME: &str = "ECS deployment circuit breaker";
+const BY_A_USER: &str = "ECS deployment stopped by a user";
+
+/// So many tasks that fail alike are enough.
+const ALIKE: usize = 3;
+/// A service with this tag waits for the threshold, as on AWS.
+const FAIL_FAST_TAG: &str = "berth:fail-fast";
+const OFF: &str = "off";
+/// What a further try does not change, in the words of those who report it.
+const FOR_GOOD: [&str; 9] = [
+    "no such image",
+    "not found",
+    "manifest unknown",
+    "name unknown",
+    "no matching manifest",
+    "exec format error",
+    "permission denied",
+    "no such file or directory",
+    "no command specified",
+];
+
+/// Why the newest deployment goes no further.
+pub(crate) struct Failure {
+    /// Who says so; the reasons of ECS begin with it.
+    by: &'static str,
+    reason: String,
+    rolls_back: bool,
+    /// What the first tasks had in common.
+    alike: Option<String>,
+}
+
+/// Whether the newest deployment fails now.
+pub(crate) fn judge(view: &ServiceView<'_>) -> Option<Failure> {
+    let primary = view.primary.filter(|one| one.rollout_state == RolloutState::InProgress)?;
+    match primary.stop_requested {
+        Some(StopType::Rollback) => {
+            return Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back: true, alike: None });
+        }
+        Some(StopType::Abort) => {
+            return Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back: false, alike: None });
+        }
+        None => {}
+    }
+    // The way back is gone to its end: there is nothing behind it.
+    let breaker = view.service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
+    if primary.is_rollback() {
+        return None;
+    }
+    let failures = failures(view.snapshot, view.service, primary, view.now);
+    let alike = failed_alike(view, primary, &failures);
+    let threshold = CircuitBreaker::threshold(view.service.desired_count) as usize;
+    if failures.len() < threshold && alike.is_none() {
+        return None;
+    }
+    let reason = format!("{NAME}: tasks failed to start.");
+    Some(Failure { by: NAME, reason, rolls_back: breaker.rollback, alike })
+}
+
+/// The tasks of a deployment that failed, since one of its tasks has proved itself; the newest first. No more than matter.
+pub(crate) fn failures<'a>(
+    snapshot: &'a Snapshot,
+    service: &Service,
+    deployment: &Deployment,
+    now: Timestamp,
+) -> Vec<&'a Task> {
+    let own = |task: &&Task| task.started_by == deployment.id;
+    let live = snapshot.tasks.by("service", &state::Record::name(service)).map(|task| &**task).filter(own);
+    let proven = live.filter_map(|task| match task.health {
+        model::HealthStatus::Healthy => task.started_at,
+        _ => proven_at(task, Some(now)),
+    });
+    let since = proven.max().unwrap_or(deployment.created_at).max(deployment.created_at);
+    let stopped = stopped(snapshot, service).take_while(|task| task.stopped_at >= Some(since)).filter(own);
+    let threshold = CircuitBreaker::threshold(service.desired_count) as usize;
+    stopped.filter(|task| failed(task) || left_sick(task)).take(threshold).collect()
+}
+
+/// What the first tasks of the deployment have in common, if no further try will change it. One that ever ran speaks against it.
+fn failed_alike(view: &ServiceView<'_>, deployment: &Deployment, failures: &[&Task]) -> Option<String> {
+    let is_off = view.service.tags.iter().any(|tag| tag.key == FAIL_FAST_TAG && tag.value == OFF);
+    let ran = view.live.iter().any(|task| task.started_by == deployment.id && task.started_at.is_some());
+    if is_off || ran || failures.len() < ALIKE {
+        return None;
+    }
+    let reason = reason(failures[0])?;
+    let is_for_good = FOR_GOOD.iter().any(|words| reason.to_lowercase().contains(words));
+    let are_alike = failures.iter().all(|task| {
+        task.stop_code == Some(StopCode::TaskFailedToStart)
+            && task.started_at.is_none()
+            && self::reason(task).as_ref() == Some(&reason)
+    });
+    (is_for_good && are_alike).then_some(reason)
+}
+
+/// Why the task did not start, as its agent said it.
+fn reason(task: &Task) -> Option<String> {
+    let of_container = task.containers.iter().map(|container| container.reason.as_str()).find(|text| !text.is_empty());
+    let text = of_container.unwrap_or(&task.stopped_reason);
+    (!text.is_empty()).then(|| text.to_owned())
+}
+
+impl Failure {
+    /// Ends the newest deployment, and begins the way back where there is one. Gives what is to be said.
+    pub fn write(&self, snapshot: &Snapshot, service: &mut Service, now: Timestamp, ids: &mut Ids) -> Vec<String> {
+        let mut said = Vec::new();
+        let Some(primary) = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary) else {
+            return said;
+        };
+        primary.rollout_state = RolloutState::Failed;
+        primary.rollout_state_reason = self.reason.clone();
+        primary.updated_at = now;
+        let failed = primary.clone();
+        let why = if self.by == NAME { "tasks failed to start" } else { "stopped by a user" };
+        said.push(message::deployment_failed(&service.name, &failed.id, why));
+        if let Some(reason) = &self.alike {
+            said.push(message::failed_alike(&service.name, &failed.id, ALIKE, reason));
+        }
+        let last = service.last_completed.clone().filter(|last| self.rolls_back && is_there(snapshot, service, last));
+        let Some(last) = last else { return said };
+        for one in &mut service.deployments {
+            one.status = DeploymentStatus::Active;
+        }
+        let adopted = adopted(snapshot, service, &last);
+        // Its tasks are those of the new one from now on; it has none of its own any more.
+        service.deployments.retain(|one| !adopted.contains(&one.id));
+        service.deployments.insert(
+            0,
+            Deployment {
+                id: format!("ecs-svc/{}", ids.digits()),
+                status: DeploymentStatus::Primary,
+                family: last.family,
+                revision: last.revision,
+                rollout_state: RolloutState::InProgress,
+                rollout_state_reason: format!("{}: rolling back to deploymentId {}.", self.by, last.id),
+                service_deployment: failed.service_deployment,
+                service_revision: last.service_revision,
+                adopted,
+                stop_requested: None,
+                created_at: now,
+                updated_at: now,
+            },
+        );
+        said.push(message::rolling_back(&service.name, &last.id));
+        said
+    }
+}
+
+/// The deployments whose tasks are kept: that one, and those whose tasks it had taken over itself and still has.
+fn adopted(snapshot: &Snapshot, service: &Service, last: &CompletedDeployment) -> Vec<String> {
+    let tasks = || snapshot.tasks.by("service", &state::Record::name(service));
+    let has_tasks = |id: &&String| tasks().any(|task| task.started_by == **id);
+    [last.id.clone()].into_iter().chain(last.adopted.iter().filter(has_tasks).cloned()).collect()
+}
+
+fn is_there(snapshot: &Snapshot, service: &Service, last: &CompletedDeployment) -> bool {
+    let name = format!("{}/{}/{:010}", service.scope, last.family, last.revision);
+    snapshot.task_definitions.get(&name).is_some()
+}

@@ -1,0 +1,209 @@
+//! A service's history: its deployments and revisions, how they are listed, and how one is stopped.
+
+mod world;
+
+use std::time::Duration;
+
+use api_ecs::*;
+use world::{World, refused, text};
+
+async fn list(
+    world: &World,
+    change: impl FnOnce(&mut ListServiceDeploymentsRequest),
+) -> ListServiceDeploymentsResponse {
+    let mut input = ListServiceDeploymentsRequest { service: text("s"), ..Default::default() };
+    change(&mut input);
+    world.ecs.list_service_deployments(&world.caller, input).await.unwrap()
+}
+
+async fn describe(world: &World, arn: &str) -> ServiceDeployment {
+    let input = DescribeServiceDeploymentsRequest { service_deployment_arns: Some(vec![arn.to_owned()]) };
+    let answer = world.ecs.describe_service_deployments(&world.caller, input).await.unwrap();
+    assert_eq!(answer.failures, Some(vec![]));
+    answer.service_deployments.unwrap().remove(0)
+}
+
+async fn newest(world: &World) -> ServiceDeployment {
+    let listed = list(world, |_| {}).await.service_deployments.unwrap();
+    describe(world, listed[0].service_deployment_arn.as_deref().unwrap()).await
+}
+
+async fn stop(world: &World, arn: &str, how: &str) -> Result<StopServiceDeploymentResponse, Error> {
+    let input = StopServiceDeploymentRequest { service_deployment_arn: text(arn), stop_type: text(how) };
+    world.ecs.stop_service_deployment(&world.caller, input).await
+}
+
+async fn update(world: &World, change: impl FnOnce(&mut UpdateServiceRequest)) -> Service {
+    let mut input = UpdateServiceRequest { service: text("s"), ..Default::default() };
+    change(&mut input);
+    world.ecs.update_service(&world.caller, input).await.unwrap().service.unwrap()
+}
+
+async fn shown(world: &World) -> Service {
+    let input = DescribeServicesRequest { services: Some(vec!["s".into()]), ..Default::default() };
+    world.ecs.describe_services(&world.caller, input).await.unwrap().services.unwrap().remove(0)
+}
+
+/// Tasks do as they are told, except those of `broken`, which end when they should start.
+async fn settle(world: &World, broken: Option<u32>) {
+    for _ in 0..20 {
+        world.reconcile("s");
+        let tasks: Vec<_> = world.snapshot().tasks.iter().filter(|task| task.is_live()).cloned().collect();
+        for task in tasks {
+            let is_broken = broken == Some(task.revision);
+            let status = match (task.desired_status, task.last_status) {
+                (model::TaskStatus::Stopped, _) => "STOPPED",
+                (_, model::TaskStatus::Pending) if is_broken => "STOPPED",
+                (_, model::TaskStatus::Pending) => "RUNNING",
+                _ => continue,
+            };
+            world.report(&task.arn().to_string(), status, |_| {}).await;
+        }
+        world.wait(Duration::from_secs(20));
+    }
+}
+
+#[tokio::test]
+async fn a_deployment_is_recorded_from_its_beginning_to_its_end() {
+    let (world, _) = World::ready().await;
+    world.service("s", 2).await.unwrap();
+    let first = newest(&world).await;
+    assert_eq!((first.status.clone(), first.started_at), (text("PENDING"), None));
+    let arn = first.service_deployment_arn.clone().unwrap();
+    assert!(arn.starts_with("arn:aws:ecs:us-east-1:123456789012:service-deployment/default/s/"), "{arn}");
+    assert_eq!(shown(&world).await.current_service_deployment, Some(arn.clone()));
+    world.reconcile("s");
+    let target = describe(&world, &arn).await.target_service_revision.unwrap();
+    assert_eq!((target.requested_task_count, target.pending_task_count), (Some(2), Some(2)));
+    settle(&world, None).await;
+    let through = describe(&world, &arn).await;
+    assert_eq!(through.status, text("SUCCESSFUL"));
+    assert!(through.finished_at.is_some() && through.stopped_at.is_none());
+    assert_eq!(through.target_service_revision.unwrap().running_task_count, Some(2));
+    assert_eq!(through.deployment_circuit_breaker.unwrap().status, text("DISABLED"));
+
+    let revision = first.target_service_revision.unwrap().arn.unwrap();
+    let input = DescribeServiceRevisionsRequest { service_revision_arns: Some(vec![revision.clone()]) };
+    let answer = world.ecs.describe_service_revisions(&world.caller, input).await.unwrap();
+    let shown_revision = answer.service_revisions.unwrap().remove(0);
+    assert!(shown_revision.task_definition.unwrap().ends_with("task-definition/web:1"));
+    assert_eq!(shown_revision.container_images.unwrap()[0].image, text("hello:1"));
+
+    world.define("web").await;
+    update(&world, |input| input.task_definition = text("web")).await;
+    let second = newest(&world).await;
+    let sources = second.source_service_revisions.unwrap();
+    assert_eq!((sources[0].arn.clone(), sources[0].running_task_count), (Some(revision), Some(2)));
+    // A count is no deployment; a forced one is, and takes the place of what was on its way.
+    update(&world, |input| input.desired_count = Some(3)).await;
+    assert_eq!(list(&world, |_| {}).await.service_deployments.unwrap().len(), 2);
+    world.wait(Duration::from_secs(1));
+    update(&world, |input| input.force_new_deployment = Some(true)).await;
+    let all = list(&world, |_| {}).await.service_deployments.unwrap();
+    let statuses: Vec<_> = all.iter().map(|one| one.status.as_deref().unwrap()).collect();
+    assert_eq!(statuses, ["PENDING", "STOPPED", "SUCCESSFUL"]);
+    let stopped = list(&world, |input| input.status = Some(vec!["STOPPED".into()])).await;
+    assert_eq!(stopped.service_deployments.unwrap(), all[1..2]);
+    let old = list(&world, |input| {
+        input.created_at = Some(CreatedAt { before: all[1].created_at, after: None });
+    });
+    assert_eq!(old.await.service_deployments.unwrap(), all[2..]);
+    let first = list(&world, |input| input.max_results = Some(2)).await;
+    assert_eq!(first.service_deployments.unwrap(), all[..2]);
+    let rest = list(&world, |input| {
+        input.max_results = Some(2);
+        input.next_token = first.next_token;
+    });
+    let rest = rest.await;
+    assert_eq!((rest.service_deployments.unwrap(), rest.next_token), (all[2..].to_vec(), None));
+}
+
+#[tokio::test]
+async fn the_circuit_breaker_rolls_back_and_says_so() {
+    let (world, _) = World::ready().await;
+    world.service("s", 2).await.unwrap();
+    let breaker = DeploymentCircuitBreaker { enable: Some(true), rollback: Some(true) };
+    update(&world, |input| {
+        input.deployment_configuration =
+            Some(DeploymentConfiguration { deployment_circuit_breaker: Some(breaker.clone()), ..Default::default() });
+    })
+    .await;
+    settle(&world, None).await;
+    let good: Vec<_> = world.snapshot().tasks.iter().map(|task| task.id.clone()).collect();
+    world.define("web").await;
+    update(&world, |input| input.task_definition = text("web")).await;
+    let bad = newest(&world).await;
+    assert_eq!(bad.deployment_circuit_breaker.as_ref().unwrap().threshold, Some(3));
+    settle(&world, Some(2)).await;
+    let end = describe(&world, bad.service_deployment_arn.as_deref().unwrap()).await;
+    assert_eq!(end.status, text("ROLLBACK_SUCCESSFUL"));
+    let seen = end.deployment_circuit_breaker.unwrap();
+    assert_eq!(seen.status, text("TRIGGERED"));
+    let rollback = end.rollback.unwrap();
+    assert!(
+        rollback.reason.unwrap().starts_with("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/")
+    );
+    assert_eq!(rollback.service_revision_arn, bad.source_service_revisions.unwrap()[0].arn);
+    let service = shown(&world).await;
+    assert!(service.task_definition.unwrap().ends_with("web:1"));
+    let deployments = service.deployments.unwrap();
+    assert_eq!((deployments.len(), deployments[0].running_count), (1, Some(2)));
+    let live =
+        world.snapshot().tasks.iter().filter(|task| task.is_live()).map(|task| task.id.clone()).collect::<Vec<_>>();
+    assert_eq!(live, good, "the good tasks were never touched");
+}
+
+#[tokio::test]
+async fn a_deployment_is_stopped_by_a_user() {
+    let (world, _) = World::ready().await;
+    world.service("s", 2).await.unwrap();
+    let first = newest(&world).await.service_deployment_arn.unwrap();
+    let refusal = "The service has no completed deployment to roll back to.";
+    refused(stop(&world, &first, "ROLLBACK").await, "InvalidParameterException", refusal);
+    settle(&world, None).await;
+    let refusal = "The service deployment has ended and cannot be stopped.";
+    refused(stop(&world, &first, "ROLLBACK").await, "ConflictException", refusal);
+
+    world.define("web").await;
+    update(&world, |input| input.task_definition = text("web")).await;
+    world.reconcile("s");
+    let second = newest(&world).await.service_deployment_arn.unwrap();
+    stop(&world, &second, "ROLLBACK").await.unwrap();
+    assert_eq!(describe(&world, &second).await.status, text("ROLLBACK_REQUESTED"));
+    stop(&world, &second, "ROLLBACK").await.expect("it continues");
+    world.reconcile("s");
+    assert_eq!(describe(&world, &second).await.status, text("ROLLBACK_IN_PROGRESS"));
+    settle(&world, None).await;
+    assert_eq!(describe(&world, &second).await.status, text("ROLLBACK_SUCCESSFUL"));
+    assert!(shown(&world).await.task_definition.unwrap().ends_with("web:1"));
+
+    world.wait(Duration::from_secs(1));
+    update(&world, |input| input.task_definition = text("web:2")).await;
+    let third = newest(&world).await.service_deployment_arn.unwrap();
+    stop(&world, &third, "ABORT").await.unwrap();
+    settle(&world, None).await;
+    let aborted = describe(&world, &third).await;
+    assert_eq!(aborted.status, text("STOPPED"));
+    assert!(aborted.stopped_at.is_some());
+    assert_eq!(shown(&world).await.deployments.unwrap()[0].rollout_state, text("FAILED"));
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_said_so() {
+    let (world, _) = World::ready().await;
+    let missing = "arn:aws:ecs:us-east-1:123456789012:service-deployment/default/s/none";
+    refused(
+        stop(&world, missing, "ROLLBACK").await,
+        "ServiceDeploymentNotFoundException",
+        "Service deployment not found.",
+    );
+    let input = DescribeServiceDeploymentsRequest { service_deployment_arns: Some(vec![missing.into()]) };
+    let failures = world.ecs.describe_service_deployments(&world.caller, input).await.unwrap().failures;
+    assert_eq!(world::failures(failures), [(missing.to_owned(), "MISSING".to_owned())]);
+    let input = ListServiceDeploymentsRequest { service: text("none"), ..Default::default() };
+    let answer = world.ecs.list_service_deployments(&world.caller, input).await;
+    refused(answer, "ServiceNotFoundException", "Service not found.");
+    let input = DescribeServiceRevisionsRequest { service_revision_arns: Some(vec!["nonsense".into()]) };
+    let answer = world.ecs.describe_service_revisions(&world.caller, input).await;
+    refused(answer, "InvalidParameterException", "Invalid service revision ARN: nonsense.");
+}
