@@ -17,6 +17,7 @@ mod lines;
 mod moto;
 mod rates;
 mod records;
+mod services;
 
 use kit::{Docker, Machine};
 
@@ -58,8 +59,14 @@ fn main() {
         ["control"] => control::run(),
         ["images"] => images::run(),
         ["idle"] => idle(),
+        ["services"] => {
+            let mut machine = Machine::new();
+            start(&mut machine);
+            let ours = services::berth(&machine);
+            services::print(&ours, &services::swarm(&machine, &Docker::start(&machine)));
+        }
         _ => {
-            eprintln!("usage: bench [launches | lines | control | images | idle]");
+            eprintln!("usage: bench [launches | lines | control | images | idle | services]");
             std::process::exit(2);
         }
     }
