@@ -7,17 +7,21 @@
 //!
 //! All writing happens away from the loop: no step waits for a disk.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+mod disk;
+mod file;
+
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use agent_api::payload;
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
-use tokio::sync::watch;
 
 use crate::plan::Identity;
+pub use disk::RecordError;
+use disk::{ASIDE, Flush, replace};
+pub use file::TaskFile;
 
 pub const VERSION: u32 = 1;
 
@@ -58,15 +62,6 @@ pub struct InstanceRecord {
     pub container_instance_arn: String,
 }
 
-#[derive(Debug, thiserror::Error)]
-#[error("failed to {action} {path}", path = path.display())]
-pub struct RecordError {
-    action: &'static str,
-    path: PathBuf,
-    #[source]
-    source: io::Error,
-}
-
 #[derive(Clone)]
 pub struct Records {
     tasks: PathBuf,
@@ -99,26 +94,16 @@ impl Records {
     pub fn accept(&self, task_id: &str, mut record: TaskRecord) -> TaskFile {
         record.boot.clone_from(&self.boot);
         let bytes = serde_json::to_vec(&record).expect("a record has string keys only");
-        let file = self.file(task_id, Kept::Not);
-        file.enqueue(|pending| (pending.record, pending.flush) = (Some(bytes), true));
-        file
+        TaskFile::new(self.record_of(task_id), self.boot.clone(), bytes)
     }
 
     /// The file of a task that [`Records::tasks`] found.
     pub fn found(&self, task_id: &str) -> TaskFile {
-        self.file(task_id, Kept::Written)
+        TaskFile::found(self.record_of(task_id), self.boot.clone())
     }
 
-    fn file(&self, task_id: &str, kept: Kept) -> TaskFile {
-        let shared = Shared {
-            record: self.tasks.join(format!("{task_id}.json")),
-            state: self.tasks.join(format!("{task_id}.{STATE}")),
-            boot: self.boot.clone(),
-            pending: Mutex::default(),
-            kept: watch::Sender::new(kept),
-            written: watch::Sender::new(0),
-        };
-        TaskFile { shared: Arc::new(shared) }
+    fn record_of(&self, task_id: &str) -> PathBuf {
+        self.tasks.join(format!("{task_id}.json"))
     }
 
     /// The machine was restarted after this was written.
@@ -167,9 +152,8 @@ impl Records {
     }
 }
 
-/// Extensions of a task's state, and of a file that is not yet in its place.
+/// Extension of a task's state.
 const STATE: &str = "state";
-const ASIDE: &str = "new";
 
 /// A state that cannot be read was cut by a loss of power: then the record alone counts.
 fn in_last_state(record: TaskRecord, path: &Path) -> TaskRecord {
@@ -180,191 +164,6 @@ fn in_last_state(record: TaskRecord, path: &Path) -> TaskRecord {
         }
         _ => record,
     }
-}
-
-/// The files of one task. Clones write to the same ones; the last state wins.
-#[derive(Clone)]
-pub struct TaskFile {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
-    record: PathBuf,
-    state: PathBuf,
-    boot: Option<String>,
-    pending: Mutex<Pending>,
-    kept: watch::Sender<Kept>,
-    /// How many states are written, or have been overtaken by one that is.
-    written: watch::Sender<u64>,
-}
-
-/// What has become of the record.
-#[derive(Clone, Debug)]
-enum Kept {
-    Not,
-    /// A killed agent's successor finds it.
-    Written,
-    /// It survives a loss of power.
-    Durably,
-    Failed(Arc<RecordError>),
-}
-
-#[derive(Default)]
-struct Pending {
-    record: Option<Vec<u8>>,
-    flush: bool,
-    state: Option<Vec<u8>>,
-    /// How many states there were in all.
-    states: u64,
-    remove: bool,
-    writing: bool,
-}
-
-impl TaskFile {
-    /// Returns at once. States that come faster than the disk are written as one.
-    pub fn save(&self, engine: String, told: bool) {
-        let state = TaskState { version: VERSION, engine, told, boot: self.shared.boot.clone() };
-        let bytes = serde_json::to_vec(&state).expect("a state has string keys only");
-        self.enqueue(|pending| {
-            pending.state = Some(bytes);
-            pending.states += 1;
-        });
-    }
-
-    /// Resolves when an agent that is started next would find the record, or when it cannot be written.
-    pub fn written(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut kept = self.shared.kept.subscribe();
-        async move {
-            let _ = kept.wait_for(|kept| !matches!(kept, Kept::Not)).await;
-        }
-    }
-
-    /// Resolves when the record is on the disk.
-    pub fn durable(&self) -> impl Future<Output = Result<(), Arc<RecordError>>> + Send + use<> {
-        let mut kept = self.shared.kept.subscribe();
-        if matches!(*kept.borrow(), Kept::Written | Kept::Failed(_)) {
-            self.shared.kept.send_modify(|kept| *kept = Kept::Written);
-            self.enqueue(|pending| pending.flush = true);
-        }
-        async move {
-            match kept.wait_for(|kept| matches!(kept, Kept::Durably | Kept::Failed(_))).await.as_deref() {
-                Ok(Kept::Failed(error)) => Err(error.clone()),
-                // An error is a task that was removed meanwhile.
-                _ => Ok(()),
-            }
-        }
-    }
-
-    /// Resolves when the states that were saved so far are written, or cannot be.
-    pub fn saved(&self) -> impl Future<Output = ()> + Send + use<> {
-        let states = self.shared.lock().states;
-        let mut written = self.shared.written.subscribe();
-        async move {
-            let _ = written.wait_for(|written| *written >= states).await;
-        }
-    }
-
-    /// Nothing is written afterwards.
-    pub fn remove(&self) {
-        self.enqueue(|pending| pending.remove = true);
-    }
-
-    fn enqueue(&self, change: impl FnOnce(&mut Pending)) {
-        let mut pending = self.shared.lock();
-        if pending.remove {
-            return;
-        }
-        change(&mut pending);
-        if !std::mem::replace(&mut pending.writing, true) {
-            let shared = self.shared.clone();
-            tokio::task::spawn_blocking(move || shared.write_pending());
-        }
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Pending> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write_pending(&self) {
-        loop {
-            let mut pending = self.lock();
-            if pending.remove {
-                // `writing` stays set, so nothing is ever written again.
-                let states = pending.states;
-                drop(pending);
-                self.remove();
-                self.kept.send_replace(Kept::Durably);
-                self.written.send_replace(states);
-                return;
-            }
-            let (record, state, states) = (pending.record.take(), pending.state.take(), pending.states);
-            let flush = std::mem::take(&mut pending.flush);
-            if record.is_none() && state.is_none() && !flush {
-                pending.writing = false;
-                return;
-            }
-            drop(pending);
-            if let Some(record) = record {
-                let written = replace(&self.record, &record, Flush::No);
-                self.kept.send_replace(written.map_or_else(|error| Kept::Failed(Arc::new(error)), |()| Kept::Written));
-            }
-            // Before the flush, which takes much longer.
-            if let Some(state) = state {
-                if let Err(error) = replace(&self.state, &state, Flush::No) {
-                    tracing::error!(error = &error as &dyn std::error::Error, "a task's state was not written");
-                }
-                self.written.send_replace(states);
-            }
-            if flush && !matches!(*self.kept.borrow(), Kept::Failed(_)) {
-                let flushed = flush_record(&self.record);
-                self.kept.send_replace(flushed.map_or_else(|error| Kept::Failed(Arc::new(error)), |()| Kept::Durably));
-            }
-        }
-    }
-
-    /// The record first: a state without one is nobody's, a record without one would begin again.
-    fn remove(&self) {
-        for path in [&self.record, &self.state] {
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Flush {
-    Yes,
-    No,
-}
-
-/// Aside, then renamed: a reader finds the old file or the new one.
-fn replace(path: &Path, bytes: &[u8], flush: Flush) -> Result<(), RecordError> {
-    let failed = |action| move |source| RecordError { action, path: path.to_owned(), source };
-    // Both files of a task may be on their way at once.
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".{ASIDE}"));
-    let mut file = File::create(&aside).map_err(failed("create"))?;
-    file.write_all(bytes).map_err(failed("write"))?;
-    if flush == Flush::Yes {
-        file.sync_all().map_err(failed("flush"))?;
-    }
-    failpoint::place("agent.record");
-    fs::rename(&aside, path).map_err(failed("put in place"))?;
-    if flush == Flush::Yes { sync_folder(path) } else { Ok(()) }
-}
-
-fn flush_record(path: &Path) -> Result<(), RecordError> {
-    let synced = File::open(path).and_then(|file| file.sync_all());
-    synced.map_err(|source| RecordError { action: "flush", path: path.to_owned(), source })?;
-    sync_folder(path)
-}
-
-/// A name is durable when its folder is.
-fn sync_folder(path: &Path) -> Result<(), RecordError> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(|source| RecordError { action: "flush the folder of", path: path.to_owned(), source })
 }
 
 #[cfg(test)]
