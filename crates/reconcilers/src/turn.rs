@@ -98,12 +98,7 @@ impl<'a> Turn<'a> {
         launch_type: Option<LaunchType>,
         started_by: &str,
     ) -> Option<Wanted<'a>> {
-        let service = &self.service;
-        let name = format!("{}/{family}/{revision:010}", service.scope);
-        let definition: &TaskDefinition = self.snapshot.task_definitions.get(&name)?;
-        let group = format!("service:{}", service.name);
-        let mut request = Request::new(definition, None, &group, launch_type.unwrap_or(LaunchType::Ec2)).ok()?;
-        request.constrain(&service.placement_constraints).ok()?;
+        let (definition, request) = request(self.snapshot, &self.service, (family, revision), launch_type)?;
         Some(Wanted { definition, request, started_by: started_by.to_owned() })
     }
 
@@ -121,6 +116,21 @@ impl<'a> Turn<'a> {
         };
         launch.record(placement, self.snapshot, &mut self.changes, self.ids, self.now).id
     }
+}
+
+/// What a task of that definition asks of an instance when the service starts it.
+pub(crate) fn request<'a>(
+    snapshot: &'a Snapshot,
+    service: &Service,
+    (family, revision): (&str, u32),
+    launch_type: Option<LaunchType>,
+) -> Option<(&'a TaskDefinition, Request)> {
+    let name = format!("{}/{family}/{revision:010}", service.scope);
+    let definition: &TaskDefinition = snapshot.task_definitions.get(&name)?;
+    let group = format!("service:{}", service.name);
+    let mut request = Request::new(definition, None, &group, launch_type.unwrap_or(LaunchType::Ec2)).ok()?;
+    request.constrain(&service.placement_constraints).ok()?;
+    Some((definition, request))
 }
 
 /// What the tasks of a service carry: the tags of its definition or of the service itself, when it says so.

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use model::task::LaunchType;
 use model::{Attribute, ContainerInstance, ContainerInstanceStatus};
 use state::Load;
 
@@ -140,7 +139,7 @@ impl Classes {
 
 /// Equal texts ask the same.
 fn question(request: &Request) -> String {
-    let mut text = String::from(if request.launch_type == LaunchType::External { "e" } else { "" });
+    let mut text = String::from(request.launch_type.as_str());
     for Attribute { name, value } in &request.requires_attributes {
         text.extend(["\u{1}", name, "\u{2}", value.as_deref().unwrap_or("\u{3}")]);
     }

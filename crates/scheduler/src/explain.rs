@@ -6,7 +6,8 @@ use std::fmt;
 
 use model::{ContainerInstanceArn, CpuUnits, MemoryMib, PortReservation};
 
-use crate::Expression;
+use crate::filter::shortage;
+use crate::{Candidate, Expression, Request};
 
 /// An instance, and the first thing that speaks against it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,23 @@ pub struct Explanation {
 }
 
 impl Explanation {
+    /// Of these candidates.
+    pub fn of<'a>(candidates: impl IntoIterator<Item = &'a Candidate>, request: &Request) -> Explanation {
+        Explanation::with_room_kept(candidates, request, &[])
+    }
+
+    pub(crate) fn with_room_kept<'a>(
+        candidates: impl IntoIterator<Item = &'a Candidate>,
+        request: &Request,
+        kept: &[Request],
+    ) -> Explanation {
+        let why = |candidate: &Candidate| {
+            let why = shortage(candidate, request, kept)?;
+            Some(Rejection { instance: candidate.instance.arn(), why })
+        };
+        Explanation { rejections: candidates.into_iter().filter_map(why).collect() }
+    }
+
     /// The instance that came closest: where the filter got farthest, then where the least was missing.
     pub fn closest(&self) -> Option<&Rejection> {
         self.rejections.iter().min_by_key(|rejection| rejection.why.distance())

@@ -21,7 +21,13 @@ pub(crate) fn standing(instance: &ContainerInstance, request: &Request) -> Optio
     if !instance.agent_connected {
         return Some(Shortage::AgentDisconnected);
     }
-    if instance.is_external() != (request.launch_type == LaunchType::External) {
+    let may = match request.launch_type {
+        LaunchType::Ec2 => !instance.is_external(),
+        LaunchType::External => instance.is_external(),
+        // Fargate has a pool of its own, and no instance that a cluster knows belongs to it.
+        LaunchType::Fargate => false,
+    };
+    if !may {
         return Some(Shortage::LaunchType);
     }
     let missing = request.requires_attributes.iter().find(|wanted| match &wanted.value {

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod candidate;
+mod capacity;
 mod classes;
 mod draw;
 mod explain;
@@ -23,10 +24,11 @@ mod request;
 mod tree;
 
 pub use candidate::Candidate;
+pub use capacity::next_provider;
 pub use draw::{draws, tie};
 pub use explain::{Explanation, Rejection, Shortage};
 pub use index::Indexes;
 pub use launch::Launch;
 pub use place::{Placement, Scheduler};
 pub use query::{ConstraintError, Expression, Invalid};
-pub use request::{Request, Strategy, StrategyError};
+pub use request::{Request, Strategy, StrategyError, fixed_host_port};

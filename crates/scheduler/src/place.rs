@@ -5,7 +5,7 @@ use state::Snapshot;
 
 use crate::index::Index;
 use crate::pool::Prepared;
-use crate::{Candidate, Explanation, Indexes, Rejection, Request};
+use crate::{Explanation, Indexes, Rejection, Request};
 
 /// How many different requests of one round are remembered at a time.
 const PREPARED_MAX: usize = 16;
@@ -84,11 +84,7 @@ impl<'a> Scheduler<'a> {
     /// will read it.
     pub fn explain(&self, request: &Request) -> Explanation {
         let candidates = self.index().pool(&self.cluster).into_iter().flat_map(|pool| pool.candidates());
-        let why = |candidate: &Candidate| {
-            let why = crate::filter::shortage(candidate, request, &self.kept)?;
-            Some(Rejection { instance: candidate.instance.arn(), why })
-        };
-        Explanation { rejections: candidates.filter_map(why).collect() }
+        Explanation::with_room_kept(candidates, request, &self.kept)
     }
 
     /// Places one task on this very instance, as StartTask wants it. Strategies have no say. No rejection means that there

@@ -99,7 +99,7 @@ fn gpus(container: &ContainerDefinition) -> u32 {
 }
 
 /// The port of the instance that a mapping takes for itself; nothing for a dynamic one, and in modes with own addresses.
-fn fixed_host_port(mode: NetworkMode, mapping: &PortMapping) -> Option<PortReservation> {
+pub fn fixed_host_port(mode: NetworkMode, mapping: &PortMapping) -> Option<PortReservation> {
     let port = match mode {
         NetworkMode::Bridge => mapping.host_port.filter(|port| *port != 0)?,
         NetworkMode::Host => mapping.host_port.filter(|port| *port != 0).or(mapping.container_port)?,

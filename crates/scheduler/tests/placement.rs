@@ -1,89 +1,18 @@
 //! Where tasks go, as counts per instance.
 
+mod cluster;
+
 use std::collections::BTreeMap;
 
-use model::container_definition::PortMapping;
+use cluster::{definition, instance, scope, world};
+use expect_test::{Expect, expect};
 use model::service::PlacementStrategy;
 use model::task::LaunchType;
 use model::task_definition::{NetworkMode, PlacementConstraint};
-use model::{
-    Attribute, ContainerDefinition, ContainerInstance, ContainerInstanceStatus, CpuUnits, MemoryMib, Resources, Scope,
-    TaskDefinition, TaskDefinitionStatus,
-};
+use model::{Attribute, ContainerInstanceStatus, TaskDefinition};
 use proptest::prelude::*;
 use scheduler::{Indexes, Request, Scheduler, Strategy as Placing};
-use state::{Changes, MemoryLedger, Snapshot};
-use stdx::Timestamp;
-
-fn scope() -> Scope {
-    Scope::new("123456789012", "us-east-1")
-}
-
-fn instance(id: &str, zone: &str, cpu: u32, memory: u32) -> ContainerInstance {
-    ContainerInstance {
-        scope: scope(),
-        cluster: "default".into(),
-        id: id.into(),
-        status: ContainerInstanceStatus::Active,
-        status_reason: None,
-        ec2_instance_id: None,
-        agent_connected: true,
-        version_info: Default::default(),
-        registered: Resources { cpu: CpuUnits(cpu), memory: MemoryMib(memory), ..Default::default() },
-        attributes: vec![Attribute { name: "zone".into(), value: Some(zone.into()) }],
-        tags: Vec::new(),
-        health: Vec::new(),
-        registered_at: Timestamp::EPOCH,
-        version: 1,
-    }
-}
-
-fn world(instances: &[ContainerInstance]) -> Snapshot {
-    let ledger = MemoryLedger::default();
-    let mut changes = Changes::new();
-    for instance in instances {
-        changes.put(&Snapshot::default(), instance);
-    }
-    ledger.commit_now(&changes).unwrap();
-    (*state::Ledger::snapshot(&ledger)).clone()
-}
-
-fn definition(cpu: u32, memory: u32, ports: &[u16]) -> TaskDefinition {
-    TaskDefinition {
-        scope: scope(),
-        family: "web".into(),
-        revision: 1,
-        status: TaskDefinitionStatus::Active,
-        containers: vec![ContainerDefinition {
-            name: "app".into(),
-            cpu: CpuUnits(cpu),
-            memory: Some(MemoryMib(memory)),
-            port_mappings: ports
-                .iter()
-                .map(|port| PortMapping { container_port: Some(*port), host_port: Some(*port), ..Default::default() })
-                .collect(),
-            ..Default::default()
-        }],
-        volumes: Vec::new(),
-        network_mode: None,
-        task_role_arn: None,
-        execution_role_arn: None,
-        placement_constraints: Vec::new(),
-        requires_compatibilities: Vec::new(),
-        compatibilities: Vec::new(),
-        requires_attributes: Vec::new(),
-        cpu: None,
-        memory: None,
-        pid_mode: None,
-        ipc_mode: None,
-        runtime_platform: None,
-        enable_fault_injection: None,
-        registered_at: Timestamp::EPOCH,
-        registered_by: String::new(),
-        deregistered_at: None,
-        tags: Vec::new(),
-    }
-}
+use state::Snapshot;
 
 fn request(definition: &TaskDefinition, strategies: &[(&str, &str)]) -> Request {
     let mut request = Request::new(definition, None, "family:web", LaunchType::Ec2).unwrap();
@@ -208,6 +137,153 @@ fn a_host_port_is_taken_once_per_instance() {
 }
 
 #[test]
+fn an_explanation_names_everybody() {
+    let explain = |snapshot: &Snapshot, request: &Request, expected: Expect| {
+        let indexes = Indexes::default();
+        let scheduler = Scheduler::new(&indexes, snapshot, &scope(), "default", 7);
+        expected.assert_eq(&scheduler.explain(request).to_string());
+    };
+    let mut needy = definition(500, 600, &[80]);
+    needy.requires_attributes.push(Attribute { name: "disk".into(), value: Some("ssd".into()) });
+    let mut needy = request(&needy, &[]);
+    needy.member_of.push("attribute:zone != 3".parse().unwrap());
+    needy.reservation.gpus = 1;
+    needy.reservation.network_interfaces = 1;
+    explain(
+        &Snapshot::default(),
+        &needy,
+        expect![[r#"
+        The cluster has no container instances.
+    "#]],
+    );
+    let equipped = |id: &str, zone: &str, cpu: u32, memory: u32| {
+        let mut equipped = instance(id, zone, cpu, memory);
+        equipped.attributes.push(Attribute { name: "disk".into(), value: Some("ssd".into()) });
+        equipped.registered.gpus.insert("gpu-0".into());
+        equipped
+    };
+    let mut port = equipped("port", "1", 1000, 1000);
+    port.registered.ports_tcp.insert(80);
+    let mut gpu = equipped("gpu", "1", 1000, 1000);
+    gpu.registered.gpus.clear();
+    let mut interface = equipped("interface", "1", 1000, 1000);
+    interface.registered.network_interfaces = Some(0);
+    let mut gone = equipped("gone", "1", 1000, 1000);
+    gone.agent_connected = false;
+    let fits = equipped("fits", "1", 500, 600);
+    let cluster = [
+        instance("attribute", "1", 1000, 1000),
+        equipped("constraint", "3", 1000, 1000),
+        equipped("cpu", "1", 499, 1000),
+        equipped("memory-a", "1", 1000, 400),
+        equipped("memory-b", "2", 1000, 500),
+        port,
+        gpu,
+        gone,
+        fits,
+    ];
+    explain(
+        &world(&cluster),
+        &needy,
+        expect![[r#"
+            2 of 8: RESOURCE:MEMORY
+            1 of 8: AGENT
+            1 of 8: ATTRIBUTE
+            1 of 8: MemberOf placement constraint unsatisfied.
+            1 of 8: RESOURCE:CPU
+            1 of 8: RESOURCE:GPU
+            1 of 8: RESOURCE:PORTS
+            closest: gpu: 1 GPUs wanted, 0 free
+            attribute: the attribute disk is missing
+            constraint: it does not satisfy memberOf(attribute:zone != 3)
+            cpu: 500 CPU units wanted, 499 free
+            gone: the agent of the instance is not connected
+            gpu: 1 GPUs wanted, 0 free
+            memory-a: 600 MiB of memory wanted, 400 MiB free
+            memory-b: 600 MiB of memory wanted, 500 MiB free
+            port: port 80/tcp is in use
+        "#]],
+    );
+    explain(
+        &world(&[cluster.to_vec(), vec![interface]].concat()),
+        &needy,
+        expect![[r#"
+            2 of 9: RESOURCE:MEMORY
+            1 of 9: AGENT
+            1 of 9: ATTRIBUTE
+            1 of 9: MemberOf placement constraint unsatisfied.
+            1 of 9: RESOURCE:CPU
+            1 of 9: RESOURCE:ENI
+            1 of 9: RESOURCE:GPU
+            1 of 9: RESOURCE:PORTS
+            closest: interface: no network interface is free
+            attribute: the attribute disk is missing
+            constraint: it does not satisfy memberOf(attribute:zone != 3)
+            cpu: 500 CPU units wanted, 499 free
+            gone: the agent of the instance is not connected
+            gpu: 1 GPUs wanted, 0 free
+            interface: no network interface is free
+            memory-a: 600 MiB of memory wanted, 400 MiB free
+            memory-b: 600 MiB of memory wanted, 500 MiB free
+            port: port 80/tcp is in use
+        "#]],
+    );
+}
+
+#[test]
+fn a_daemon_keeps_its_room() {
+    let snapshot = world(&[instance("a", "1", 1000, 1000), instance("b", "2", 1000, 300)]);
+    let indexes = Indexes::default();
+    let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", 7);
+    let web = request(&definition(0, 300, &[]), &[]);
+    let mut daemon = request(&definition(0, 200, &[]), &[]);
+    daemon.group = "service:daemon".into();
+    daemon.member_of.push("attribute:zone == 1".parse().unwrap());
+    scheduler.keep_room_for(daemon.clone());
+    // 1000 - 200 is room for two, and the daemon has no business on the other.
+    let mut placed: Vec<String> = (0..3).map(|_| scheduler.place(&web).unwrap().instance.id).collect();
+    placed.sort();
+    assert_eq!(placed, ["a", "a", "b"]);
+    assert_eq!(scheduler.place(&web), None);
+    assert_eq!(scheduler.explain(&web).closest().unwrap().why.to_string(), "300 MiB of memory wanted, 200 MiB free",);
+    // What is kept is kept for the daemon; once it is there, the rest is anybody's.
+    assert!(scheduler.place_on("a", &daemon).is_ok());
+    assert!(scheduler.place_on("a", &request(&definition(0, 200, &[]), &[])).is_ok());
+}
+
+#[test]
+fn what_was_planned_and_not_committed_is_forgotten() {
+    let snapshot = world(&[instance("a", "1", 1000, 1000)]);
+    let indexes = Indexes::default();
+    let web = request(&definition(0, 600, &[]), &[]);
+    for _ in 0..3 {
+        let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", 7);
+        assert!(scheduler.place(&web).is_some());
+        assert!(scheduler.place(&web).is_none());
+    }
+    // Two rounds side by side do not see each other's plans.
+    let mut one = Scheduler::new(&indexes, &snapshot, &scope(), "default", 7);
+    let mut other = Scheduler::new(&indexes, &snapshot, &scope(), "default", 7);
+    assert!(one.place(&web).is_some());
+    assert!(other.place(&web).is_some());
+    drop((one, other));
+    let empty = Snapshot::default();
+    let mut scheduler = Scheduler::new(&indexes, &empty, &scope(), "default", 7);
+    assert!(scheduler.is_empty());
+    assert!(scheduler.place(&web).is_none());
+}
+
+#[test]
+fn a_task_on_fargate_finds_no_instance() {
+    let mut fargate = request(&definition(1, 1, &[]), &[]);
+    fargate.launch_type = LaunchType::Fargate;
+    assert_eq!(
+        place(&world(&[instance("a", "1", 9, 9)]), &fargate, 1),
+        " then a: the instance is of another launch type"
+    );
+}
+
+#[test]
 fn strategies_that_make_no_sense() {
     for (kind, field) in [("spread", ""), ("spread", "zone"), ("binpack", "disk"), ("binpack", ""), ("best", "cpu")] {
         let strategy = PlacementStrategy {
@@ -249,5 +325,58 @@ proptest! {
                 }
             }
         }
+    }
+
+    /// As long as there is room everywhere, no value of the attribute has more than one task more than another.
+    #[test]
+    fn a_spread_is_even(zones in prop::collection::vec(0usize..4, 1..12), tasks in 0usize..40, seed in any::<u64>()) {
+        let instances: Vec<_> =
+            zones.iter().enumerate().map(|(n, zone)| instance(&n.to_string(), &zone.to_string(), 1000, 1000)).collect();
+        let snapshot = world(&instances);
+        let indexes = Indexes::default();
+        let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", seed);
+        let request = request(&definition(1, 1, &[]), &[("spread", "attribute:zone"), ("binpack", "memory")]);
+        let mut counts: BTreeMap<usize, usize> = zones.iter().map(|zone| (*zone, 0)).collect();
+        for _ in 0..tasks {
+            let placement = scheduler.place(&request).unwrap();
+            *counts.get_mut(&zones[placement.instance.id.parse::<usize>().unwrap()]).unwrap() += 1;
+            prop_assert!(counts.values().max().unwrap() - counts.values().min().unwrap() <= 1, "{counts:?}");
+        }
+    }
+
+    /// No instance is begun while a task still fits on one that has been begun.
+    #[test]
+    fn a_binpack_fills(sizes in prop::collection::vec(20u32..100, 1..10), tasks in 0usize..40, seed in any::<u64>()) {
+        let instances: Vec<_> =
+            sizes.iter().enumerate().map(|(n, size)| instance(&n.to_string(), "1", *size, *size)).collect();
+        let snapshot = world(&instances);
+        let indexes = Indexes::default();
+        let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", seed);
+        let request = request(&definition(10, 10, &[]), &[("binpack", "cpu")]);
+        let mut free = sizes.clone();
+        for _ in 0..tasks {
+            let Some(placement) = scheduler.place(&request) else { break };
+            let at: usize = placement.instance.id.parse().unwrap();
+            prop_assert!(free.iter().all(|other| *other < 10 || *other >= free[at]), "{free:?} {at}");
+            free[at] -= 10;
+        }
+    }
+
+    /// The seed decides, and nothing else: not the index, nor what it has seen before.
+    #[test]
+    fn a_seed_decides_everything(count in 1u32..9, tasks in 1usize..20, seed in any::<u64>(), strategy in 0usize..3) {
+        let instances: Vec<_> = (0..count).map(|n| instance(&n.to_string(), &(n % 3).to_string(), 1000, 1000)).collect();
+        let snapshot = world(&instances);
+        let strategies: [&[(&str, &str)]; 3] = [&[], &[("random", "")], &[("binpack", "memory")]];
+        let request = request(&definition(1, 1, &[]), strategies[strategy]);
+        let used = Indexes::default();
+        let run = |indexes: &Indexes, seed: u64| -> Vec<String> {
+            let mut scheduler = Scheduler::new(indexes, &snapshot, &scope(), "default", seed);
+            (0..tasks).map(|_| scheduler.place(&request).unwrap().instance.id).collect()
+        };
+        let first = run(&used, seed);
+        run(&used, seed.wrapping_add(1));
+        prop_assert_eq!(&run(&used, seed), &first);
+        prop_assert_eq!(&run(&Indexes::default(), seed), &first);
     }
 }

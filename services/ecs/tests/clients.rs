@@ -106,6 +106,15 @@ assert [one["value"] for one in named()] == ["prod"], named()
 on = lambda value: [{"type": "memberOf", "expression": f"attribute:stack == {value}"}]
 assert len(ecs.run_task(taskDefinition="web", placementConstraints=on("prod"))["tasks"]) == 1
 assert ecs.run_task(taskDefinition="web", placementConstraints=on("test"))["tasks"] == []
+[why] = ecs.run_task(taskDefinition="web", placementConstraints=on("test"))["failures"]
+assert (why["arn"], why["reason"]) == (instance, "MemberOf placement constraint unsatisfied."), why
+found = lambda query: ecs.list_container_instances(filter=query)["containerInstanceArns"]
+assert found("attribute:stack =~ p.*d and registeredAt > 2018-06-18 and not (task:group == service:none)") == [instance]
+assert found("attribute:stack not_in [prod, test] or agentVersion >= 1.0") == []
+refused("InvalidParameterException", "Invalid expression: stack == prod: 'stack' is no subject of the cluster query language",
+        ecs.list_container_instances, filter="stack == prod")
+refused("InvalidParameterException", "distinctInstance expression should not be specified.", ecs.run_task, taskDefinition="web",
+        placementConstraints=[{"type": "distinctInstance", "expression": "attribute:stack exists"}])
 ecs.delete_attributes(attributes=[{"name": "stack", "targetId": instance}])
 assert named() == [], named()
 refused("TargetNotFoundException", "The specified target nope was not found.", ecs.put_attributes,

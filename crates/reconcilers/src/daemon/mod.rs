@@ -10,7 +10,7 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, Task};
+use model::{DeploymentStatus, RolloutState, Scope, Service, ServiceStatus, Task};
 use scheduler::{Explanation, Indexes, Rejection, Scheduler, Shortage};
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
@@ -19,7 +19,7 @@ use self::rollout::{Rollout, Why};
 use self::view::DaemonView;
 use crate::Plan;
 use crate::service::{backoff, message};
-use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
+use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted, request};
 
 /// What the service needs next.
 pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
@@ -43,6 +43,19 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     }
     finish(&mut turn, &view);
     turn.plan(service, look_again)
+}
+
+/// Daemons are placed first: no other task of the cluster gets the room that they lack.
+///
+/// Source: Amazon ECS Developer Guide, "Amazon ECS services": CPU, memory and network interfaces are reserved for daemon tasks.
+pub fn keep_room(scheduler: &mut Scheduler<'_>, snapshot: &Snapshot, scope: &Scope, cluster: &str) {
+    for service in snapshot.services.by("daemon", &format!("{scope}/{cluster}")) {
+        let Some(primary) = service.primary() else { continue };
+        let of = (primary.family.as_str(), primary.revision);
+        if let Some((_, request)) = request(snapshot, service, of, service.launch_type) {
+            scheduler.keep_room_for(request);
+        }
+    }
 }
 
 fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {

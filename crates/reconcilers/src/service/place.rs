@@ -8,6 +8,7 @@ use scheduler::{Explanation, Placement, Scheduler, Shortage, Strategy};
 use super::message::{self, Cause};
 use super::rollout::{Capacity, Need};
 use super::view::ServiceView;
+use crate::daemon;
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
 
 /// The tasks that may start now, and where each would go.
@@ -26,6 +27,7 @@ impl<'a> Trial<'a> {
         let Some(Wanted { request, .. }) = &trial.wanted else { return trial };
         let mut scheduler =
             Scheduler::new(turn.indexes, view.snapshot, &service.scope, &service.cluster, turn.ids.number());
+        daemon::keep_room(&mut scheduler, view.snapshot, &service.scope, &service.cluster);
         // Where it makes no difference whether all fit, one turn's worth is enough; one more says that there are more.
         let count =
             if need.asks_for_all(view) { need.startable } else { need.startable.min(STARTS_PER_TURN_MAX as u32 + 1) };

@@ -13,10 +13,10 @@ use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
 use self::scale::{Scale, TaskSetView, Why};
-use crate::Plan;
 use crate::proof::Proof;
 use crate::service::{backoff, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn};
+use crate::{Plan, daemon};
 
 /// What the service needs next.
 pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
@@ -79,6 +79,7 @@ fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> 
     let seed = turn.ids.number();
     let service = view.service;
     let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
+    daemon::keep_room(&mut scheduler, turn.snapshot, &service.scope, &service.cluster);
     let mut started = Vec::new();
     let mut complaint = None;
     let count = (scale.start as usize).min(STARTS_PER_TURN_MAX);

@@ -69,7 +69,10 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         )?,
         launch_type,
         capacity_provider_strategy: Vec::new(),
-        placement_constraints: convert::placement::constraints(input.placement_constraints.as_ref())?,
+        placement_constraints: convert::placement::constraints(
+            input.placement_constraints.as_ref(),
+            definition.as_deref(),
+        )?,
         placement_strategy: convert::placement::strategies(input.placement_strategy.as_ref())?,
         role_arn: input.role.clone(),
         health_check_grace_period_seconds: convert::number::amount(

@@ -25,7 +25,8 @@ pub(crate) fn apply(
     ctx: &mut Ctx<'_>,
 ) -> Applied<RegisterContainerInstanceResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let registered = resources(input.total_resources.as_ref())?;
+    let mut registered = resources(input.total_resources.as_ref())?;
+    registered.gpus.extend(gpus(input.platform_devices.as_ref()));
     let attributes = attributes(input.attributes.as_ref())?;
     let identity = Identity::read(input.instance_identity_document.as_deref())?;
     let token = (input.client_token.as_deref(), REGISTER_TOKEN_CHARS_MAX);
@@ -161,11 +162,18 @@ fn resources(given: Option<&Vec<api_ecs::Resource>>) -> Result<Resources, Error>
             "MEMORY" => resources.memory = MemoryMib(integer()?),
             "PORTS" => resources.ports_tcp = ports()?,
             "PORTS_UDP" => resources.ports_udp = ports()?,
-            // GPUs and accelerators are registered as platform devices, and not counted yet.
+            "GPU" => resources.gpus.extend(one.string_set_value.iter().flatten().cloned()),
+            "ENI" => resources.network_interfaces = Some(integer()?),
             _ => {}
         }
     }
     Ok(resources)
+}
+
+/// The GPUs among the devices that the agent found.
+fn gpus(devices: Option<&Vec<api_ecs::PlatformDevice>>) -> impl Iterator<Item = String> {
+    let gpus = devices.into_iter().flatten().filter(|device| device.r#type.as_deref() == Some("GPU"));
+    gpus.filter_map(|device| device.id.clone())
 }
 
 fn version_info(given: &api_ecs::VersionInfo) -> VersionInfo {

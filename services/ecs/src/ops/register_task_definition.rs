@@ -59,10 +59,7 @@ pub(crate) fn apply(
     for volume in input.volumes.iter().flatten() {
         definition.volumes.push(convert::volume::parse(volume)?);
     }
-    for constraint in input.placement_constraints.iter().flatten() {
-        let constraint = convert::placement::constraint(constraint.r#type.as_ref(), constraint.expression.as_ref())?;
-        definition.placement_constraints.push(constraint);
-    }
+    definition.placement_constraints = convert::placement::of_definition(input.placement_constraints.as_ref())?;
     fill_in_host_ports(&mut definition);
     check::definition(&definition)?;
     definition.requires_attributes = capabilities::required(&definition);

@@ -29,13 +29,14 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
     let mut request = Request::new(&definition, overrides.as_ref(), &group, launch_type)
         .map_err(|error| invalid(error.to_string()))?;
     request
-        .constrain(&convert::placement::constraints(input.placement_constraints.as_ref())?)
+        .constrain(&convert::placement::constraints(input.placement_constraints.as_ref(), Some(&definition))?)
         .map_err(|error| invalid(error.to_string()))?;
     for strategy in convert::placement::strategies(input.placement_strategy.as_ref())? {
         request.strategies.push(Strategy::parse(&strategy).map_err(|error| invalid(error.to_string()))?);
     }
 
     let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
+    reconcilers::daemon::keep_room(&mut scheduler, ctx.snapshot, &ctx.scope, &cluster.name);
     if scheduler.is_empty() {
         return Err(invalid("No Container Instances were found in your cluster."));
     }

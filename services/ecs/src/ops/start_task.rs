@@ -35,6 +35,7 @@ pub(crate) fn apply(input: &StartTaskRequest, ctx: &mut Ctx<'_>) -> Applied<Star
         tags = model::tag::merged(&definition.tags, &tags);
     }
     let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
+    reconcilers::daemon::keep_room(&mut scheduler, ctx.snapshot, &ctx.scope, &cluster.name);
     let (mut changes, mut tasks, mut failures) = (Changes::new(), Vec::new(), Vec::new());
     for text in &wanted {
         let Some(instance) = lookup::container_instance(ctx, &cluster, text) else {

@@ -28,7 +28,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         service.deployment_configuration.clone(),
     )?;
     if input.placement_constraints.is_some() {
-        service.placement_constraints = convert::placement::constraints(input.placement_constraints.as_ref())?;
+        service.placement_constraints = convert::placement::constraints(input.placement_constraints.as_ref(), None)?;
     }
     if input.placement_strategy.is_some() {
         service.placement_strategy = convert::placement::strategies(input.placement_strategy.as_ref())?;

@@ -1,7 +1,5 @@
 //! A container instance, with what its tasks leave of it.
 
-use std::collections::BTreeSet;
-
 use model::resources::Protocol;
 use model::{ContainerInstance, ContainerInstanceArn, InstanceHealth, InstanceHealthCheck, Resources};
 use state::Snapshot;
@@ -18,6 +16,10 @@ pub(crate) fn container_instance(
     let mut remaining = Resources {
         cpu: instance.registered.cpu - load.cpu,
         memory: instance.registered.memory - load.memory,
+        network_interfaces: instance
+            .registered
+            .network_interfaces
+            .map(|all| all.saturating_sub(load.network_interfaces)),
         ..instance.registered.clone()
     };
     for port in load.ports.keys() {
@@ -78,7 +80,8 @@ fn health(checks: &[InstanceHealthCheck]) -> api_ecs::ContainerInstanceHealthSta
     }
 }
 
-/// CPU and memory as integers, ports as sets of texts, as the agent registered them.
+/// CPU and memory as integers, ports as sets of texts, as the agent registered them. GPUs and network interfaces only where
+/// it said of them.
 fn resources(kept: &Resources) -> Vec<api_ecs::Resource> {
     let integer = |name: &str, value: u32| api_ecs::Resource {
         name: Some(name.into()),
@@ -88,18 +91,23 @@ fn resources(kept: &Resources) -> Vec<api_ecs::Resource> {
         integer_value: Some(value as i32),
         string_set_value: None,
     };
-    let ports = |name: &str, ports: &BTreeSet<u16>| api_ecs::Resource {
+    let set = |name: &str, texts: Vec<String>| api_ecs::Resource {
         name: Some(name.into()),
         r#type: Some("STRINGSET".into()),
         double_value: Some(0.0),
         long_value: Some(0),
         integer_value: Some(0),
-        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+        string_set_value: Some(texts),
     };
-    vec![
+    let mut all = vec![
         integer("CPU", kept.cpu.0),
         integer("MEMORY", kept.memory.0),
-        ports("PORTS", &kept.ports_tcp),
-        ports("PORTS_UDP", &kept.ports_udp),
-    ]
+        set("PORTS", kept.ports_tcp.iter().map(u16::to_string).collect()),
+        set("PORTS_UDP", kept.ports_udp.iter().map(u16::to_string).collect()),
+    ];
+    if !kept.gpus.is_empty() {
+        all.push(set("GPU", kept.gpus.iter().cloned().collect()));
+    }
+    all.extend(kept.network_interfaces.map(|count| integer("ENI", count)));
+    all
 }

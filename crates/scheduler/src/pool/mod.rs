@@ -3,6 +3,8 @@
 //! A change of one instance moves it in each order, which takes a time that grows with the logarithm of their number; so does
 //! finding the best instance. Looking at all instances remains for [`explain`](crate::Scheduler::explain).
 
+mod search;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -11,15 +13,20 @@ use state::Load;
 
 use crate::classes::Classes;
 use crate::draw::{draws, tie};
-use crate::filter::{room, shortage};
+use crate::filter::shortage;
 use crate::groups::Groups;
 use crate::query::Reach;
-use crate::rank::{Order, Rank, Ranking, Step};
+use crate::rank::{Key, Order, Ranking};
 use crate::tree::{Place, Room, Tree};
 use crate::{Candidate, Request, Shortage};
+use search::Search;
 
-/// How many groups have an order of their own. Each takes some dozens of bytes for every instance.
-const GROUP_ORDERS_MAX: usize = 8;
+/// How many places the orders of single groups have together. Each takes some fifty bytes.
+const GROUP_PLACES_MAX: usize = 320_000;
+/// So many groups have an order of their own however many instances there are.
+const GROUP_ORDERS_MIN: usize = 4;
+/// An order that has not been used for so many changes, for each instance, is made anew when it is needed.
+const CHANGES_PER_INSTANCE_MAX: usize = 2;
 /// A group has an order of its own when it has cost so many looks for each instance: about what it takes to make the order.
 const VAIN_LOOKS_PER_INSTANCE: usize = 16;
 
@@ -38,13 +45,39 @@ impl Slot {
     }
 }
 
-/// All instances in the sequence that suits one group.
+/// All instances in the sequence that suits one group. It catches up with what has changed when it is used.
 #[derive(Debug)]
 struct GroupOrder {
     group: Arc<str>,
     order: Order,
     tree: Tree,
-    used: u64,
+    /// How many changes it has seen.
+    seen: u64,
+}
+
+/// The slots that have changed, in the sequence of the changes.
+#[derive(Debug, Default)]
+struct Log {
+    slots: Vec<u32>,
+    /// How many are not remembered any more.
+    forgotten: u64,
+}
+
+impl Log {
+    fn end(&self) -> u64 {
+        self.forgotten + self.slots.len() as u64
+    }
+
+    fn since(&self, seen: u64) -> &[u32] {
+        &self.slots[(seen - self.forgotten) as usize..]
+    }
+
+    /// Forgets the older half.
+    fn shorten(&mut self) {
+        let older = self.slots.len() / 2;
+        self.slots.drain(..older);
+        self.forgotten += older as u64;
+    }
 }
 
 #[derive(Debug, Default)]
@@ -59,9 +92,9 @@ pub(crate) struct Pool {
     open: Vec<BTreeSet<u32>>,
     orders: BTreeMap<Order, Tree>,
     group_orders: Vec<GroupOrder>,
+    log: Log,
     /// The slots with tasks that were only planned.
     planned: BTreeSet<u32>,
-    uses: u64,
     /// Rises when the classes are made anew: what was prepared before is void.
     pub generation: u64,
 }
@@ -190,7 +223,17 @@ impl Pool {
             open.remove(&number);
         }
         self.orders.values_mut().for_each(|tree| tree.remove(number));
-        self.group_orders.iter_mut().for_each(|one| one.tree.remove(number));
+        self.note(number);
+    }
+
+    /// Something about the slot is another now.
+    fn note(&mut self, number: u32) {
+        if self.log.slots.len() > CHANGES_PER_INSTANCE_MAX * self.by_id.len() {
+            self.log.shorten();
+            let forgotten = self.log.forgotten;
+            self.group_orders.retain(|one| one.seen >= forgotten);
+        }
+        self.log.slots.push(number);
     }
 
     /// Puts the slot in its place in every order, or in none.
@@ -209,10 +252,24 @@ impl Pool {
             let key = order.key(&slot.candidate, 0);
             tree.put(number, slot.class, Place { key, tie: slot.tie }, room);
         }
-        for one in &mut self.group_orders {
-            let key = one.order.key(&slot.candidate, self.groups.on(&one.group, number));
-            one.tree.put(number, slot.class, Place { key, tie: slot.tie }, room);
+        self.note(number);
+    }
+
+    /// Shows the order of a group what has changed.
+    fn catch_up(&mut self, group: &str, order: Order) {
+        let Some(own) = self.group_orders.iter_mut().find(|one| *one.group == *group && one.order == order) else {
+            return;
+        };
+        for number in self.log.since(own.seen) {
+            match self.slots[*number as usize].as_ref().filter(|slot| slot.is_open()) {
+                Some(slot) => {
+                    let key = order.key(&slot.candidate, self.groups.on(group, *number));
+                    own.tree.put(*number, slot.class, Place { key, tie: slot.tie }, free(slot));
+                }
+                None => own.tree.remove(*number),
+            }
         }
+        own.seen = self.log.end();
     }
 
     /// Takes the room of one task that is planned.
@@ -263,7 +320,7 @@ impl Pool {
         }
     }
 
-    fn sorted(&self, key: impl Fn(&Slot, u32) -> crate::rank::Key) -> Tree {
+    fn sorted(&self, key: impl Fn(&Slot, u32) -> Key) -> Tree {
         let mut tree = Tree::default();
         for number in self.open.iter().flatten() {
             let slot = self.slot(*number);
@@ -285,13 +342,10 @@ impl Pool {
             let class_of = |slot: u32| self.slots[slot as usize].as_ref().expect("a member is in use").class;
             self.groups.spread_by(&prepared.request.group, *attribute, &self.classes, class_of);
         }
-        self.uses += 1;
-        let own = self.group_orders.iter_mut().find(|one| *one.group == *prepared.request.group && one.order == order);
-        if let Some(own) = own {
-            own.used = self.uses;
-        }
+        self.catch_up(&prepared.request.group, order);
         let draw = draws(seed, placement).next().unwrap_or_default();
-        let mut search = Search { pool: self, prepared, kept, draw, vain: 0 };
+        let group = self.groups.get(&prepared.request.group);
+        let mut search = Search { pool: self, prepared, group, kept, draw, vain: 0 };
         let found = search.best(&classes).map(|(rank, slot)| match prepared.ranking.is_random {
             true => search.any(&classes, rank, draws(seed, placement)),
             false => slot,
@@ -317,12 +371,12 @@ impl Pool {
         if self.group_orders.iter().any(|one| one.group == group && one.order == order) {
             return;
         }
-        if self.group_orders.len() >= GROUP_ORDERS_MAX {
-            let oldest = (0..self.group_orders.len()).min_by_key(|at| self.group_orders[*at].used);
+        if self.group_orders.len() >= (GROUP_PLACES_MAX / self.by_id.len()).max(GROUP_ORDERS_MIN) {
+            let oldest = (0..self.group_orders.len()).min_by_key(|at| self.group_orders[*at].seen);
             self.group_orders.swap_remove(oldest.expect("there are some"));
         }
         let tree = self.sorted(|slot, number| order.key(&slot.candidate, self.groups.on(&group, number)));
-        self.group_orders.push(GroupOrder { group, order, tree, used: self.uses });
+        self.group_orders.push(GroupOrder { group, order, tree, seen: self.log.end() });
     }
 
     /// Why that instance does not take such a task; nothing when it does.
@@ -333,142 +387,4 @@ impl Pool {
 
 fn free(slot: &Slot) -> Room {
     Room { cpu: slot.candidate.cpu_free().0, memory: slot.candidate.memory_free().0 }
-}
-
-/// Looks for the best instance. Of what it finds in two classes the lower rank wins, and then whoever stands next behind the
-/// draw.
-struct Search<'a> {
-    pool: &'a Pool,
-    prepared: &'a Prepared,
-    kept: &'a [Request],
-    draw: u64,
-    vain: usize,
-}
-
-impl Search<'_> {
-    fn best(&mut self, classes: &[u32]) -> Option<(Rank, u32)> {
-        let leading = self.prepared.ranking.leading();
-        let mut classes: Vec<(Rank, u32)> = classes
-            .iter()
-            .filter(|class| self.pool.open.get(**class as usize).is_some_and(|open| !open.is_empty()))
-            .map(|class| (self.spread(*class), *class))
-            .collect();
-        classes.sort_unstable();
-        let mut best: Option<(Rank, u64, u32)> = None;
-        for (spread, class) in classes {
-            if best.is_some_and(|(rank, _, _)| rank[..leading] < spread[..leading]) {
-                break;
-            }
-            if let Some(slot) = self.best_of(class) {
-                let found = (self.rank(spread, slot), self.distance(slot), slot);
-                best = Some(best.map_or(found, |best| best.min(found)));
-            }
-        }
-        best.map(|(rank, _, slot)| (rank, slot))
-    }
-
-    /// The rank of the instances of a class, as far as spreads decide it.
-    fn spread(&self, class: u32) -> Rank {
-        let mut rank = Rank::default();
-        let Some(group) = self.pool.groups.get(&self.prepared.request.group) else { return rank };
-        let mut attributes = self.prepared.attributes.iter();
-        for (step, rank) in self.prepared.ranking.steps.iter().zip(&mut rank) {
-            if let Step::Spread(_) = step {
-                let attribute = *attributes.next().expect("each spread has its attribute");
-                *rank = group.tasks_at(attribute, self.pool.classes.value(class, attribute));
-            }
-        }
-        rank
-    }
-
-    /// The whole rank of an instance, from that of its class.
-    fn rank(&self, mut rank: Rank, slot: u32) -> Rank {
-        let key = self.key(slot);
-        for (step, rank) in self.prepared.ranking.steps.iter().zip(&mut rank) {
-            if let Step::Measure(at) = step {
-                *rank = key[*at];
-            }
-        }
-        rank
-    }
-
-    fn key(&self, slot: u32) -> crate::rank::Key {
-        let order = self.prepared.ranking.order;
-        let of_group = if order.is_of_group() { self.pool.groups.on(&self.prepared.request.group, slot) } else { 0 };
-        order.key(self.pool.candidate(slot), of_group)
-    }
-
-    fn distance(&self, slot: u32) -> u64 {
-        self.pool.slot(slot).tie.wrapping_sub(self.draw)
-    }
-
-    fn fits(&self, slot: u32) -> bool {
-        let (request, candidate) = (&self.prepared.request, self.pool.candidate(slot));
-        self.prepared.single.iter().all(|at| request.member_of[*at].matches(candidate))
-            && room(candidate, request, self.kept).is_none()
-    }
-
-    fn best_of(&mut self, class: u32) -> Option<u32> {
-        let (pool, order) = (self.pool, self.prepared.ranking.order);
-        let group = &self.prepared.request.group;
-        if !order.is_of_group() {
-            return self.first(&pool.orders[&order], class, |_| true);
-        }
-        let own = pool.group_orders.iter().find(|one| *one.group == **group && one.order == order);
-        if let Some(own) = own {
-            return self.first(&own.tree, class, |_| true);
-        }
-        let members = pool.groups.get(group).map(|group| &group.members);
-        let Some(behind) = order.behind_group() else {
-            return self.least(pool.open[class as usize].iter().copied());
-        };
-        let is_new = |slot: u32| members.is_none_or(|members| !members.contains_key(&slot));
-        if let Some(slot) = self.first(&pool.orders[&behind], class, is_new) {
-            return Some(slot);
-        }
-        let open = &pool.open[class as usize];
-        self.least(members.into_iter().flat_map(BTreeMap::keys).copied().filter(|slot| open.contains(slot)))
-    }
-
-    /// The first in the order that fits; of several with its key the next behind the draw.
-    fn first(&mut self, tree: &Tree, class: u32, wanted: impl Fn(u32) -> bool) -> Option<u32> {
-        let mut looks = 0usize;
-        let mut accept = |slot: u32| {
-            looks += 1;
-            wanted(slot) && self.fits(slot)
-        };
-        let reservation = &self.prepared.request.reservation;
-        let room = Room { cpu: reservation.cpu.0, memory: reservation.memory.0 };
-        let first = tree.first(class, (Place::FIRST, [u32::MAX; 4]), room, &mut accept);
-        let found = first.map(|first| {
-            let key = tree.place(first).key;
-            let behind = tree.first(class, (Place { key, tie: self.draw }, key), room, &mut accept);
-            behind.unwrap_or(first)
-        });
-        self.vain += looks.saturating_sub(2);
-        found
-    }
-
-    /// The best of a few, one by one.
-    fn least(&mut self, slots: impl Iterator<Item = u32>) -> Option<u32> {
-        let mut looks = 0;
-        let fitting = slots.inspect(|_| looks += 1).filter(|slot| self.fits(*slot));
-        let best = fitting.min_by_key(|slot| (self.key(*slot), self.distance(*slot), *slot));
-        self.vain += looks;
-        best
-    }
-
-    /// The instance that is drawn first of those with this rank, each as likely as any other.
-    fn any(&self, classes: &[u32], rank: Rank, draws: impl Iterator<Item = u64>) -> u32 {
-        let count = self.pool.by_id.len() as u64;
-        let of_rank = |number: &u32| {
-            let slot = self.pool.slot(*number);
-            slot.is_open()
-                && classes.binary_search(&slot.class).is_ok()
-                && self.rank(self.spread(slot.class), *number) == rank
-                && self.fits(*number)
-        };
-        let mut drawn = draws.map(|draw| self.pool.by_id[(draw % count) as usize]);
-        drawn.find(of_rank).expect("one has this rank, and is drawn at last")
-    }
 }
