@@ -5,8 +5,8 @@
 
 mod attachments;
 mod credentials;
+mod tasks;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use stdx::Timestamp;
@@ -17,6 +17,7 @@ use crate::{FromAgent, Heartbeat, ManifestTask, RoleType, TaskManifest, TaskStop
 
 use attachments::{Addressee, Attachments};
 use credentials::Credentials;
+use tasks::Tasks;
 
 pub use attachments::Announcement;
 pub use credentials::{REFRESH_BEFORE, TaskCredentials};
@@ -104,25 +105,6 @@ pub enum Action {
 }
 
 #[derive(Clone, Debug)]
-struct Wanted {
-    task: Task,
-    /// The message that carries it on the current connection.
-    message_id: Option<String>,
-    sent_at: Timestamp,
-    acked: bool,
-    /// It was acknowledged, on this connection or an earlier one.
-    remembered: bool,
-    /// It was reported RUNNING.
-    running: bool,
-}
-
-impl Wanted {
-    fn done(&self) -> bool {
-        self.task.desired_status == DesiredStatus::Running && self.remembered && self.running
-    }
-}
-
-#[derive(Clone, Debug)]
 struct Connection {
     id: String,
     messages: u64,
@@ -139,7 +121,7 @@ pub struct Session {
     container_instance_arn: String,
     /// The last sequence number used; payloads and manifests share the line.
     seq_num: i64,
-    wanted: BTreeMap<String, Wanted>,
+    tasks: Tasks,
     credentials: Credentials,
     attachments: Attachments,
     connection: Option<Connection>,
@@ -152,7 +134,7 @@ impl Session {
             cluster_arn,
             container_instance_arn,
             seq_num,
-            wanted: BTreeMap::new(),
+            tasks: Tasks::default(),
             credentials: Credentials::default(),
             attachments: Attachments::default(),
             connection: None,
@@ -165,7 +147,7 @@ impl Session {
 
     /// Tasks whose acknowledgement or whose effect is still missing.
     pub fn outstanding(&self) -> impl Iterator<Item = &str> {
-        self.wanted.keys().map(String::as_str)
+        self.tasks.outstanding()
     }
 
     /// What to do about an event. The caller does the actions in order.
@@ -174,7 +156,7 @@ impl Session {
         match event {
             Event::Connected { connection, send_credentials } => self.connected_now(connection, now, send_credentials),
             Event::Disconnected => self.connection = None,
-            Event::Deliver(tasks) => tasks.into_iter().for_each(|task| self.want(task)),
+            Event::Deliver(tasks) => tasks.into_iter().for_each(|task| self.tasks.want(task)),
             Event::Credentials(keys) => self.credentials.put(keys, now),
             Event::Announce { attachment_arn, announcement } => {
                 self.attachments.announce(attachment_arn, announcement, now)
@@ -194,24 +176,9 @@ impl Session {
     fn connected_now(&mut self, id: String, now: Timestamp, send_credentials: bool) {
         // The first heartbeat goes out at once: it tells both sides early that the socket works.
         self.connection = Some(Connection { id, messages: 0, next_heartbeat: now, heard_at: now, manifest: None });
-        for wanted in self.wanted.values_mut() {
-            (wanted.message_id, wanted.acked) = (None, false);
-        }
+        self.tasks.reconnected();
         self.credentials.reconnected(send_credentials);
         self.attachments.reconnected();
-    }
-
-    /// A stop replaces a start; a start never replaces a stop, because a task does not come back.
-    fn want(&mut self, task: Task) {
-        let known = self.wanted.get(&task.arn).map(|wanted| wanted.task.desired_status);
-        match (known, task.desired_status) {
-            (Some(DesiredStatus::Stopped), _) | (Some(DesiredStatus::Running), DesiredStatus::Running) => {}
-            (None, _) | (Some(DesiredStatus::Running), DesiredStatus::Stopped) => {
-                let (sent_at, acked, remembered, running) = (Timestamp::EPOCH, false, false, false);
-                let wanted = Wanted { message_id: None, sent_at, acked, remembered, running, task };
-                self.wanted.insert(wanted.task.arn.clone(), wanted);
-            }
-        }
     }
 
     /// A stopped task ends every wait.
@@ -219,15 +186,11 @@ impl Session {
         if status == DesiredStatus::Stopped {
             return self.forget(task_arn);
         }
-        let Some(wanted) = self.wanted.get_mut(task_arn) else { return };
-        wanted.running = true;
-        if wanted.done() {
-            self.wanted.remove(task_arn);
-        }
+        self.tasks.running(task_arn);
     }
 
     fn forget(&mut self, task_arn: &str) {
-        self.wanted.remove(task_arn);
+        self.tasks.forget(task_arn);
         self.credentials.forget(task_arn);
     }
 
@@ -236,11 +199,7 @@ impl Session {
         connection.heard_at = now;
         match message {
             FromAgent::Ack(ack) => {
-                for wanted in self.wanted.values_mut() {
-                    wanted.acked |= wanted.message_id.as_deref() == Some(&ack.message_id);
-                    wanted.remembered |= wanted.acked;
-                }
-                self.wanted.retain(|_, wanted| !wanted.done());
+                self.tasks.acked(&ack.message_id);
                 self.attachments.acked(&ack.message_id);
             }
             FromAgent::IamRoleCredentialsAck(ack) => self.credentials.acked(&ack),
@@ -294,23 +253,13 @@ impl Session {
     }
 
     fn send_payloads(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let due = |wanted: &Wanted| {
-            wanted.message_id.is_none() || (!wanted.acked && now.since(wanted.sent_at) >= RESEND_AFTER)
-        };
-        let mut arns: Vec<String> =
-            self.wanted.iter().filter(|(_, wanted)| due(wanted)).map(|(arn, _)| arn.clone()).collect();
-        // Stops first: they free what the starts may need.
-        arns.sort_by_key(|arn| self.wanted[arn].task.desired_status != DesiredStatus::Stopped);
-        for chunk in arns.chunks(TASKS_MAX) {
+        for chunk in self.tasks.due(now).chunks(TASKS_MAX) {
             self.seq_num += 1;
             let Some(connection) = &mut self.connection else { return };
             let message_id = connection.next_message_id();
             let mut tasks = Vec::with_capacity(chunk.len());
             for arn in chunk {
-                let Some(wanted) = self.wanted.get_mut(arn) else { continue };
-                wanted.message_id = Some(message_id.clone());
-                wanted.sent_at = now;
-                let mut task = wanted.task.clone();
+                let Some(mut task) = self.tasks.send(arn, &message_id, now) else { continue };
                 self.credentials.travel_in(&mut task, &message_id, now);
                 tasks.push(task);
             }
@@ -370,9 +319,7 @@ impl Session {
 
     fn next_look(&self, now: Timestamp) -> Option<Timestamp> {
         let connection = self.connection.as_ref()?;
-        let unacked = self.wanted.values().filter(|wanted| !wanted.acked && wanted.message_id.is_some());
-        let resend = unacked.map(|wanted| wanted.sent_at + RESEND_AFTER).min();
-        let others = [resend, self.credentials.next_look(now), self.attachments.next_look()];
+        let others = [self.tasks.next_look(), self.credentials.next_look(now), self.attachments.next_look()];
         others.into_iter().flatten().chain([connection.next_heartbeat]).min()
     }
 }
