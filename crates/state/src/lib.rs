@@ -23,5 +23,5 @@ pub use load::{Load, Ports};
 pub use occupancy::Occupancy;
 pub use record::{DecodeError, Record, Revision, decode, encode};
 pub use records::PlacementFence;
-pub use snapshot::{Snapshot, Touched};
+pub use snapshot::{AnyRecord, Snapshot, Touched};
 pub use table::{Key, Row, Table};

@@ -88,6 +88,15 @@ impl Load {
         *self.counter(task) -= 1;
     }
 
+    /// True when both count for the same.
+    pub(crate) fn counts_alike(one: &Task, other: &Task) -> bool {
+        one.is_live() == other.is_live()
+            && (one.last_status < TaskStatus::Running) == (other.last_status < TaskStatus::Running)
+            && one.container_instance == other.container_instance
+            && one.reserved == other.reserved
+            && one.group == other.group
+    }
+
     /// Before `RUNNING` a task is pending; from then on it counts as running until it has stopped.
     fn counter(&mut self, task: &Task) -> &mut u32 {
         if task.last_status < TaskStatus::Running { &mut self.tasks_pending } else { &mut self.tasks_running }

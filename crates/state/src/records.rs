@@ -76,6 +76,15 @@ impl Record for Task {
             }
         }
     }
+
+    /// The name is the same, so the scope and the cluster are.
+    fn is_filed_as(&self, other: &Task) -> bool {
+        self.is_live() == other.is_live()
+            && (self.stopped_at, self.created_at) == (other.stopped_at, other.created_at)
+            && self.container_instance == other.container_instance
+            && self.group == other.group
+            && self.family == other.family
+    }
 }
 
 impl Record for Service {

@@ -1,5 +1,6 @@
 //! All records at one revision.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
@@ -8,26 +9,116 @@ use model::{
     ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
 };
 
-use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Table, decode};
+use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Row, Table, decode};
 
-/// Everything the control plane knows at one revision. A value: clone it, keep it, compare it with a later one.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub revision: Revision,
-    pub clusters: Table<Cluster>,
-    pub families: Table<Family>,
-    pub task_definitions: Table<TaskDefinition>,
-    pub container_instances: Table<ContainerInstance>,
-    pub tasks: Table<Task>,
-    pub services: Table<Service>,
-    pub service_deployments: Table<ServiceDeployment>,
-    pub service_revisions: Table<ServiceRevision>,
-    pub client_tokens: Table<ClientToken>,
-    pub placement_fences: Table<PlacementFence>,
-    pub metric_filters: Table<MetricFilter>,
-    pub subscription_filters: Table<SubscriptionFilter>,
-    pub query_definitions: Table<QueryDefinition>,
-    loads: OrdMap<Key, Arc<Load>>,
+/// The kinds of records: the table of each, and its type.
+macro_rules! kinds {
+    ($($table:ident: $record:ident,)*) => {
+        /// Everything the control plane knows at one revision. A value: clone it, keep it, compare it with a later one.
+        #[derive(Clone, Debug, Default)]
+        pub struct Snapshot {
+            pub revision: Revision,
+            $(pub $table: Table<$record>,)*
+            loads: OrdMap<Key, Arc<Load>>,
+        }
+
+        /// A record of any kind.
+        #[derive(Clone, Debug)]
+        pub enum AnyRecord {
+            $($record(Arc<$record>),)*
+        }
+
+        impl AnyRecord {
+            /// What the store has under a key; nothing when this program does not know the kind: a newer replica may have
+            /// written it.
+            pub fn read(key: &str, value: &[u8]) -> Result<Option<AnyRecord>, DecodeError> {
+                Ok(match kind(key) {
+                    $($record::KIND => Some(AnyRecord::$record(Arc::new(decode(value)?))),)*
+                    _ => None,
+                })
+            }
+        }
+
+        impl Snapshot {
+            /// All records of a store, in the order of their keys and each once.
+            pub fn of(records: impl IntoIterator<Item = (Key, AnyRecord, Revision)>, revision: Revision) -> Snapshot {
+                #[derive(Default)]
+                struct Rows {
+                    $($table: Vec<(Key, Row<$record>)>,)*
+                }
+                let mut rows = Rows::default();
+                for (key, record, revision) in records {
+                    match record {
+                        $(AnyRecord::$record(record) => rows.$table.push((key, Row { record, revision })),)*
+                    }
+                }
+                let loads = loads(&rows.tasks);
+                Snapshot { revision, loads, $($table: Table::of(rows.$table),)* }
+            }
+
+            /// The revision of the record under that key, whatever its kind; nothing when there is no such record.
+            pub fn revision_of(&self, key: &str) -> Option<Revision> {
+                match kind(key) {
+                    $($record::KIND => self.$table.row(key).map(|row| row.revision),)*
+                    _ => None,
+                }
+            }
+
+            /// Sets a record; gives back the one before.
+            fn set(&mut self, key: Key, record: &AnyRecord, revision: Revision) -> Option<AnyRecord> {
+                match record {
+                    $(AnyRecord::$record(record) => {
+                        self.$table.put(key, Arc::clone(record), revision).map(AnyRecord::$record)
+                    })*
+                }
+            }
+
+            /// Removes a record, if it is there.
+            fn unset(&mut self, key: &Key) -> Option<AnyRecord> {
+                match kind(key) {
+                    $($record::KIND => self.$table.delete(key).map(AnyRecord::$record),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    clusters: Cluster,
+    families: Family,
+    task_definitions: TaskDefinition,
+    container_instances: ContainerInstance,
+    tasks: Task,
+    services: Service,
+    service_deployments: ServiceDeployment,
+    service_revisions: ServiceRevision,
+    client_tokens: ClientToken,
+    placement_fences: PlacementFence,
+    metric_filters: MetricFilter,
+    subscription_filters: SubscriptionFilter,
+    query_definitions: QueryDefinition,
+}
+
+/// What the tasks of every instance hold.
+fn loads(tasks: &[(Key, Row<Task>)]) -> OrdMap<Key, Arc<Load>> {
+    let mut loads: BTreeMap<String, Load> = BTreeMap::new();
+    for (_, row) in tasks {
+        if row.record.is_live() {
+            loads.entry(instance_of(&row.record)).or_default().add(&row.record);
+        }
+    }
+    loads.into_iter().map(|(instance, load)| (Key::from(instance), Arc::new(load))).collect()
+}
+
+/// The name of the instance that a task is on.
+fn instance_of(task: &Task) -> String {
+    format!("{}/{}/{}", task.scope, task.cluster, task.container_instance)
+}
+
+/// The first part of a key.
+fn kind(key: &str) -> &str {
+    key.split('/').next().unwrap_or_default()
 }
 
 /// What a change was about, for those who only look at their own part of the world.
@@ -41,17 +132,26 @@ pub enum Touched {
     Bookkeeping,
 }
 
-/// Sets or deletes one row; gives back the record before and after.
-macro_rules! change {
-    ($table:expr, $key:expr, $value:expr, $revision:expr) => {
-        match $value {
-            Some(bytes) => {
-                let record = Arc::new(decode(bytes)?);
-                (($table).put($key, Arc::clone(&record), $revision), Some(record))
-            }
-            None => (($table).delete(&$key), None),
+impl From<AnyRecord> for Touched {
+    fn from(record: AnyRecord) -> Touched {
+        match record {
+            AnyRecord::Cluster(_) => Touched::Cluster,
+            AnyRecord::TaskDefinition(_) => Touched::TaskDefinition,
+            AnyRecord::ContainerInstance(instance) => Touched::ContainerInstance(instance),
+            AnyRecord::Task(task) => Touched::Task(task),
+            AnyRecord::Service(service) => Touched::Service(service),
+            _ => Touched::Bookkeeping,
         }
-    };
+    }
+}
+
+impl AnyRecord {
+    fn task(&self) -> Option<&Task> {
+        match self {
+            AnyRecord::Task(task) => Some(task),
+            _ => None,
+        }
+    }
 }
 
 impl Snapshot {
@@ -67,118 +167,67 @@ impl Snapshot {
         Occupancy { instances: self.container_instances.clone(), loads: self.loads.clone() }
     }
 
-    /// The revision of the record under that key, whatever its kind; nothing when there is no such record.
-    pub fn revision_of(&self, key: &str) -> Option<Revision> {
-        match key.split('/').next().unwrap_or_default() {
-            Cluster::KIND => self.clusters.row(key).map(|row| row.revision),
-            Family::KIND => self.families.row(key).map(|row| row.revision),
-            TaskDefinition::KIND => self.task_definitions.row(key).map(|row| row.revision),
-            ContainerInstance::KIND => self.container_instances.row(key).map(|row| row.revision),
-            Task::KIND => self.tasks.row(key).map(|row| row.revision),
-            Service::KIND => self.services.row(key).map(|row| row.revision),
-            ServiceDeployment::KIND => self.service_deployments.row(key).map(|row| row.revision),
-            ServiceRevision::KIND => self.service_revisions.row(key).map(|row| row.revision),
-            ClientToken::KIND => self.client_tokens.row(key).map(|row| row.revision),
-            PlacementFence::KIND => self.placement_fences.row(key).map(|row| row.revision),
-            MetricFilter::KIND => self.metric_filters.row(key).map(|row| row.revision),
-            SubscriptionFilter::KIND => self.subscription_filters.row(key).map(|row| row.revision),
-            QueryDefinition::KIND => self.query_definitions.row(key).map(|row| row.revision),
-            _ => None,
+    /// Takes in one key of the store: its new value, or nothing when it was deleted.
+    ///
+    /// A kind that this program does not know is passed over.
+    pub fn absorb(&mut self, key: &str, value: Option<&[u8]>, revision: Revision) -> Result<Touched, DecodeError> {
+        match value.map(|value| AnyRecord::read(key, value)).transpose()? {
+            Some(Some(record)) => Ok(self.take(key.into(), record, revision)),
+            Some(None) => Ok(Touched::Bookkeeping),
+            None => {
+                let before = self.unset(&key.into());
+                self.account(before.as_ref().and_then(AnyRecord::task), None);
+                Ok(before.map_or(Touched::Bookkeeping, Touched::from))
+            }
         }
     }
 
-    /// Takes in one key of the store: its new value, or nothing when it was deleted.
-    ///
-    /// A kind that this program does not know is passed over: a newer replica may have written it.
-    pub fn absorb(&mut self, key: &str, value: Option<&[u8]>, revision: Revision) -> Result<Touched, DecodeError> {
-        let kind = key.split('/').next().unwrap_or_default();
-        let key: Key = key.into();
-        Ok(match kind {
-            Cluster::KIND => {
-                let _: (_, Option<Arc<Cluster>>) = change!(self.clusters, key, value, revision);
-                Touched::Cluster
-            }
-            TaskDefinition::KIND => {
-                let _: (_, Option<Arc<TaskDefinition>>) = change!(self.task_definitions, key, value, revision);
-                Touched::TaskDefinition
-            }
-            ContainerInstance::KIND => {
-                let (before, after) = change!(self.container_instances, key, value, revision);
-                after.or(before).map_or(Touched::Bookkeeping, Touched::ContainerInstance)
-            }
-            Task::KIND => {
-                let (before, after): (Option<Arc<Task>>, _) = change!(self.tasks, key, value, revision);
-                self.account(before.as_deref(), after.as_deref());
-                after.or(before).map_or(Touched::Bookkeeping, Touched::Task)
-            }
-            Service::KIND => {
-                let (before, after) = change!(self.services, key, value, revision);
-                after.or(before).map_or(Touched::Bookkeeping, Touched::Service)
-            }
-            ServiceDeployment::KIND => {
-                let _: (_, Option<Arc<ServiceDeployment>>) = change!(self.service_deployments, key, value, revision);
-                Touched::Bookkeeping
-            }
-            ServiceRevision::KIND => {
-                let _: (_, Option<Arc<ServiceRevision>>) = change!(self.service_revisions, key, value, revision);
-                Touched::Bookkeeping
-            }
-            Family::KIND => {
-                let _: (_, Option<Arc<Family>>) = change!(self.families, key, value, revision);
-                Touched::Bookkeeping
-            }
-            ClientToken::KIND => {
-                let _: (_, Option<Arc<ClientToken>>) = change!(self.client_tokens, key, value, revision);
-                Touched::Bookkeeping
-            }
-            PlacementFence::KIND => {
-                let _: (_, Option<Arc<PlacementFence>>) = change!(self.placement_fences, key, value, revision);
-                Touched::Bookkeeping
-            }
-            MetricFilter::KIND => {
-                let _: (_, Option<Arc<MetricFilter>>) = change!(self.metric_filters, key, value, revision);
-                Touched::Bookkeeping
-            }
-            SubscriptionFilter::KIND => {
-                let _: (_, Option<Arc<SubscriptionFilter>>) = change!(self.subscription_filters, key, value, revision);
-                Touched::Bookkeeping
-            }
-            QueryDefinition::KIND => {
-                let _: (_, Option<Arc<QueryDefinition>>) = change!(self.query_definitions, key, value, revision);
-                Touched::Bookkeeping
-            }
-            _ => Touched::Bookkeeping,
-        })
+    /// Takes in a record of the store.
+    pub fn take(&mut self, key: Key, record: AnyRecord, revision: Revision) -> Touched {
+        let before = self.set(key, &record, revision);
+        self.account(before.as_ref().and_then(AnyRecord::task), record.task());
+        record.into()
     }
 
     /// This snapshot with the changes made, at the given revision. What a planner uses to look one step ahead.
     pub fn with(&self, changes: &Changes, revision: Revision) -> Result<Snapshot, DecodeError> {
         let mut next = self.clone();
-        for op in changes.ops() {
-            match op {
-                Op::Put { key, value } => next.absorb(key, Some(value), revision)?,
-                Op::Delete { key } => next.absorb(key, None, revision)?,
-            };
-        }
-        next.revision = revision;
+        next.make(changes, revision)?;
         Ok(next)
     }
 
+    /// Makes the changes in this snapshot.
+    pub fn make(&mut self, changes: &Changes, revision: Revision) -> Result<(), DecodeError> {
+        for op in changes.ops() {
+            match op {
+                Op::Put { key, value } => self.absorb(key, Some(value), revision)?,
+                Op::Delete { key } => self.absorb(key, None, revision)?,
+            };
+        }
+        self.revision = revision;
+        Ok(())
+    }
+
     fn account(&mut self, before: Option<&Task>, after: Option<&Task>) {
-        let place =
-            |task: &Task| -> Key { format!("{}/{}/{}", task.scope, task.cluster, task.container_instance).into() };
+        if let (Some(before), Some(after)) = (before, after)
+            && Load::counts_alike(before, after)
+        {
+            return;
+        }
         for (task, adds) in [(before, false), (after, true)] {
             let Some(task) = task.filter(|task| task.is_live()) else { continue };
-            let mut load = self.loads.get(&place(task)).map(|load| Load::clone(load)).unwrap_or_default();
+            let place = Key::from(instance_of(task));
+            let load = match self.loads.get_mut(&place) {
+                Some(load) => Arc::make_mut(load),
+                None => Arc::make_mut(self.loads.entry(Key::clone(&place)).or_default()),
+            };
             if adds {
                 load.add(task)
             } else {
                 load.remove(task)
             }
-            if load == Load::default() {
-                self.loads.remove(&place(task));
-            } else {
-                self.loads.insert(place(task), Arc::new(load));
+            if *load == Load::default() {
+                self.loads.remove(&place);
             }
         }
     }

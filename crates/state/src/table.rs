@@ -1,5 +1,6 @@
 //! All records of one kind, ordered by key, with their secondary indexes.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
 
@@ -160,10 +161,37 @@ impl<R: Record> Table<R> {
         })
     }
 
+    /// A table of these rows, which come in the order of their keys and each once.
+    pub(crate) fn of(rows: Vec<(Key, Row<R>)>) -> Table<R> {
+        let index = |number: usize| {
+            let mut filed: BTreeMap<Arc<str>, Vec<Key>> = BTreeMap::new();
+            for (key, row) in &rows {
+                let Some(value) = row.record.index(number) else { continue };
+                match filed.get_mut(value.as_str()) {
+                    Some(keys) => keys.push(Arc::clone(key)),
+                    None => drop(filed.insert(value.into(), vec![Arc::clone(key)])),
+                }
+            }
+            let places = filed.into_iter().flat_map(|(value, keys)| {
+                let place = move |key| (Arc::clone(&value), key);
+                keys.into_iter().map(place)
+            });
+            filled(places, OrdSet::insert)
+        };
+        let indexes = (0..R::INDEXES.len()).map(index).collect();
+        Table { rows: filled(rows.into_iter(), |map: &mut OrdMap<_, _>, (key, row)| map.insert(key, row)), indexes }
+    }
+
     /// Sets a record; gives back the one it replaced.
     pub(crate) fn put(&mut self, key: Key, record: Arc<R>, revision: Revision) -> Option<Arc<R>> {
         let old =
             self.rows.insert(Arc::clone(&key), Row { record: Arc::clone(&record), revision }).map(|row| row.record);
+        if let Some(before) = &old
+            && record.is_filed_as(before)
+        {
+            debug_assert!((0..self.indexes.len()).all(|index| before.index(index) == record.index(index)));
+            return old;
+        }
         for (number, index) in self.indexes.iter_mut().enumerate() {
             let before = old.as_deref().and_then(|old| old.index(number));
             let after = record.index(number);
@@ -189,6 +217,21 @@ impl<R: Record> Table<R> {
         }
         Some(old)
     }
+}
+
+/// A tree of what comes in order. A tree that grows at its end alone has nodes that are half empty; so every second one is put in
+/// first, and the others then fill the nodes.
+fn filled<C: Default, T, O>(sorted: impl Iterator<Item = T>, mut put: impl FnMut(&mut C, T) -> O) -> C {
+    let mut tree = C::default();
+    let mut others = Vec::with_capacity(sorted.size_hint().0 / 2);
+    for (number, one) in sorted.enumerate() {
+        match number % 2 {
+            0 => drop(put(&mut tree, one)),
+            _ => others.push(one),
+        }
+    }
+    others.into_iter().for_each(|one| drop(put(&mut tree, one)));
+    tree
 }
 
 /// The value as the index has it already: records of one service, say, keep one text between them.

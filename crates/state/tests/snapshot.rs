@@ -5,7 +5,7 @@ use std::sync::Arc;
 use model::task::{LaunchType, TaskStatus};
 use model::{CpuUnits, HealthStatus, MemoryMib, PortReservation, Reservation, Scope, Task};
 use proptest::prelude::*;
-use state::{Changes, CommitError, Ledger, Load, MemoryLedger, Record, Snapshot};
+use state::{AnyRecord, Changes, CommitError, Ledger, Load, MemoryLedger, Record, Snapshot, Table};
 use stdx::Timestamp;
 
 fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
@@ -114,6 +114,27 @@ proptest! {
             prop_assert!(stopped.is_sorted_by_key(|task| task.stopped_at));
             stopped.sort_by_key(|task| task.name());
             prop_assert_eq!(stopped, of_group(false));
+        }
+
+        // Read as a whole, as at a start, it is the same.
+        let rows = snapshot.tasks.iter().map(|task| {
+            let key = Table::<Task>::key(&task.name());
+            let revision = snapshot.revision_of(&key).unwrap();
+            (key, AnyRecord::Task(task.clone()), revision)
+        });
+        let whole = Snapshot::of(rows.collect::<Vec<_>>(), snapshot.revision);
+        prop_assert_eq!(whole.revision, snapshot.revision);
+        prop_assert!(whole.tasks.iter().eq(snapshot.tasks.iter()));
+        for index in ["live", "service", "family", "stopped", "service-stopped"] {
+            prop_assert!(whole.tasks.under(index, "").eq(snapshot.tasks.under(index, "")), "{}", index);
+            prop_assert_eq!(whole.tasks.filed_in(index), snapshot.tasks.filed_in(index));
+        }
+        for task in snapshot.tasks.iter() {
+            let key = Table::<Task>::key(&task.name());
+            prop_assert_eq!(whole.revision_of(&key), snapshot.revision_of(&key));
+        }
+        for number in 0..3 {
+            prop_assert_eq!(whole.load(&instance(number)), snapshot.load(&instance(number)));
         }
     }
 }
