@@ -36,6 +36,8 @@ pub struct Machine {
     left_well: bool,
     /// Processes besides `berth up`, ended with the machine.
     others: Vec<Child>,
+    /// What `berth` finds in its environment.
+    environment: Vec<(String, String)>,
 }
 
 impl Machine {
@@ -46,7 +48,8 @@ impl Machine {
         let namespace = format!("berth-e2e-{}-{number}", std::process::id());
         let dir = tempfile::Builder::new().prefix("berth-e2e-").tempdir().expect("a folder for the test");
         ip(&["netns", "add", &namespace]);
-        let machine = Machine { namespace, dir, berth: None, left_well: false, others: Vec::new() };
+        let machine =
+            Machine { namespace, dir, berth: None, left_well: false, others: Vec::new(), environment: Vec::new() };
         let up = machine.command("ip").args(["link", "set", "lo", "up"]).status().expect("ip runs");
         assert!(up.success(), "the loopback does not come up");
         machine
@@ -78,8 +81,13 @@ impl Machine {
     /// `berth` with arguments, on this host.
     pub fn berth(&self, arguments: &[&str]) -> Command {
         let mut command = self.command(&berth().display().to_string());
-        command.args(arguments);
+        command.args(arguments).envs(self.environment.iter().cloned());
         command
+    }
+
+    /// Gives every later `berth` a variable.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Starts `berth up` and waits until it says that it is ready.
