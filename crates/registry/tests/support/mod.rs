@@ -12,6 +12,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use registry::{Config, Registry, router};
 use serde_json::{Value, json};
@@ -115,11 +116,18 @@ const IN_OBJECTS: bool = matches!(env!("CARGO_CRATE_NAME").as_bytes(), b"in_obje
 pub const BLOBS: &str = if IN_OBJECTS { "registry/cache" } else { "blobs" };
 
 /// The object store of each directory; it outlives the registry.
-static STORES: Mutex<BTreeMap<PathBuf, Arc<InMemory>>> = Mutex::new(BTreeMap::new());
+static STORES: Mutex<BTreeMap<PathBuf, Arc<dyn ObjectStore>>> = Mutex::new(BTreeMap::new());
+
+/// In memory, or with `BERTH_TEST_OBJECTS=s3://BUCKET?endpoint=URL` in a bucket, of whoever wants to know how another server fares.
+fn new_store(dir: &Path) -> Arc<dyn ObjectStore> {
+    let Ok(address) = std::env::var("BERTH_TEST_OBJECTS") else { return Arc::new(InMemory::new()) };
+    let store = objects::open(&address.parse().unwrap(), &objects::Options::default()).unwrap();
+    objects::part(&store, dir.file_name().unwrap().to_str().unwrap())
+}
 
 pub fn open(dir: &Path, config: Config) -> Registry {
     if IN_OBJECTS {
-        let store = STORES.lock().unwrap().entry(dir.to_owned()).or_default().clone();
+        let store = STORES.lock().unwrap().entry(dir.to_owned()).or_insert_with(|| new_store(dir)).clone();
         return Registry::open_in(dir.join("registry"), store, 1 << 30, config).unwrap();
     }
     Registry::open(dir.join("registry"), Blobs::open(dir.join("blobs")).unwrap(), config).unwrap()
