@@ -66,6 +66,12 @@ impl Story {
                 world.put(&task);
                 self.names.insert(id.to_owned(), id.to_owned());
             }
+            ["pack", field] => {
+                let mut service = world.service();
+                let field = Some(field.to_owned());
+                service.placement_strategy = vec![model::service::PlacementStrategy { kind: "binpack".into(), field }];
+                world.put(&service);
+            }
             ["spread", attribute] => {
                 let mut service = world.service();
                 let field = Some(attribute.to_owned());
@@ -84,6 +90,11 @@ impl Story {
             }
             ["desired", count] => world.scale(number(count)),
             ["deploy", revision] => world.deploy(number(revision)),
+            ["grace", time] => {
+                let mut service = world.service();
+                service.health_check_grace_period_seconds = Some(duration(time).as_secs() as u32);
+                world.put(&service);
+            }
             ["breaker", ref rollback @ ..] => {
                 let mut service = world.service();
                 let rollback = rollback == ["rollback"];
@@ -384,6 +395,11 @@ stories! {
     rolling_one_task_stalls
     rolling_waits_for_health
     rolling_bad_revision
+    scale_in_around_a_protected_task
+    rolling_around_a_protected_task
+    scale_in_keeps_zones_even
+    scale_in_of_a_packed_service
+    sick_in_its_grace_period
     breaker_rolls_back
     breaker_has_nothing_to_go_back_to
     breaker_counts_from_the_last_good_task

@@ -55,6 +55,7 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     for (why, tasks) in &rollout.stop {
         act.stop(tasks, *why);
     }
+    act.turn.record_protected(&service.name, &rollout.protected);
     if rollout.is_stalled {
         act.turn.record_cause(&service.name, message::stalled(&service.name));
     }

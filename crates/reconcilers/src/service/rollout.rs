@@ -28,6 +28,8 @@ pub(crate) struct Rollout<'a> {
     pub stop: Vec<(Why, Vec<&'a Task>)>,
     /// When a task will have proved itself that another one waits for.
     pub look_again: Option<Timestamp>,
+    /// What would leave if its task scale-in protection let it.
+    pub protected: Vec<&'a Task>,
     /// Nothing can move, and nothing is on its way: the bounds of the deployment configuration leave no room.
     pub is_stalled: bool,
 }
@@ -54,6 +56,8 @@ pub(crate) enum Capacity {
 pub(crate) struct Need<'a> {
     kept: Vec<&'a Task>,
     extra: Vec<&'a Task>,
+    /// Kept only because they are protected.
+    protected: Vec<&'a Task>,
     /// How many tasks the newest deployment lacks.
     pub missing: u32,
     /// How many of them the maximum lets start now.
@@ -65,16 +69,23 @@ pub(crate) struct Need<'a> {
 impl<'a> Need<'a> {
     pub fn new(view: &ServiceView<'a>) -> Need<'a> {
         if view.service.status == ServiceStatus::Draining {
-            return Need { kept: Vec::new(), extra: Vec::new(), missing: 0, startable: 0, ready: 0 };
+            return Need {
+                kept: Vec::new(),
+                extra: Vec::new(),
+                protected: Vec::new(),
+                missing: 0,
+                startable: 0,
+                ready: 0,
+            };
         }
         let desired = view.service.desired_count as usize;
         let tasks_max = view.service.deployment_configuration.tasks_max(view.service.desired_count) as usize;
-        let (kept, extra) = keep_best(view, desired);
-        let missing = desired - kept.len();
+        let (kept, extra, protected) = keep_best(view, desired);
+        let missing = desired.saturating_sub(kept.len());
         // Tasks on their way out still have their ports and memory, and count until they have stopped.
         let room = tasks_max.saturating_sub(view.live.len());
         let ready = kept.iter().filter(|task| view.counts(task)).count();
-        Need { kept, extra, missing: missing as u32, startable: missing.min(room) as u32, ready }
+        Need { kept, extra, protected, missing: missing as u32, startable: missing.min(room) as u32, ready }
     }
 
     /// True when it makes a difference whether all that are missing fit.
@@ -94,7 +105,8 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let tasks_min = view.service.deployment_configuration.tasks_min(view.service.desired_count) as usize;
     // More than the desired count never comes up, so a higher minimum would hold the old tasks for ever.
     let tasks_min = tasks_min.min(desired);
-    let Need { kept, extra, missing, startable, ready } = need;
+    let Need { kept, extra, protected, missing, startable, ready } = need;
+    rollout.protected = protected;
     rollout.stop(Why::Scaling, extra);
 
     let sick_leaving = sick_leaving(view, &kept, ready, startable);
@@ -110,9 +122,14 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
         Capacity::Lacks(count) => (count, true),
         Capacity::Closed => (0, false),
     };
-    let room_leaves = would_fit && dispensable.min(working.len()) > replaced;
+    let free = working.iter().filter(|task| !view.is_protected(task)).count();
+    let room_leaves = would_fit && dispensable.min(free) > replaced;
     let leaving = if room_leaves { dispensable } else { replaced };
-    let leaving = victims::oldest_first(view, working, leaving);
+    let (protected, free): (Vec<&Task>, Vec<&Task>) = working.iter().partition(|task| view.is_protected(task));
+    if leaving > free.len() {
+        rollout.protected.extend(protected);
+    }
+    let leaving = victims::oldest_first(view, free, leaving);
     let leaving = [idle, leaving].concat();
     // Some of what is missing would fit already. It waits for the rest of the room, if that comes soon.
     let awaited = if fitting > 0 && would_fit && (room_leaves || at_work < desired) {
@@ -129,7 +146,8 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     rollout.room_comes = matches!(capacity, Capacity::Lacks(_)) && leaving + view.stopping > 0;
     let waiting = kept.len() + leaving < view.live.len() - view.stopping;
     let proven = if waiting { kept.iter().filter_map(|task| view.awaited_at(task)).min() } else { None };
-    rollout.look_again = [awaited, proven].into_iter().flatten().min();
+    let unprotected = rollout.protected.iter().filter_map(|task| task.protection(view.now)).min();
+    rollout.look_again = [awaited, proven, unprotected, view.grace_ends()].into_iter().flatten().min();
     rollout.is_stalled = !view.has_failed()
         && missing > 0
         && startable == 0
@@ -174,13 +192,16 @@ fn sick_leaving<'a>(view: &ServiceView<'a>, kept: &[&Task], ready: usize, starta
     sick
 }
 
-/// Those to keep, and those that are too many.
-fn keep_best<'a>(view: &ServiceView<'a>, count: usize) -> (Vec<&'a Task>, Vec<&'a Task>) {
+/// Those to keep, those that are too many, and those of the first that would be too many if they were not protected.
+fn keep_best<'a>(view: &ServiceView<'a>, count: usize) -> (Vec<&'a Task>, Vec<&'a Task>, Vec<&'a Task>) {
     let too_many = view.current.len().saturating_sub(count);
     if too_many == 0 {
-        return (view.current.clone(), Vec::new());
+        return (view.current.clone(), Vec::new(), Vec::new());
     }
-    let extra = victims::newest_first(view, &view.current, too_many);
+    let (protected, free): (Vec<&Task>, Vec<&Task>) = view.current.iter().partition(|task| view.is_protected(task));
+    let extra = victims::newest_first(view, &free, too_many.min(free.len()));
     let leaves = |task: &&Task| extra.iter().any(|one| one.id == task.id);
-    (view.current.iter().copied().filter(|task| !leaves(task)).collect(), extra)
+    let kept = view.current.iter().copied().filter(|task| !leaves(task)).collect();
+    let held = if too_many > free.len() { protected } else { Vec::new() };
+    (kept, extra, held)
 }

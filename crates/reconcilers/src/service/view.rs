@@ -73,7 +73,7 @@ impl<'a> ServiceView<'a> {
                 view.stopping += 1;
             } else if !of_primary || standing == Standing::Drains {
                 view.outgoing.push(task);
-            } else if is_sick(task) {
+            } else if is_sick(task) && view.grace_until(task).is_none() {
                 view.sick.push(task);
             } else {
                 view.current.push(task);
@@ -95,6 +95,24 @@ impl<'a> ServiceView<'a> {
     /// True when the newest deployment goes no further.
     pub fn has_failed(&self) -> bool {
         self.primary.is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
+    }
+
+    /// True when neither scale-in nor a deployment ends it. What does not work is protected from nothing.
+    pub fn is_protected(&self, task: &Task) -> bool {
+        works(task) && task.protection(self.now).is_some()
+    }
+
+    /// Until when a failing health check says nothing about the task yet.
+    ///
+    /// Source: Amazon ECS API Reference, `Service.healthCheckGracePeriodSeconds`: from the task's start.
+    fn grace_until(&self, task: &Task) -> Option<Timestamp> {
+        let grace = Duration::from_secs(self.service.health_check_grace_period_seconds?.into());
+        Some(task.started_at? + grace).filter(|until| *until > self.now)
+    }
+
+    /// When the first failing health check of a task in its grace period will count.
+    pub fn grace_ends(&self) -> Option<Timestamp> {
+        self.current.iter().filter(|task| is_sick(task)).filter_map(|task| self.grace_until(task)).min()
     }
 
     pub fn has_breaker(&self) -> bool {
