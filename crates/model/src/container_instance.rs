@@ -17,6 +17,9 @@ pub struct ContainerInstance {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ec2_instance_id: Option<String>,
     pub agent_connected: bool,
+    /// Since when it is known that no agent is connected. Nothing while one is, or nobody has looked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disconnected_at: Option<Timestamp>,
     #[serde(default)]
     pub version_info: VersionInfo,
     pub registered: Resources,

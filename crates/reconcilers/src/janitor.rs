@@ -5,9 +5,12 @@
 //!
 //! Amazon ECS forgets a stopped task after an hour or so, often before anybody has asked why it stopped. We have [`Retention`].
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{ContainerInstance, ContainerInstanceStatus, Service, ServiceStatus, StopCode, Task, TaskDefinition};
+use model::{
+    ContainerInstance, ContainerInstanceStatus, Scope, Service, ServiceStatus, StopCode, Task, TaskDefinition,
+};
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
 
@@ -22,11 +25,17 @@ pub struct Retention {
     pub stopped_tasks_kept: Duration,
     /// The oldest go first.
     pub stopped_tasks_max: usize,
+    /// How long an instance may be without its agent until its services' tasks are replaced; never when nothing.
+    pub instance_lost_after: Option<Duration>,
 }
 
 impl Default for Retention {
     fn default() -> Self {
-        Retention { stopped_tasks_kept: Duration::from_secs(7 * 24 * 60 * 60), stopped_tasks_max: 100_000 }
+        Retention {
+            stopped_tasks_kept: Duration::from_secs(7 * 24 * 60 * 60),
+            stopped_tasks_max: 100_000,
+            instance_lost_after: Some(Duration::from_secs(5 * 60)),
+        }
     }
 }
 
@@ -46,12 +55,16 @@ pub fn reconcile(snapshot: &Snapshot, retention: &Retention, now: Timestamp) -> 
     let tasks = stopped_tasks(snapshot, retention, now, &mut changes);
     let tokens = client_tokens(snapshot, now, &mut changes);
     let lost = lost_tasks(snapshot, now, &mut changes);
+    let next_lost = without_agent(snapshot, retention, now, &mut changes);
     for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
         changes.delete(snapshot, &**definition);
     }
     let history = history(snapshot, now, &mut changes);
     let there_is_more = [tasks, tokens, lost, history].contains(&TURN_MAX);
-    Plan { changes, look_again: Some(if there_is_more { now } else { now + EVERY }) }
+    Plan {
+        changes,
+        look_again: [Some(if there_is_more { now } else { now + EVERY }), next_lost].into_iter().flatten().min(),
+    }
 }
 
 fn stopped_tasks(snapshot: &Snapshot, retention: &Retention, now: Timestamp, changes: &mut Changes) -> usize {
@@ -119,6 +132,67 @@ fn lost_tasks(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usi
         }
     }
     count
+}
+
+/// Services' tasks on instances whose agent has been away for too long are given up, so that they are replaced. An agent that
+/// comes back stops what it still has of them, as they are not in its manifest any more. What nobody would replace stays:
+/// tasks of their own, and daemons, whose place is that very instance. Says when the next instance is lost.
+///
+/// ECS waits until the instance is terminated. Here nothing may ever tell us that a machine is gone. Where more than half of
+/// a cluster's agents are away it is rather we who are cut off, and nothing is given up.
+fn without_agent(
+    snapshot: &Snapshot,
+    retention: &Retention,
+    now: Timestamp,
+    changes: &mut Changes,
+) -> Option<Timestamp> {
+    let bound = retention.instance_lost_after?;
+    let takes_tasks = [ContainerInstanceStatus::Active, ContainerInstanceStatus::Draining];
+    let mut clusters: BTreeMap<(&Scope, &str), (usize, usize)> = BTreeMap::new();
+    for one in snapshot.container_instances.iter().filter(|one| takes_tasks.contains(&one.status)) {
+        let (all, away) = clusters.entry((&one.scope, &one.cluster)).or_default();
+        *all += 1;
+        *away += usize::from(!one.agent_connected);
+    }
+    let is_cut_off = |one: &ContainerInstance| {
+        clusters.get(&(&one.scope, one.cluster.as_str())).is_some_and(|(all, away)| away * 2 > *all)
+    };
+    let away =
+        snapshot.container_instances.iter().filter(|one| !one.agent_connected && takes_tasks.contains(&one.status));
+    let (mut next, mut given_up) = (None, 0);
+    for instance in away {
+        if given_up >= TURN_MAX {
+            return Some(now);
+        }
+        let Some(since) = instance.disconnected_at else {
+            changes
+                .put(snapshot, &ContainerInstance { disconnected_at: Some(now), ..ContainerInstance::clone(instance) });
+            next = next.into_iter().chain([now + bound]).min();
+            continue;
+        };
+        if since + bound > now {
+            next = next.into_iter().chain([since + bound]).min();
+            continue;
+        }
+        if is_cut_off(instance) {
+            continue;
+        }
+        for task in snapshot.tasks.by("live", &instance.name()).filter(|task| is_replaced(snapshot, task)) {
+            given_up += 1;
+            let mut task = Task::clone(task);
+            let reason = format!("The agent of the container instance {} is not connected any more.", instance.id);
+            task.stopped(StopCode::TerminationNotice, &reason, now);
+            changes.put(snapshot, &task);
+        }
+    }
+    next
+}
+
+/// True for a task whose service starts another one elsewhere.
+fn is_replaced(snapshot: &Snapshot, task: &Task) -> bool {
+    let service = task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster));
+    let service = service.and_then(|name| snapshot.services.get(&name));
+    service.is_some_and(|service| !service.is_daemon())
 }
 
 /// Source: Amazon ECS Developer Guide, "Stopped tasks error messages".

@@ -84,7 +84,7 @@ fn of_too_many_stopped_tasks_the_oldest_go() {
         world.wait(SECOND);
         world.exits(id);
     }
-    let retention = |stopped_tasks_max| Retention { stopped_tasks_kept: HOUR, stopped_tasks_max };
+    let retention = |stopped_tasks_max| Retention { stopped_tasks_kept: HOUR, stopped_tasks_max, ..Default::default() };
     turn_with(&world, &retention(3));
     assert_eq!(world.snapshot().tasks.len(), 4);
     turn_with(&world, &retention(2));
@@ -156,4 +156,140 @@ fn tasks_of_an_instance_that_is_gone_have_stopped() {
     assert!(world.snapshot().placement_fences.is_empty());
     assert_eq!(world.snapshot().load(&instance).tasks(), 0);
     assert!(world.snapshot().container_instances.get(&instance.name()).is_some());
+}
+
+/// `a` is away, `b` and `c` are there.
+fn with_an_agent_away(daemon: bool) -> World {
+    let mut world = World::new();
+    for id in ["a", "b", "c"] {
+        world.put(&world::instance(id));
+    }
+    world.define(&world::definition(1));
+    world.create_service(1, 100, 200);
+    if daemon {
+        world.put(&Service { scheduling_strategy: model::SchedulingStrategy::Daemon, ..world.service() });
+    }
+    running(&world, "web");
+    world.put(&model::Task {
+        group: "family:web".into(),
+        ..world::task("own", "a", &world.service().deployments[0], world.now)
+    });
+    away(&world, "a");
+    world
+}
+
+fn away(world: &World, id: &str) {
+    let instance = world.instance(id).unwrap();
+    world.put(&model::ContainerInstance { agent_connected: false, ..instance });
+}
+
+#[test]
+fn a_services_tasks_on_a_lost_instance_are_given_up() {
+    let mut world = with_an_agent_away(false);
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    world.wait(Duration::from_secs(299));
+    assert_eq!(turn(&world), Some(world.now + SECOND));
+    assert_eq!(world.task("web").last_status, TaskStatus::Running);
+    world.wait(SECOND);
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    let task = world.task("web");
+    assert_eq!((task.last_status, task.stop_code), (TaskStatus::Stopped, Some(StopCode::TerminationNotice)));
+    assert_eq!(world.task("own").last_status, TaskStatus::Running, "nobody would replace it");
+    assert!(janitor::reconcile(&world.snapshot(), &Retention::default(), world.now).changes.is_empty());
+    let plan = world.plan();
+    world.commit(&plan).unwrap();
+    assert_ne!(world.live()[0].container_instance, "a");
+}
+
+#[test]
+fn an_agent_that_comes_back_in_time_keeps_its_tasks() {
+    let mut world = with_an_agent_away(false);
+    turn(&world);
+    world.wait(Duration::from_secs(200));
+    world.put(&world::instance("a"));
+    turn(&world);
+    away(&world, "a");
+    world.wait(Duration::from_secs(200));
+    turn(&world);
+    assert_eq!(world.task("web").last_status, TaskStatus::Running);
+}
+
+#[test]
+fn who_is_cut_off_from_most_of_a_cluster_gives_nothing_up() {
+    let mut world = with_an_agent_away(false);
+    away(&world, "b");
+    turn(&world);
+    world.wait(HOUR);
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    assert_eq!(world.task("web").last_status, TaskStatus::Running);
+    world.put(&world::instance("b"));
+    turn(&world);
+    assert_eq!(world.task("web").last_status, TaskStatus::Stopped);
+}
+
+#[test]
+fn daemons_stay_where_they_are_and_a_bound_of_nothing_is_none() {
+    let mut world = with_an_agent_away(true);
+    turn(&world);
+    world.wait(HOUR);
+    turn(&world);
+    assert_eq!(world.task("web").last_status, TaskStatus::Running);
+    let mut world = with_an_agent_away(false);
+    let never = Retention { instance_lost_after: None, ..Default::default() };
+    turn_with(&world, &never);
+    world.wait(HOUR);
+    turn_with(&world, &never);
+    assert_eq!(world.task("web").last_status, TaskStatus::Running);
+}
+
+#[test]
+fn a_services_history_is_remembered_for_ninety_days() {
+    let mut world = with_service();
+    let counts =
+        |revision: &str| model::service_deployment::RevisionCounts { revision: revision.into(), ..Default::default() };
+    let mut service = world.service();
+    service.deployments[0].service_deployment = "new".into();
+    service.deployments[0].service_revision = "2".into();
+    world.put(&service);
+    for (id, revision) in [("old", "1"), ("other", "2"), ("new", "2")] {
+        world.put(&model::ServiceDeployment {
+            scope: scope(),
+            cluster: "default".into(),
+            service: "web".into(),
+            id: id.into(),
+            status: model::ServiceDeploymentStatus::Successful,
+            status_reason: String::new(),
+            sources: Vec::new(),
+            target: counts(revision),
+            configuration: Default::default(),
+            rollback: None,
+            circuit_breaker: None,
+            created_at: world.now,
+            started_at: None,
+            stopped_at: None,
+            finished_at: Some(world.now),
+            updated_at: world.now,
+        });
+        world.put(&model::ServiceRevision {
+            scope: scope(),
+            cluster: "default".into(),
+            service: "web".into(),
+            id: revision.into(),
+            family: "web".into(),
+            revision: 1,
+            launch_type: None,
+            capacity_provider_strategy: Vec::new(),
+            images: Vec::new(),
+            created_at: world.now,
+        });
+    }
+    world.wait(90 * 24 * HOUR);
+    turn(&world);
+    assert_eq!(world.snapshot().service_deployments.len(), 3);
+    world.wait(SECOND);
+    assert_eq!(turn(&world), Some(world.now + EVERY));
+    let left: Vec<_> = world.snapshot().service_deployments.iter().map(|one| one.id.clone()).collect();
+    assert_eq!(left, ["new"], "a service keeps the one that it has");
+    let left: Vec<_> = world.snapshot().service_revisions.iter().map(|one| one.id.clone()).collect();
+    assert_eq!(left, ["2"]);
 }

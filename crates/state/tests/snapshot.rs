@@ -61,6 +61,7 @@ fn instance(number: u8) -> model::ContainerInstance {
         status_reason: None,
         ec2_instance_id: None,
         agent_connected: true,
+        disconnected_at: None,
         version_info: Default::default(),
         registered: Default::default(),
         attributes: Vec::new(),

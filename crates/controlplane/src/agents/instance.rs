@@ -11,6 +11,7 @@ const FORGOTTEN_AT_ONCE: usize = 1000;
 pub fn connected(snapshot: &Snapshot, instance: &str, version: &VersionInfo) -> Changes {
     change(snapshot, instance, |instance| {
         instance.agent_connected = true;
+        instance.disconnected_at = None;
         instance.version_info = version.clone();
     })
 }

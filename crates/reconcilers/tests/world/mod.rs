@@ -249,6 +249,7 @@ pub fn instance(id: &str) -> ContainerInstance {
         status_reason: None,
         ec2_instance_id: None,
         agent_connected: true,
+        disconnected_at: None,
         version_info: Default::default(),
         registered: Resources { cpu: CpuUnits(4096), memory: MemoryMib(8192), ..Default::default() },
         attributes: Vec::<Attribute>::new(),

@@ -23,6 +23,7 @@ pub fn instance(id: &str, zone: &str, cpu: u32, memory: u32) -> ContainerInstanc
         status_reason: None,
         ec2_instance_id: None,
         agent_connected: true,
+        disconnected_at: None,
         version_info: Default::default(),
         registered: Resources { cpu: CpuUnits(cpu), memory: MemoryMib(memory), ..Default::default() },
         attributes: vec![Attribute { name: "zone".into(), value: Some(zone.into()) }],

@@ -52,6 +52,7 @@ pub(crate) fn apply(
                 status_reason: None,
                 ec2_instance_id: None,
                 agent_connected: false,
+                disconnected_at: None,
                 version_info: input.version_info.as_ref().map(version_info).unwrap_or_default(),
                 registered,
                 attributes,
