@@ -48,6 +48,7 @@ pub struct Attendant {
     /// Of the instance's record.
     name: String,
     session: Option<Session>,
+    version: VersionInfo,
     endpoint: String,
     look: Option<Timestamp>,
     deregistered: bool,
@@ -55,7 +56,8 @@ pub struct Attendant {
 
 impl Attendant {
     pub fn new(name: String) -> Attendant {
-        Attendant { name, session: None, endpoint: String::new(), look: None, deregistered: false }
+        let (version, endpoint) = (VersionInfo::default(), String::new());
+        Attendant { name, session: None, version, endpoint, look: None, deregistered: false }
     }
 
     /// When to [`tick`](Attendant::tick).
@@ -76,21 +78,21 @@ impl Attendant {
     /// Nothing when the instance is not there any more; the connection is of no use then. It takes the place of an older one.
     pub fn connected(&mut self, arrival: Arrival, snapshot: &Snapshot, now: Timestamp) -> Option<Vec<Effect>> {
         let instance = self.instance(snapshot)?;
-        self.endpoint = arrival.endpoint;
+        (self.version, self.endpoint) = (arrival.version, arrival.endpoint);
         let start = || {
             let cluster = model::ClusterArn::new(&instance.scope, &instance.cluster).to_string();
             // Larger than any number that an earlier control plane used.
             Session::new(cluster, instance.arn().to_string(), now.as_millis())
         };
         self.session.get_or_insert_with(start);
-        let Arrival { connection, send_credentials, version, .. } = arrival;
+        let Arrival { connection, send_credentials, .. } = arrival;
         let mut effects = self.step(Event::Connected { connection, send_credentials }, snapshot, now);
         effects.extend(self.everything(&instance, snapshot, now));
         if instance.has_attribute(FULL_SYNC) {
             // Last: a manifest counts what was delivered before it.
             effects.extend(self.step(Event::Manifest(desired::manifest(snapshot, &instance)), snapshot, now));
         }
-        effects.push(Effect::RecordConnected(version));
+        effects.push(Effect::RecordConnected(self.version.clone()));
         Some(effects)
     }
 
@@ -100,6 +102,10 @@ impl Attendant {
                 // A task that is not even a record any more was stopped long ago.
                 let event = desired::task(snapshot, &task, &self.endpoint);
                 event.map_or_else(Vec::new, |event| self.step(event, snapshot, now))
+            }
+            // Another replica has lost an earlier connection of this agent, or has just started and found none.
+            (Look::Instance, Some(instance)) if !instance.agent_connected && self.is_connected() => {
+                vec![Effect::RecordConnected(self.version.clone())]
             }
             (Look::Instance, Some(_)) => Vec::new(),
             (Look::Everything, Some(instance)) => self.everything(&instance, snapshot, now),
@@ -120,6 +126,10 @@ impl Attendant {
 
     pub fn tick(&mut self, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
         self.step(Event::Tick, snapshot, now)
+    }
+
+    fn is_connected(&self) -> bool {
+        self.session.as_ref().is_some_and(Session::connected)
     }
 
     fn instance(&self, snapshot: &Snapshot) -> Option<Arc<ContainerInstance>> {
