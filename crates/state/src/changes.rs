@@ -43,6 +43,11 @@ impl Changes {
         self.ops.is_empty()
     }
 
+    /// Nothing to write, and nothing that has to be as it was seen.
+    pub fn relies_on_nothing(&self) -> bool {
+        self.guards.is_empty()
+    }
+
     pub fn len(&self) -> usize {
         self.ops.len()
     }

@@ -42,6 +42,8 @@ pub trait Ledger: Send + Sync {
 }
 
 /// Decides on the newest snapshot and commits, again if something came in between. Deciding must have no effects of its own.
+///
+/// What is written down nowhere but relied on is looked at too: a replica that hears late may else take for absent what is there.
 pub async fn transact<T, E: From<CommitError>>(
     ledger: &dyn Ledger,
     mut decide: impl FnMut(&Snapshot) -> Result<(Changes, T), E>,
@@ -50,7 +52,7 @@ pub async fn transact<T, E: From<CommitError>>(
     let mut _turn = None;
     loop {
         let (changes, output) = decide(&ledger.snapshot())?;
-        if changes.is_empty() {
+        if changes.is_empty() && changes.relies_on_nothing() {
             return Ok(output);
         }
         match ledger.commit(changes).await {

@@ -1,8 +1,8 @@
 use api_ecs::{ContainerStateChange, SubmitContainerStateChangeRequest, SubmitContainerStateChangeResponse};
 use state::Changes;
 
-use super::submit_task_state_change::{container, reported_task};
-use crate::ctx::{Applied, Ctx, unchanged};
+use super::submit_task_state_change::{absent, container, reported_task};
+use crate::ctx::{Applied, Ctx};
 
 /// What older agents say about one container. Unknown tasks are acknowledged, for the same reason as in SubmitTaskStateChange.
 pub(crate) fn apply(
@@ -12,7 +12,7 @@ pub(crate) fn apply(
     let mut changes = Changes::new();
     let acknowledged = SubmitContainerStateChangeResponse { acknowledgment: Some("ACK".into()) };
     let Some(task) = reported_task(ctx, input.cluster.as_deref(), input.task.as_deref()) else {
-        return unchanged(acknowledged);
+        return Ok((absent(ctx, input.cluster.as_deref(), input.task.as_deref()), acknowledged));
     };
     let mut changed = (*task).clone();
     let report = ContainerStateChange {

@@ -3,10 +3,10 @@ use std::sync::Arc;
 use api_ecs::{ContainerStateChange, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse};
 use model::resources::Protocol;
 use model::task::NetworkBinding;
-use model::{Container, StopCode, Task, TaskStatus};
+use model::{Container, StopCode, Task, TaskArn, TaskStatus};
 use state::Changes;
 
-use crate::ctx::{Applied, Ctx, unchanged};
+use crate::ctx::{Applied, Ctx};
 use crate::limits::REASON_CHARS_MAX;
 use crate::lookup;
 
@@ -15,7 +15,7 @@ use crate::lookup;
 pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> Applied<SubmitTaskStateChangeResponse> {
     let acknowledged = || SubmitTaskStateChangeResponse { acknowledgment: Some("ACK".into()) };
     let Some(task) = reported_task(ctx, input.cluster.as_deref(), input.task.as_deref()) else {
-        return unchanged(acknowledged());
+        return Ok((absent(ctx, input.cluster.as_deref(), input.task.as_deref()), acknowledged()));
     };
     let mut changed = (*task).clone();
     for report in input.containers.iter().flatten() {
@@ -49,6 +49,20 @@ pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> 
 pub(crate) fn reported_task(ctx: &Ctx<'_>, cluster: Option<&str>, task: Option<&str>) -> Option<Arc<Task>> {
     let cluster = lookup::cluster(ctx, cluster).ok()?;
     lookup::task(ctx, &cluster, task.unwrap_or_default()).filter(|task| task.is_live())
+}
+
+/// That there is no such task must be true, and not only late news: a report that is acknowledged never comes again.
+pub(crate) fn absent(ctx: &Ctx<'_>, cluster: Option<&str>, task: Option<&str>) -> Changes {
+    let mut changes = Changes::new();
+    let Ok(cluster) = lookup::cluster(ctx, cluster) else { return changes };
+    let text = task.unwrap_or_default();
+    let id = text.parse().map_or_else(|_| text.to_owned(), |arn: TaskArn| arn.id);
+    // What is no id has no record, and is no key.
+    let is_id = id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_id && lookup::task(ctx, &cluster, text).is_none() {
+        changes.rely_on::<Task>(ctx.snapshot, &format!("{}/{}/{id}", ctx.scope, cluster.name));
+    }
+    changes
 }
 
 /// One container's part of a report. A status never moves backwards, and an exit code that came is not forgotten.
