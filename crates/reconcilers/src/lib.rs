@@ -11,6 +11,7 @@ pub mod daemon;
 mod history;
 pub mod janitor;
 mod proof;
+mod reliance;
 pub mod service;
 pub mod task_set;
 mod turn;
@@ -31,7 +32,7 @@ pub struct Plan {
 
 /// What a service of any kind needs next. The indexes decide nothing; they save the work of looking at every instance again.
 pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
-    match (service.scheduling_strategy, service.deployment_controller) {
+    let mut plan = match (service.scheduling_strategy, service.deployment_controller) {
         (_, DeploymentController::External) => task_set::reconcile(snapshot, indexes, service, now, ids),
         (SchedulingStrategy::Daemon, DeploymentController::Ecs) => {
             daemon::reconcile(snapshot, indexes, service, now, ids)
@@ -39,7 +40,9 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
         (SchedulingStrategy::Replica, DeploymentController::Ecs) => {
             service::reconcile(snapshot, indexes, service, now, ids)
         }
-    }
+    };
+    reliance::rely_on_others(snapshot, service, &mut plan);
+    plan
 }
 
 /// How many tasks a service should have, all its task sets together.
@@ -51,4 +54,10 @@ pub fn desired_tasks(service: &Service) -> u32 {
             sets.map(|set| set.computed_desired_count(service.desired_count)).sum()
         }
     }
+}
+
+/// The last thing that the service said is that it has what it wants. One that wants something has started or stopped tasks since
+/// then, or has said why it cannot.
+pub fn is_at_rest(service: &Service) -> bool {
+    service.events.first().is_some_and(|event| event.message.ends_with("has reached a steady state."))
 }
