@@ -68,10 +68,14 @@ fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Stri
     names
 }
 
-/// It waits for room, or has a task on an instance that goes away.
+/// It waits for room, as far as is known, or has a task on an instance that goes away.
 fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
     if service.status != ServiceStatus::Active {
         return false;
+    }
+    // A deployment that waits for room has all its old tasks.
+    if !reconcilers::is_at_rest(service) {
+        return true;
     }
     let stays = |name: String| {
         let instance = snapshot.container_instances.get(&name);
