@@ -5,6 +5,7 @@
 //! `cargo xtask sample-image` builds the sample application and packs it as an image, without any registry.
 //! `cargo xtask dist` builds the program that people get: `target/release/berth`, with its small parts inside.
 //! `cargo xtask crash [--seed N] [--rounds N] [--split] [--patience SECONDS] [--verbose]` kills Berth at random points and checks what is left.
+//! `cargo xtask sim [--seed N] [--seeds N] [--verbose]` plays a whole Berth in memory, from seeds, and checks what must be true.
 //! `cargo xtask fuzz` feeds every parser of outside bytes with nonsense.
 //! It never runs as part of the product.
 
@@ -29,12 +30,13 @@ fn main() -> ExitCode {
         ["codegen", "--check"] => codegen::check(&workspace()),
         ["tidy"] => tidy::check(&workspace()),
         ["dist"] => dist::command(&workspace()),
-        ["crash", rest @ ..] => crash(rest),
+        ["crash", rest @ ..] => harness("crash", &[], rest),
+        ["sim", rest @ ..] => harness("sim", &["--release"], rest),
         ["fuzz", rest @ ..] => fuzz::command(&workspace(), rest),
         ["sample-image", rest @ ..] => sample_image::command(&workspace(), rest),
         _ => Err(anyhow::anyhow!(
             "usage: cargo xtask codegen [--check] | tidy | dist | crash [--seed N] [--rounds N] [--split] [--patience SECONDS] [--verbose] | \
-             sample-image [--version 1|2] [--out DIR] | fuzz [--seconds N | --inputs N] [TARGET…]"
+             sim [--seed N] [--seeds N] [--verbose] [--keep-going] | sample-image [--version 1|2] [--out DIR] | fuzz [--seconds N | --inputs N] [TARGET…]"
         )),
     };
     match done {
@@ -46,12 +48,13 @@ fn main() -> ExitCode {
     }
 }
 
-/// The harness looks at a whole Berth, so it is a program of its own.
-fn crash(arguments: &[&str]) -> anyhow::Result<()> {
+/// Each harness looks at a whole Berth, so it is a program of its own.
+fn harness(name: &str, profile: &[&str], arguments: &[&str]) -> anyhow::Result<()> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = std::process::Command::new(cargo);
-    command.current_dir(workspace()).args(["run", "--quiet", "--package", "crash", "--"]).args(arguments);
-    anyhow::ensure!(command.status()?.success(), "a round failed");
+    command.current_dir(workspace()).args(["run", "--quiet"]).args(profile);
+    command.args(["--package", name, "--"]).args(arguments);
+    anyhow::ensure!(command.status()?.success(), "it ended badly");
     Ok(())
 }
 

@@ -1,0 +1,597 @@
+//! What must be true, whatever happens. Most of it is looked at in each commit, for the records that it touched; the rest every few
+//! simulated seconds, and at the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::time::Duration;
+
+use model::{
+    ContainerInstance, ContainerInstanceStatus, HealthStatus, RolloutState, Service, ServiceStatus, Task, TaskStatus,
+};
+use state::{Record, Revision, Snapshot, Touched};
+use stdx::Timestamp;
+
+use crate::engine::{Author, Batch};
+use crate::node::{Node, Run, short};
+use crate::world::World;
+
+/// The names of what is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Checker {
+    /// A service has more tasks than its maximum percent allows.
+    AboveMaximum,
+    /// The scheduler itself brought a service below its minimum healthy percent.
+    BelowMinimum,
+    /// Tasks hold more of an instance than it has.
+    Overcommitted,
+    /// Two tasks hold the same port of an instance.
+    PortTwice,
+    /// A record and its agent do not know of the same task.
+    Lost,
+    /// A container runs that should not, or runs twice.
+    Doubled,
+    /// A status went back, or a record that was final has changed.
+    Backwards,
+    /// Something was decided, and nobody says why.
+    WithoutReason,
+    /// Somebody decides again and again, and nothing has changed.
+    Spins,
+    /// What is wanted is not there in time.
+    NotReached,
+    /// Everything is as wanted, and still changes.
+    Restless,
+}
+
+/// The first thing that must not be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    pub at: Duration,
+    pub checker: Checker,
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {:.3} s: {}", self.checker, self.at.as_secs_f64(), self.what)
+    }
+}
+
+/// How long after the last fault everything must be as it is wanted. The longest wait of a service that kept failing is 27 minutes.
+const REACHED_WITHIN: Duration = Duration::from_secs(40 * 60);
+/// How long everything must stay as it is, once it is as wanted.
+const AT_REST: Duration = Duration::from_secs(90);
+/// How long a service may lack tasks without a word.
+const WORDLESS: Duration = Duration::from_secs(60);
+/// How long a task is remembered at least.
+const REMEMBERED: Duration = Duration::from_secs(45 * 60);
+/// How long a record and a connected agent may disagree. A report that failed often waits for up to ten minutes.
+const DISAGREE: Duration = Duration::from_secs(15 * 60);
+/// Turns of one service at one revision within one second, when no time that it named has come.
+const TURNS_MAX: u32 = 20;
+/// Commits of a service's own turns within ten seconds, beyond three for each change from outside.
+const OWN_COMMITS_MAX: u32 = 40;
+
+#[derive(Default)]
+pub struct Checks {
+    /// Up to where the commits were looked at.
+    examined: u64,
+    numbers: u64,
+    turns: BTreeMap<(usize, String), Turns>,
+    /// For each service: where a window of ten seconds began, own commits and others' since then.
+    commits: BTreeMap<String, (Timestamp, u32, u32)>,
+    /// Since when a service lacks tasks and says nothing.
+    wordless: BTreeMap<String, Timestamp>,
+    /// Since when a task's record and its agent disagree.
+    disagree: BTreeMap<String, Timestamp>,
+    /// Tasks whose start was answered to a client.
+    acknowledged: BTreeSet<String>,
+    started: BTreeSet<Run>,
+    reached_at: Option<Timestamp>,
+    changed_at: Timestamp,
+}
+
+struct Turns {
+    revision: Revision,
+    since: Timestamp,
+    count: u32,
+}
+
+impl Checks {
+    pub fn fresh_number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    pub fn acknowledged(&mut self, tasks: &[String]) {
+        self.acknowledged.extend(tasks.iter().cloned());
+    }
+
+    /// A turn was taken. Many of them at one revision within a second lead nowhere.
+    pub fn turned(
+        &mut self,
+        replica: usize,
+        service: &str,
+        revision: Revision,
+        look_again: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        let fresh = Turns { revision, since: now, count: 0 };
+        let turns = self.turns.entry((replica, service.to_owned())).or_insert(fresh);
+        if turns.revision != revision || now.since(turns.since) > Duration::from_secs(1) {
+            *turns = Turns { revision, since: now, count: 0 };
+        }
+        turns.count += 1;
+        match turns.count > TURNS_MAX {
+            true => Err(format!(
+                "{service} has had {} turns within a second and looks again at {look_again:?}",
+                turns.count
+            )),
+            false => Ok(()),
+        }
+    }
+
+    /// A container is about to run.
+    pub fn process_starts(&mut self, snapshot: &Snapshot, node: &Node, run: &Run) -> Result<(), String> {
+        let (arn, container, number) = run;
+        let place = node.name();
+        let known = task_of(snapshot, arn);
+        let instance = node.arn().unwrap_or_default();
+        match known {
+            None => return Err(format!("{place} runs {} which has no record", short(arn))),
+            Some(task) if task.container_instance_arn().to_string() != instance => {
+                return Err(format!("{place} runs {} which is placed elsewhere", short(arn)));
+            }
+            Some(_) => {}
+        }
+        if !self.started.insert(run.clone()) {
+            return Err(format!("{place} runs {container} of {} a second time (run {number})", short(arn)));
+        }
+        let family = |arn: &str| node.tasks.get(arn).map(|task| task.plan.payload.family.as_str());
+        let edge = crate::kind::Kind::Edge.family();
+        if family(arn) == Some(edge) {
+            let mut running = node.processes.iter().filter(|(_, process)| process.ended.is_none());
+            if let Some(((other, ..), _)) = running.find(|((other, ..), _)| family(other) == Some(edge)) {
+                return Err(format!("{place} runs {} while {} still has its port", short(arn), short(other)));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn task_of<'a>(snapshot: &'a Snapshot, arn: &str) -> Option<&'a Task> {
+    let arn: model::TaskArn = arn.parse().ok()?;
+    snapshot.tasks.get(&format!("{}/{}/{}", arn.scope, arn.cluster, arn.id)).map(|task| &**task)
+}
+
+impl World {
+    /// Looks at every commit since the last time.
+    pub(crate) fn examine(&mut self) {
+        let latest = self.engine.revision().0;
+        while self.checks.examined < latest {
+            let before = self.engine.at(Revision(self.checks.examined));
+            self.checks.examined += 1;
+            let after = self.engine.at(Revision(self.checks.examined));
+            self.tell(&before.snapshot, &after);
+            if let Err((checker, what)) = self.look_at(&before.snapshot, &after) {
+                self.violate(checker, what);
+            }
+        }
+        let seen = self.replicas.iter().filter(|replica| replica.is_up).map(|replica| replica.seat.view().revision.0);
+        let needed = seen.min().unwrap_or(latest).min(self.checks.examined);
+        self.engine.forget_before(Revision(needed.saturating_sub(1)));
+    }
+
+    fn look_at(&mut self, before: &Snapshot, batch: &Batch) -> Result<(), (Checker, String)> {
+        let after = &*batch.snapshot;
+        let (mut services, mut instances) = (BTreeSet::new(), BTreeSet::new());
+        for touched in &batch.touched {
+            match touched {
+                Touched::Task(task) => {
+                    let name = task.name();
+                    let (was, is) = (before.tasks.get(&name), after.tasks.get(&name));
+                    forward(was.map(|task| &**task), is.map(|task| &**task))
+                        .map_err(|what| (Checker::Backwards, what))?;
+                    if let Some(task) = is {
+                        reason(task).map_err(|what| (Checker::WithoutReason, what))?;
+                        self.counts.tasks_started += u64::from(was.is_none());
+                    }
+                    services.extend(task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)));
+                    instances.insert(format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
+                }
+                Touched::Service(service) => drop(services.insert(Service::name(service))),
+                Touched::ContainerInstance(instance) => drop(instances.insert(instance.name())),
+                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
+            }
+        }
+        for name in &services {
+            if let Some(service) = after.services.get(name) {
+                maximum(before, after, service).map_err(|what| (Checker::AboveMaximum, what))?;
+                if matches!(&batch.author, Author::Service(_)) {
+                    minimum(before, after, service).map_err(|what| (Checker::BelowMinimum, what))?;
+                }
+            }
+            self.count_commit(name, &batch.author)?;
+        }
+        for instance in instances.iter().filter_map(|name| after.container_instances.get(name)) {
+            resources(after, instance)?;
+        }
+        let about = |touched: &Touched| matches!(touched, Touched::Task(_) | Touched::Service(_));
+        if batch.author != Author::Janitor && batch.touched.iter().any(about) {
+            self.checks.changed_at = self.now;
+        }
+        Ok(())
+    }
+
+    fn count_commit(&mut self, service: &str, author: &Author) -> Result<(), (Checker, String)> {
+        let now = self.now;
+        let window = self.checks.commits.entry(service.to_owned()).or_insert((now, 0, 0));
+        if now.since(window.0) > Duration::from_secs(10) {
+            *window = (now, 0, 0);
+        }
+        match author {
+            Author::Service(_) => window.1 += 1,
+            _ => window.2 += 1,
+        }
+        let (_, own, others) = *window;
+        match own > OWN_COMMITS_MAX + 3 * others {
+            true => {
+                Err((Checker::Spins, format!("the turns of {service} have written {own} times within ten seconds")))
+            }
+            false => Ok(()),
+        }
+    }
+
+    /// Looks at everything, now and then.
+    pub(crate) fn sample(&mut self) {
+        let snapshot = self.engine.snapshot();
+        if let Err((checker, what)) = self.look_around(&snapshot) {
+            return self.violate(checker, what);
+        }
+        let Some(calm_since) = self.calm_since else { return };
+        match self.wanted(&snapshot) {
+            Err(what) => {
+                self.checks.reached_at = None;
+                if self.now.since(calm_since) > REACHED_WITHIN {
+                    self.violate(crate::Checker::NotReached, what);
+                }
+            }
+            Ok(()) => {
+                let reached_at = *self.checks.reached_at.get_or_insert(self.now);
+                if self.checks.changed_at > reached_at {
+                    let what = "services and tasks are as wanted, and somebody writes them".to_owned();
+                    self.violate(crate::Checker::Restless, what);
+                } else if self.now.since(reached_at) > AT_REST {
+                    self.note("checker", || "everything is as wanted, and at rest".to_owned());
+                    self.finish();
+                }
+            }
+        }
+    }
+
+    fn look_around(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        for arn in &self.checks.acknowledged {
+            if task_of(snapshot, arn).is_none() && self.now.since(crate::world::START) < REMEMBERED {
+                return Err((Checker::Lost, format!("{} was answered to a client and has no record", short(arn))));
+            }
+        }
+        self.words(snapshot)?;
+        self.agreement(snapshot)
+    }
+
+    /// A service that lacks tasks, with nothing on its way, has said why.
+    fn words(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        let now = self.now;
+        let all_there = self.replicas.iter().all(|replica| replica.is_up && replica.slow_until < now);
+        for service in snapshot.services.iter() {
+            let name = service.name();
+            if !all_there || !lacks(snapshot, service) || says_why(service, now) {
+                self.checks.wordless.remove(&name);
+                continue;
+            }
+            let since = *self.checks.wordless.entry(name.clone()).or_insert(now);
+            if now.since(since) > WORDLESS {
+                let what =
+                    format!("{} lacks tasks, nothing is on its way, and its events do not say why", service.name);
+                return Err((Checker::WithoutReason, what));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the records say of a connected agent's tasks is what the agent says.
+    fn agreement(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        let now = self.now;
+        let mut disagree = BTreeMap::new();
+        for node in &self.nodes {
+            let patient = node.connected_since.is_some_and(|since| now.since(since) > Duration::from_secs(60));
+            if !patient || node.unplugged_until(now).is_some() {
+                continue;
+            }
+            for arn in disagreements(snapshot, node) {
+                let since = self.checks.disagree.get(&arn).copied().unwrap_or(now);
+                if now.since(since) > DISAGREE {
+                    let what = format!(
+                        "{} and the record of {} disagree since {:?}",
+                        node.name(),
+                        short(&arn),
+                        now.since(since)
+                    );
+                    return Err((Checker::Lost, what));
+                }
+                disagree.insert(arn, since);
+            }
+        }
+        self.checks.disagree = disagree;
+        Ok(())
+    }
+
+    /// What is still missing.
+    fn wanted(&self, snapshot: &Snapshot) -> Result<(), String> {
+        for service in snapshot.services.iter() {
+            as_wanted(snapshot, service)?;
+        }
+        if let Some(task) =
+            snapshot.tasks.iter().find(|task| task.is_live() && task.desired_status == TaskStatus::Stopped)
+        {
+            return Err(format!("{} was asked to stop and has not", short(&task.id)));
+        }
+        let is_on_its_way = |task: &&std::sync::Arc<Task>| {
+            let ends = crate::kind::Kind::of(&task.family).is_some_and(|kind| !kind.works());
+            task.is_live() && (ends || task.last_status != TaskStatus::Running)
+        };
+        if let Some(task) = snapshot.tasks.iter().find(is_on_its_way) {
+            return Err(format!("{} is still {}", short(&task.id), task.last_status.as_str()));
+        }
+        for node in self.nodes.iter().filter(|node| !node.is_burnt) {
+            if let Some(arn) = disagreements(snapshot, node).first() {
+                return Err(format!("{} and the record of {} disagree", node.name(), short(arn)));
+            }
+            if node.has_mail() {
+                return Err(format!("{} has something to report", node.name()));
+            }
+        }
+        for replica in &self.replicas {
+            if let Some(arn) = replica.outstanding().next() {
+                return Err(format!("{} still waits for the agent of {}", replica.name(), short(arn)));
+            }
+            if !replica.is_idle(self.now) {
+                return Err(format!("{} has something to decide", replica.name()));
+            }
+        }
+        match self.client.is_idle() {
+            true => Ok(()),
+            false => Err("a client waits for an answer".to_owned()),
+        }
+    }
+
+    /// Writes a commit into the history.
+    fn tell(&mut self, before: &Snapshot, batch: &Batch) {
+        if !self.history.is_kept() {
+            return;
+        }
+        let after = &batch.snapshot;
+        let mut lines = Vec::new();
+        for touched in &batch.touched {
+            match touched {
+                Touched::Task(task) => {
+                    let name = task.name();
+                    lines.extend(self.told_task(
+                        before.tasks.get(&name).map(|one| &**one),
+                        after.tasks.get(&name).map(|one| &**one),
+                    ));
+                }
+                Touched::Service(service) => {
+                    let name = Service::name(service);
+                    let old = before.services.get(&name).map_or(0, |old| old.events.len());
+                    let Some(service) = after.services.get(&name) else { continue };
+                    let known =
+                        before.services.get(&name).and_then(|old| old.events.first()).map(|event| event.id.clone());
+                    let new = service.events.iter().take_while(|event| Some(&event.id) != known.as_ref());
+                    let mut new: Vec<String> = new.map(|event| format!("event: {}", event.message)).collect();
+                    new.reverse();
+                    lines.extend(new);
+                    let _ = old;
+                }
+                Touched::ContainerInstance(instance) => {
+                    let name = instance.name();
+                    let (was, is) = (before.container_instances.get(&name), after.container_instances.get(&name));
+                    if let (Some(was), Some(is)) = (was, is)
+                        && (was.status, was.agent_connected) != (is.status, is.agent_connected)
+                    {
+                        let connected = if is.agent_connected { "connected" } else { "not connected" };
+                        lines.push(format!("instance {} is {}, {connected}", short(&is.id), is.status.as_str()));
+                    }
+                }
+                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
+            }
+        }
+        let author = batch.author.to_string();
+        for line in lines {
+            self.note(author.clone(), || line);
+        }
+    }
+
+    fn told_task(&self, was: Option<&Task>, is: Option<&Task>) -> Option<String> {
+        let Some(is) = is else { return was.map(|was| format!("{} is forgotten", short(&was.id))) };
+        let id = short(&is.id);
+        let Some(was) = was else {
+            let place = is.container_instance_arn().to_string();
+            let node = self.nodes.iter().find(|node| node.arn().as_deref() == Some(&place));
+            let node = node.map_or_else(|| short(&is.container_instance).to_owned(), |node| node.name());
+            return Some(format!("{id} of {}, {}:{} is placed on {node}", is.group, is.family, is.revision));
+        };
+        if was.last_status != is.last_status {
+            let why = if is.is_live() { String::new() } else { format!(": {:?}: {}", is.stop_code, is.stopped_reason) };
+            return Some(format!("{id} is {}{why}", is.last_status.as_str()));
+        }
+        if was.desired_status != is.desired_status {
+            return Some(format!("{id} is asked to stop: {}", is.stopped_reason));
+        }
+        (was.health != is.health).then(|| format!("{id} is {}", is.health.as_str()))
+    }
+}
+
+fn forward(was: Option<&Task>, is: Option<&Task>) -> Result<(), String> {
+    match (was, is) {
+        (Some(was), None) if was.is_live() => Err(format!("the record of {} is gone while it lives", short(&was.id))),
+        (Some(was), Some(is)) => {
+            let id = short(&is.id);
+            if is.last_status < was.last_status {
+                return Err(format!("{id} goes from {} to {}", was.last_status.as_str(), is.last_status.as_str()));
+            }
+            if is.desired_status < was.desired_status {
+                return Err(format!("{id} was asked to stop and shall run again"));
+            }
+            if !was.is_live() && was != is {
+                return Err(format!("{id} has stopped, and its record changes"));
+            }
+            if is.container_instance != was.container_instance || is.reserved != was.reserved {
+                return Err(format!("{id} has moved"));
+            }
+            let back = was.containers.iter().zip(&is.containers).find(|(was, is)| is.last_status < was.last_status);
+            back.map_or(Ok(()), |(container, _)| Err(format!("container {} of {id} goes back", container.name)))
+        }
+        (None, Some(is)) if !is.is_live() => Err(format!("{} begins as stopped", short(&is.id))),
+        _ => Ok(()),
+    }
+}
+
+fn reason(task: &Task) -> Result<(), String> {
+    let says = task.stop_code.is_some() && !task.stopped_reason.is_empty();
+    match task.desired_status == TaskStatus::Stopped && !says {
+        true => Err(format!("{} is to stop, and nobody says why", short(&task.id))),
+        false => Ok(()),
+    }
+}
+
+/// All that have not stopped and can still be reached.
+fn live<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &'a Task> {
+    let is_there = |task: &&std::sync::Arc<Task>| {
+        let name = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
+        let instance = snapshot.container_instances.get(&name);
+        instance.is_some_and(|instance| instance.status != ContainerInstanceStatus::Inactive)
+    };
+    snapshot.tasks.by("service", &service.name()).filter(is_there).map(|task| &**task)
+}
+
+/// Whoever starts a task leaves no more of them than the maximum. What is stopping still counts.
+fn maximum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
+    let (had, has) = (live(before, service).count(), live(after, service).count());
+    let maximum = match service.status {
+        ServiceStatus::Active => service.deployment_configuration.tasks_max(service.desired_count) as usize,
+        ServiceStatus::Draining | ServiceStatus::Inactive => 0,
+    };
+    match has > had && has > maximum {
+        true => Err(format!("{} has {has} tasks after {had}, and {maximum} is the maximum", service.name)),
+        false => Ok(()),
+    }
+}
+
+/// The scheduler's own stops leave as many working tasks as the minimum, unless there were fewer before.
+fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
+    if service.status != ServiceStatus::Active {
+        return Ok(());
+    }
+    let works = |task: &&Task| {
+        task.desired_status == TaskStatus::Running
+            && task.last_status == TaskStatus::Running
+            && task.health != HealthStatus::Unhealthy
+    };
+    let working = |snapshot| live(snapshot, service).filter(works).count();
+    let minimum = service.deployment_configuration.tasks_min(service.desired_count).min(service.desired_count) as usize;
+    let (had, has) = (working(before), working(after));
+    match has < had && has < minimum {
+        true => Err(format!("{} has {has} working tasks after {had}, and {minimum} is the minimum", service.name)),
+        false => Ok(()),
+    }
+}
+
+fn resources(snapshot: &Snapshot, instance: &ContainerInstance) -> Result<(), (Checker, String)> {
+    let load = snapshot.load(instance);
+    let id = short(&instance.id);
+    if load.cpu > instance.registered.cpu {
+        let what = format!("tasks hold {} CPU units of instance {id}, which has {}", load.cpu, instance.registered.cpu);
+        return Err((Checker::Overcommitted, what));
+    }
+    if load.memory > instance.registered.memory {
+        let what = format!("tasks hold {} MiB of instance {id}, which has {}", load.memory, instance.registered.memory);
+        return Err((Checker::Overcommitted, what));
+    }
+    match load.ports.iter().find(|(_, tasks)| **tasks > 1) {
+        Some((port, tasks)) => {
+            Err((Checker::PortTwice, format!("{tasks} tasks hold port {} of instance {id}", port.port)))
+        }
+        None => Ok(()),
+    }
+}
+
+/// It has fewer tasks of its newest deployment than desired, and none is on its way in or out.
+fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
+    if service.status != ServiceStatus::Active {
+        return false;
+    }
+    let Some(primary) = service.primary() else { return false };
+    let mut of_primary = 0;
+    for task in live(snapshot, service) {
+        let moves = task.desired_status == TaskStatus::Stopped || task.last_status < TaskStatus::Running;
+        if moves {
+            return false;
+        }
+        of_primary += usize::from(task.started_by == primary.id);
+    }
+    of_primary < service.desired_count as usize
+}
+
+/// It has just said something, or since it was last steady one of its events names a cause.
+fn says_why(service: &Service, now: Timestamp) -> bool {
+    if service.events.first().is_some_and(|event| now.since(event.created_at) < WORDLESS) {
+        return true;
+    }
+    let steady = "has reached a steady state.";
+    let mut since = service.events.iter().take_while(|event| !event.message.ends_with(steady));
+    let causes = ["was unable to place a task", "is unable to consistently start", "was unable to stop or start tasks"];
+    since.any(|event| causes.iter().any(|cause| event.message.contains(cause)))
+}
+
+/// Tasks that only one of the two knows as live.
+fn disagreements(snapshot: &Snapshot, node: &Node) -> Vec<String> {
+    let Some(arn) = node.arn() else { return Vec::new() };
+    let Ok(arn) = arn.parse::<model::ContainerInstanceArn>() else { return Vec::new() };
+    let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.id);
+    let active = |instance: &&std::sync::Arc<ContainerInstance>| instance.status != ContainerInstanceStatus::Inactive;
+    if snapshot.container_instances.get(&name).filter(active).is_none() {
+        return Vec::new();
+    }
+    let recorded: BTreeSet<String> = snapshot.tasks.by("live", &name).map(|task| task.arn().to_string()).collect();
+    let here = node.tasks.iter().filter(|(_, task)| task.engine.status() != task_engine::TaskStatus::Stopped);
+    let here: BTreeSet<String> = here.map(|(arn, _)| arn.clone()).collect();
+    recorded.symmetric_difference(&here).cloned().collect()
+}
+
+fn as_wanted(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
+    let name = &service.name;
+    let tasks: Vec<&Task> = live(snapshot, service).collect();
+    if service.status != ServiceStatus::Active {
+        return match service.status == ServiceStatus::Inactive && tasks.is_empty() {
+            true => Ok(()),
+            false => Err(format!("{name} is {} with {} tasks", service.status.as_str(), tasks.len())),
+        };
+    }
+    let Some(primary) = service.primary() else { return Err(format!("{name} has no deployment")) };
+    let good =
+        tasks.iter().filter(|task| task.started_by == primary.id && task.last_status == TaskStatus::Running).count();
+    if (good, tasks.len()) != (service.desired_count as usize, service.desired_count as usize) {
+        let last = service.events.first().map(|event| event.message.clone()).unwrap_or_default();
+        let (live, desired) = (tasks.len(), service.desired_count);
+        return Err(format!(
+            "{name} has {good} of {desired} tasks of its newest deployment, {live} in all; last event: {last}"
+        ));
+    }
+    if service.deployments.len() != 1 || primary.rollout_state != RolloutState::Completed {
+        return Err(format!("{name} has all its tasks, and its deployment is {}", primary.rollout_state.as_str()));
+    }
+    match service.events.first() {
+        Some(event) if event.message.ends_with("has reached a steady state.") => Ok(()),
+        event => Err(format!("{name} is steady and does not say so; it says {:?}", event.map(|event| &event.message))),
+    }
+}

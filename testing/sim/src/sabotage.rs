@@ -1,0 +1,151 @@
+//! Bugs that are put in on purpose, one for each thing that the checkers must see. A checker that cannot fail is worth nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Service, StopCode, Task, TaskStatus};
+use reconcilers::Plan;
+use state::{Changes, Op, Record, Snapshot, decode};
+use stdx::{Ids, Timestamp};
+
+use crate::call::Call;
+use crate::engine::{Author, Engine};
+
+const SCRIBBLES_EVERY: Duration = Duration::from_secs(60);
+
+/// What is broken. Everything else is as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sabotage {
+    /// A commit does not look whether somebody else has placed on the same instance meanwhile.
+    NoFences,
+    /// A turn that starts tasks starts one too many.
+    OneTooMany,
+    /// A turn that stops tasks stops one too many.
+    StopsOneMore,
+    /// A task that has stopped runs again when a late report says so.
+    Resurrection,
+    /// The agent forgets a task that it has acknowledged.
+    ForgetfulAgent,
+    /// Agents are told of placements before they are committed, and of those that never are.
+    ToldTooEarly,
+    /// An agent starts a container twice.
+    StartsTwice,
+    /// The services' loops are never woken by changes.
+    Deaf,
+    /// Whoever stops a task does not say why.
+    Silent,
+    /// A service that cannot place a task does not say so.
+    NoEvents,
+    /// A service that has nothing to do wants to look again at once.
+    Restless,
+    /// Once a minute the service is written down, changed or not.
+    Scribbler,
+}
+
+impl Sabotage {
+    pub const ALL: [Sabotage; 12] = [
+        Sabotage::NoFences,
+        Sabotage::OneTooMany,
+        Sabotage::StopsOneMore,
+        Sabotage::Resurrection,
+        Sabotage::ForgetfulAgent,
+        Sabotage::ToldTooEarly,
+        Sabotage::StartsTwice,
+        Sabotage::Deaf,
+        Sabotage::Silent,
+        Sabotage::NoEvents,
+        Sabotage::Restless,
+        Sabotage::Scribbler,
+    ];
+}
+
+/// What a turn has decided, made worse.
+pub(crate) fn plan(
+    sabotage: Option<Sabotage>,
+    mut plan: Plan,
+    snapshot: &Snapshot,
+    service: &str,
+    now: Timestamp,
+    ids: &mut Ids,
+) -> Plan {
+    match sabotage {
+        Some(Sabotage::OneTooMany) => one_too_many(&mut plan, snapshot, ids),
+        Some(Sabotage::StopsOneMore) => stops_one_more(&mut plan, snapshot, service, now),
+        Some(Sabotage::Silent) => {
+            rewrite::<Task>(&mut plan, snapshot, |task| {
+                task.stop_code = None;
+                task.stopped_reason = String::new();
+            });
+        }
+        Some(Sabotage::NoEvents) if written::<Task>(&plan).is_empty() => plan.changes = Changes::new(),
+        Some(Sabotage::NoEvents) => rewrite::<Service>(&mut plan, snapshot, |service| service.events.clear()),
+        Some(Sabotage::Restless) if plan.changes.is_empty() => plan.look_again = Some(now),
+        Some(Sabotage::Scribbler) if plan.changes.is_empty() => {
+            plan.look_again = Some(now + SCRIBBLES_EVERY);
+            if let Some(known) =
+                snapshot.services.get(service).filter(|one| now.since(one.created_at) >= SCRIBBLES_EVERY)
+            {
+                plan.changes.put(snapshot, &Service { created_at: now, ..Service::clone(known) });
+            }
+        }
+        _ => {}
+    }
+    plan
+}
+
+/// The records of one kind among the changes.
+fn written<R: Record>(plan: &Plan) -> Vec<R> {
+    let prefix = format!("{}/", R::KIND);
+    let puts = plan.changes.ops().filter_map(|op| match op {
+        Op::Put { key, value } if key.starts_with(&prefix) => decode(value).ok(),
+        _ => None,
+    });
+    puts.collect()
+}
+
+fn rewrite<R: Record>(plan: &mut Plan, snapshot: &Snapshot, change: impl Fn(&mut R)) {
+    for mut record in written::<R>(plan) {
+        change(&mut record);
+        plan.changes.put(snapshot, &record);
+    }
+}
+
+fn one_too_many(plan: &mut Plan, snapshot: &Snapshot, ids: &mut Ids) {
+    let started = |task: &Task| snapshot.tasks.get(&task.name()).is_none();
+    if let Some(mut task) = written::<Task>(plan).into_iter().find(started) {
+        task.id = ids.hex();
+        plan.changes.put(snapshot, &task);
+    }
+}
+
+fn stops_one_more(plan: &mut Plan, snapshot: &Snapshot, service: &str, now: Timestamp) {
+    let stopped = written::<Task>(plan);
+    let stops = stopped.iter().any(|task| task.desired_status == TaskStatus::Stopped);
+    let spared = |task: &&Arc<Task>| {
+        task.desired_status == TaskStatus::Running
+            && task.last_status == TaskStatus::Running
+            && !stopped.iter().any(|one| one.id == task.id)
+    };
+    if let Some(task) = snapshot.tasks.by("service", service).find(spared).filter(|_| stops) {
+        let mut task = Task::clone(task);
+        task.request_stop(StopCode::ServiceSchedulerInitiated, "Scaling activity", now);
+        plan.changes.put(snapshot, &task);
+    }
+}
+
+/// A request arrives, and does harm.
+pub(crate) fn called(sabotage: Option<Sabotage>, engine: &Engine, call: &Call) {
+    let Call::SubmitTaskStateChange(report) = call else { return };
+    if sabotage != Some(Sabotage::Resurrection) || report.status.as_deref() != Some("RUNNING") {
+        return;
+    }
+    let snapshot = engine.snapshot();
+    let arn = report.task.as_deref().unwrap_or_default();
+    let Some(task) = snapshot.tasks.iter().find(|task| task.arn().to_string() == arn && !task.is_live()) else {
+        return;
+    };
+    let mut changes = Changes::new();
+    changes.put(&snapshot, &Task { last_status: TaskStatus::Running, ..Task::clone(task) });
+    // Nobody came in between.
+    let _ = engine.commit(&changes, Author::Call("SubmitTaskStateChange"));
+}

@@ -1,0 +1,158 @@
+//! The checkers see: each bug that is put in on purpose is found, and by the checker whose promise it breaks. The same stories
+//! without the bug end well.
+
+use std::time::Duration;
+
+use sim::kind::Kind;
+use sim::scenario::{Placement, SMALL, Shape};
+use sim::{Checker, Doom, Options, Sabotage, Scenario, Step};
+
+const ROOMY: Shape = Shape { cpus: 4, memory_mib: 8192, rack: "a" };
+
+fn at(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn create(service: usize, kind: Kind, desired: u32, bounds: (u32, u32)) -> Step {
+    Step::Create { service, kind, desired, bounds, placement: Placement::Binpack }
+}
+
+/// Of some seeds at least one is caught, and none for another reason.
+#[track_caller]
+fn check(sabotage: Sabotage, checkers: &[Checker], story: impl Fn(u64) -> Scenario) {
+    let mut caught = false;
+    for seed in 0..20 {
+        let story = story(seed);
+        let well = sim::run(&story, &Options::default()).violation;
+        assert_eq!(
+            well,
+            None,
+            "seed {seed} goes wrong without {sabotage:?}\n{}",
+            sim::shrink::story(&story, &Options::default())
+        );
+        let options = Options { history: false, sabotage: Some(sabotage) };
+        if let Some(violation) = sim::run(&story, &options).violation {
+            assert!(
+                checkers.contains(&violation.checker),
+                "{sabotage:?} is seen by another: {violation}\n{}",
+                sim::shrink::story(&story, &options)
+            );
+            caught = true;
+            break;
+        }
+    }
+    assert!(caught, "nobody sees {sabotage:?}");
+}
+
+fn story(nodes: Vec<Shape>, replicas: usize, steps: Vec<(Duration, Step)>) -> impl Fn(u64) -> Scenario {
+    move |seed| Scenario { seed, replicas, nodes: nodes.clone(), steps: steps.clone() }
+}
+
+#[test]
+fn a_commit_without_fences_overcommits() {
+    // Two services want the last room at the same moment.
+    let steps = vec![
+        (at(0), Step::Lags { replica: 0, lasts: at(120) }),
+        (at(0), Step::Lags { replica: 1, lasts: at(120) }),
+        (at(10), create(0, Kind::Big, 2, (100, 200))),
+        (at(10), create(1, Kind::Big, 2, (100, 200))),
+    ];
+    check(Sabotage::NoFences, &[Checker::Overcommitted], story(vec![SMALL], 2, steps));
+}
+
+#[test]
+fn a_commit_without_fences_gives_a_port_twice() {
+    let steps = vec![
+        (at(0), Step::Lags { replica: 0, lasts: at(120) }),
+        (at(0), Step::Lags { replica: 1, lasts: at(120) }),
+        (at(10), create(0, Kind::Edge, 1, (100, 200))),
+        (at(10), create(1, Kind::Edge, 1, (100, 200))),
+    ];
+    check(Sabotage::NoFences, &[Checker::PortTwice], story(vec![ROOMY], 2, steps));
+}
+
+#[test]
+fn one_task_too_many_is_above_the_maximum() {
+    let steps = vec![(at(10), create(0, Kind::Web, 4, (50, 100)))];
+    check(Sabotage::OneTooMany, &[Checker::AboveMaximum], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn one_stop_too_many_is_below_the_minimum() {
+    let deploy = Step::Deploy { service: 0, kind: Kind::Api, revision: 1 };
+    let steps = vec![(at(10), create(0, Kind::Api, 4, (75, 150))), (at(90), deploy)];
+    check(Sabotage::StopsOneMore, &[Checker::BelowMinimum], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_stopped_task_that_runs_again_went_backwards() {
+    let steps = vec![
+        (at(1), Step::Lossy { lasts: at(120) }),
+        (at(10), create(0, Kind::Web, 4, (100, 200))),
+        (at(20), Step::Scale { service: 0, desired: 0 }),
+    ];
+    check(Sabotage::Resurrection, &[Checker::Backwards], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_task_that_its_agent_forgets_is_lost() {
+    let steps = vec![(at(10), create(0, Kind::Web, 4, (100, 200)))];
+    check(Sabotage::ForgetfulAgent, &[Checker::Lost], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_task_that_was_never_committed_does_not_run() {
+    let steps = vec![
+        (at(9), Step::ReplicaDies { replica: 0, down: at(20), doom: None }),
+        (at(35), create(0, Kind::Web, 4, (100, 200))),
+        (at(60), Step::Scale { service: 0, desired: 5 }),
+        (at(60), Step::Redeploy { service: 0 }),
+        (at(60), Step::ReplicaDies { replica: 0, down: at(5), doom: Some(Doom::BeforeCommit) }),
+        (at(60), Step::Run { kind: Kind::Web, count: 4 }),
+        (at(61), Step::Redeploy { service: 0 }),
+        (at(61), Step::Lags { replica: 0, lasts: at(20) }),
+        (at(61), Step::Lags { replica: 1, lasts: at(20) }),
+        (at(65), Step::Redeploy { service: 0 }),
+    ];
+    check(Sabotage::ToldTooEarly, &[Checker::Doubled], story(vec![ROOMY], 2, steps));
+}
+
+#[test]
+fn a_container_that_is_started_twice_is_doubled() {
+    let steps = vec![(at(10), create(0, Kind::Web, 1, (100, 200)))];
+    check(Sabotage::StartsTwice, &[Checker::Doubled], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn what_nobody_wakes_never_arrives() {
+    // A restart looks at everything once: the tasks come, and that they run is never seen.
+    let steps = vec![
+        (at(10), create(0, Kind::Web, 2, (100, 200))),
+        (at(12), Step::ReplicaDies { replica: 0, down: at(1), doom: None }),
+    ];
+    check(Sabotage::Deaf, &[Checker::NotReached], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_stop_needs_a_reason() {
+    let steps = vec![(at(10), create(0, Kind::Web, 2, (100, 200))), (at(40), Step::Scale { service: 0, desired: 1 })];
+    check(Sabotage::Silent, &[Checker::WithoutReason], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_service_that_waits_says_why() {
+    let steps = vec![(at(10), create(0, Kind::Big, 6, (100, 200))), (at(200), Step::Scale { service: 0, desired: 7 })];
+    check(Sabotage::NoEvents, &[Checker::WithoutReason], story(vec![SMALL], 1, steps));
+}
+
+#[test]
+fn who_looks_again_at_once_and_for_ever_spins() {
+    let steps = vec![(at(10), create(0, Kind::Web, 2, (100, 200)))];
+    check(Sabotage::Restless, &[Checker::Spins], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_service_at_rest_is_not_written() {
+    let steps = vec![(at(10), create(0, Kind::Web, 2, (100, 200)))];
+    check(Sabotage::Scribbler, &[Checker::Restless], story(vec![ROOMY], 1, steps));
+}
