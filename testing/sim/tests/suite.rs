@@ -8,7 +8,7 @@ use sim::kind::Kind;
 use sim::scenario::{Placement, Shape};
 use sim::{Options, Scenario, Step, shrink};
 
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 200;
 
 #[test]
 fn some_hundred_stories_end_well() {
