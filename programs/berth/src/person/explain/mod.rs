@@ -4,13 +4,14 @@
 
 mod advice;
 mod instance;
+mod placement;
 mod service;
 mod story;
 mod task;
 
 use api_ecs::{ContainerInstance, Service, Task};
 
-use super::cluster::{Cluster, Which};
+use super::cluster::{Cluster, ClusterError, Which};
 use super::output::Output;
 use super::target::{self, Target};
 use super::{Endpoint, now};
@@ -35,7 +36,7 @@ pub async fn run(endpoint: &Endpoint, args: Args) -> anyhow::Result<()> {
         Target::Task(task) => of_task(&cluster, &task).await?,
         Target::Service(service) => of_service(&cluster, &service).await?,
         Target::Instance(instance) => of_instance(&cluster, &instance).await?,
-        Target::Family(name) => story::of_family(&name),
+        Target::Family(name) => of_family(&cluster, &name).await?,
     };
     Ok(output.write(&story.render(output.paint))?)
 }
@@ -58,7 +59,44 @@ async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Stor
     tasks.retain(|task| task.stopped_at.is_some());
     tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at));
     tasks.truncate(STOPPED_MAX);
-    Ok(service::story(service, &tasks, now()))
+    let mut story = service::story(service, &tasks, now());
+    let number = |number: Option<i32>| number.unwrap_or_default();
+    let lacks = number(service.running_count) + number(service.pending_count) < number(service.desired_count);
+    if active && lacks {
+        let wanted = placement::Wanted {
+            group: format!("service:{name}"),
+            launch_type: service.launch_type.as_deref(),
+            constraints: service.placement_constraints.as_deref().unwrap_or_default(),
+        };
+        where_it_fits(cluster, &mut story, &wanted, service.task_definition.as_deref().unwrap_or_default()).await?;
+    }
+    Ok(story)
+}
+
+/// What RunTask would meet.
+async fn of_family(cluster: &Cluster, name: &str) -> anyhow::Result<Story> {
+    let mut story = story::of_family(name);
+    let family = name.split(':').next().unwrap_or_default();
+    let wanted = placement::Wanted { group: format!("family:{family}"), launch_type: None, constraints: &[] };
+    match where_it_fits(cluster, &mut story, &wanted, name).await {
+        // A definition is of no cluster; without one there is nothing more to say.
+        Err(error) if matches!(error.downcast_ref(), Some(ClusterError::NoCluster { .. })) => Ok(story),
+        answer => answer.map(|()| story),
+    }
+}
+
+/// Adds what each instance would say to one more task.
+async fn where_it_fits(
+    cluster: &Cluster,
+    story: &mut Story,
+    wanted: &placement::Wanted<'_>,
+    definition: &str,
+) -> anyhow::Result<()> {
+    let instances = cluster.instances().await?;
+    let tasks = cluster.tasks(Which::Running, None).await?.tasks.unwrap_or_default();
+    let definition = cluster.task_definition(definition).await?;
+    placement::add(story, wanted, &definition, (&instances, &tasks));
+    Ok(())
 }
 
 async fn of_instance(cluster: &Cluster, instance: &ContainerInstance) -> anyhow::Result<Story> {
