@@ -106,7 +106,8 @@ impl<'a> Scheduler<'a> {
 
 impl Drop for Scheduler<'_> {
     fn drop(&mut self) {
-        if let Some(index) = self.index.take() {
+        // What a panic has left half done is not kept.
+        if let Some(index) = self.index.take().filter(|_| !std::thread::panicking()) {
             self.indexes.give_back(index);
         }
     }
