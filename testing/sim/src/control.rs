@@ -23,8 +23,7 @@ use crate::engine::{Author, Doom, Engine, Seat};
 use crate::node::CALL_TIMEOUT;
 use crate::world::{Clock, Event, From, World};
 
-/// Short, so that much is forgotten within a story. An instance whose agent is away is taken out by the operator, and by nobody
-/// else.
+/// Short, so that much is forgotten within a story.
 const RETENTION: Retention =
     Retention { stopped_tasks_kept: Duration::from_secs(45 * 60), stopped_tasks_max: 5000, instance_lost_after: None };
 
