@@ -16,16 +16,20 @@ pub static MODEL: ServiceModel = ServiceModel {
     api_version: "2014-11-13",
     xml_namespace: "",
     operations: &[
+        &CREATE_CAPACITY_PROVIDER,
         &CREATE_CLUSTER,
         &CREATE_SERVICE,
         &CREATE_TASK_SET,
+        &DELETE_ACCOUNT_SETTING,
         &DELETE_ATTRIBUTES,
+        &DELETE_CAPACITY_PROVIDER,
         &DELETE_CLUSTER,
         &DELETE_SERVICE,
         &DELETE_TASK_DEFINITIONS,
         &DELETE_TASK_SET,
         &DEREGISTER_CONTAINER_INSTANCE,
         &DEREGISTER_TASK_DEFINITION,
+        &DESCRIBE_CAPACITY_PROVIDERS,
         &DESCRIBE_CLUSTERS,
         &DESCRIBE_CONTAINER_INSTANCES,
         &DESCRIBE_SERVICE_DEPLOYMENTS,
@@ -36,15 +40,19 @@ pub static MODEL: ServiceModel = ServiceModel {
         &DESCRIBE_TASKS,
         &DISCOVER_POLL_ENDPOINT,
         &GET_TASK_PROTECTION,
+        &LIST_ACCOUNT_SETTINGS,
         &LIST_ATTRIBUTES,
         &LIST_CLUSTERS,
         &LIST_CONTAINER_INSTANCES,
         &LIST_SERVICE_DEPLOYMENTS,
         &LIST_SERVICES,
+        &LIST_SERVICES_BY_NAMESPACE,
         &LIST_TAGS_FOR_RESOURCE,
         &LIST_TASK_DEFINITION_FAMILIES,
         &LIST_TASK_DEFINITIONS,
         &LIST_TASKS,
+        &PUT_ACCOUNT_SETTING,
+        &PUT_ACCOUNT_SETTING_DEFAULT,
         &PUT_ATTRIBUTES,
         &PUT_CLUSTER_CAPACITY_PROVIDERS,
         &REGISTER_CONTAINER_INSTANCE,
@@ -58,6 +66,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &SUBMIT_TASK_STATE_CHANGE,
         &TAG_RESOURCE,
         &UNTAG_RESOURCE,
+        &UPDATE_CAPACITY_PROVIDER,
         &UPDATE_CLUSTER,
         &UPDATE_CLUSTER_SETTINGS,
         &UPDATE_CONTAINER_AGENT,
@@ -66,6 +75,25 @@ pub static MODEL: ServiceModel = ServiceModel {
         &UPDATE_SERVICE_PRIMARY_TASK_SET,
         &UPDATE_TASK_PROTECTION,
         &UPDATE_TASK_SET,
+    ],
+};
+
+pub static CREATE_CAPACITY_PROVIDER: Operation = Operation {
+    name: "CreateCapacityProvider",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CREATE_CAPACITY_PROVIDER_REQUEST,
+    output: &schemas::CREATE_CAPACITY_PROVIDER_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "LimitExceededException",
+        "ServerException",
+        "UpdateInProgressException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
     ],
 };
 
@@ -128,6 +156,16 @@ pub static CREATE_TASK_SET: Operation = Operation {
     ],
 };
 
+pub static DELETE_ACCOUNT_SETTING: Operation = Operation {
+    name: "DeleteAccountSetting",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_ACCOUNT_SETTING_REQUEST,
+    output: &schemas::DELETE_ACCOUNT_SETTING_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
 pub static DELETE_ATTRIBUTES: Operation = Operation {
     name: "DeleteAttributes",
     http_method: "POST",
@@ -142,6 +180,24 @@ pub static DELETE_ATTRIBUTES: Operation = Operation {
         "InvalidParameterException",
         "ClientException",
         "ClusterNotFoundException",
+    ],
+};
+
+pub static DELETE_CAPACITY_PROVIDER: Operation = Operation {
+    name: "DeleteCapacityProvider",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_CAPACITY_PROVIDER_REQUEST,
+    output: &schemas::DELETE_CAPACITY_PROVIDER_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "UpdateInProgressException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
     ],
 };
 
@@ -238,6 +294,23 @@ pub static DEREGISTER_TASK_DEFINITION: Operation = Operation {
     output: &schemas::DEREGISTER_TASK_DEFINITION_RESPONSE,
     result_wrapper: None,
     errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static DESCRIBE_CAPACITY_PROVIDERS: Operation = Operation {
+    name: "DescribeCapacityProviders",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_CAPACITY_PROVIDERS_REQUEST,
+    output: &schemas::DESCRIBE_CAPACITY_PROVIDERS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
 };
 
 pub static DESCRIBE_CLUSTERS: Operation = Operation {
@@ -391,6 +464,16 @@ pub static GET_TASK_PROTECTION: Operation = Operation {
     ],
 };
 
+pub static LIST_ACCOUNT_SETTINGS: Operation = Operation {
+    name: "ListAccountSettings",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_ACCOUNT_SETTINGS_REQUEST,
+    output: &schemas::LIST_ACCOUNT_SETTINGS_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
 pub static LIST_ATTRIBUTES: Operation = Operation {
     name: "ListAttributes",
     http_method: "POST",
@@ -467,6 +550,22 @@ pub static LIST_SERVICES: Operation = Operation {
     ],
 };
 
+pub static LIST_SERVICES_BY_NAMESPACE: Operation = Operation {
+    name: "ListServicesByNamespace",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_SERVICES_BY_NAMESPACE_REQUEST,
+    output: &schemas::LIST_SERVICES_BY_NAMESPACE_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "NamespaceNotFoundException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+    ],
+};
+
 pub static LIST_TAGS_FOR_RESOURCE: Operation = Operation {
     name: "ListTagsForResource",
     http_method: "POST",
@@ -518,6 +617,26 @@ pub static LIST_TASKS: Operation = Operation {
         "ServiceNotFoundException",
         "ClusterNotFoundException",
     ],
+};
+
+pub static PUT_ACCOUNT_SETTING: Operation = Operation {
+    name: "PutAccountSetting",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_ACCOUNT_SETTING_REQUEST,
+    output: &schemas::PUT_ACCOUNT_SETTING_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static PUT_ACCOUNT_SETTING_DEFAULT: Operation = Operation {
+    name: "PutAccountSettingDefault",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::PUT_ACCOUNT_SETTING_DEFAULT_REQUEST,
+    output: &schemas::PUT_ACCOUNT_SETTING_DEFAULT_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
 };
 
 pub static PUT_ATTRIBUTES: Operation = Operation {
@@ -744,6 +863,23 @@ pub static UNTAG_RESOURCE: Operation = Operation {
     ],
 };
 
+pub static UPDATE_CAPACITY_PROVIDER: Operation = Operation {
+    name: "UpdateCapacityProvider",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_CAPACITY_PROVIDER_REQUEST,
+    output: &schemas::UPDATE_CAPACITY_PROVIDER_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub static UPDATE_CLUSTER: Operation = Operation {
     name: "UpdateCluster",
     http_method: "POST",
@@ -894,6 +1030,15 @@ pub static UPDATE_TASK_SET: Operation = Operation {
     ],
 };
 
+pub struct CreateCapacityProvider;
+
+impl Call for CreateCapacityProvider {
+    type Input = shapes::CreateCapacityProviderRequest;
+    type Output = shapes::CreateCapacityProviderResponse;
+    const OPERATION: &'static Operation = &CREATE_CAPACITY_PROVIDER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct CreateCluster;
 
 impl Call for CreateCluster {
@@ -921,12 +1066,30 @@ impl Call for CreateTaskSet {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct DeleteAccountSetting;
+
+impl Call for DeleteAccountSetting {
+    type Input = shapes::DeleteAccountSettingRequest;
+    type Output = shapes::DeleteAccountSettingResponse;
+    const OPERATION: &'static Operation = &DELETE_ACCOUNT_SETTING;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct DeleteAttributes;
 
 impl Call for DeleteAttributes {
     type Input = shapes::DeleteAttributesRequest;
     type Output = shapes::DeleteAttributesResponse;
     const OPERATION: &'static Operation = &DELETE_ATTRIBUTES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteCapacityProvider;
+
+impl Call for DeleteCapacityProvider {
+    type Input = shapes::DeleteCapacityProviderRequest;
+    type Output = shapes::DeleteCapacityProviderResponse;
+    const OPERATION: &'static Operation = &DELETE_CAPACITY_PROVIDER;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -981,6 +1144,15 @@ impl Call for DeregisterTaskDefinition {
     type Input = shapes::DeregisterTaskDefinitionRequest;
     type Output = shapes::DeregisterTaskDefinitionResponse;
     const OPERATION: &'static Operation = &DEREGISTER_TASK_DEFINITION;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeCapacityProviders;
+
+impl Call for DescribeCapacityProviders {
+    type Input = shapes::DescribeCapacityProvidersRequest;
+    type Output = shapes::DescribeCapacityProvidersResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_CAPACITY_PROVIDERS;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1074,6 +1246,15 @@ impl Call for GetTaskProtection {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct ListAccountSettings;
+
+impl Call for ListAccountSettings {
+    type Input = shapes::ListAccountSettingsRequest;
+    type Output = shapes::ListAccountSettingsResponse;
+    const OPERATION: &'static Operation = &LIST_ACCOUNT_SETTINGS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct ListAttributes;
 
 impl Call for ListAttributes {
@@ -1119,6 +1300,15 @@ impl Call for ListServices {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct ListServicesByNamespace;
+
+impl Call for ListServicesByNamespace {
+    type Input = shapes::ListServicesByNamespaceRequest;
+    type Output = shapes::ListServicesByNamespaceResponse;
+    const OPERATION: &'static Operation = &LIST_SERVICES_BY_NAMESPACE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct ListTagsForResource;
 
 impl Call for ListTagsForResource {
@@ -1152,6 +1342,24 @@ impl Call for ListTasks {
     type Input = shapes::ListTasksRequest;
     type Output = shapes::ListTasksResponse;
     const OPERATION: &'static Operation = &LIST_TASKS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutAccountSetting;
+
+impl Call for PutAccountSetting {
+    type Input = shapes::PutAccountSettingRequest;
+    type Output = shapes::PutAccountSettingResponse;
+    const OPERATION: &'static Operation = &PUT_ACCOUNT_SETTING;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct PutAccountSettingDefault;
+
+impl Call for PutAccountSettingDefault {
+    type Input = shapes::PutAccountSettingDefaultRequest;
+    type Output = shapes::PutAccountSettingDefaultResponse;
+    const OPERATION: &'static Operation = &PUT_ACCOUNT_SETTING_DEFAULT;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1269,6 +1477,15 @@ impl Call for UntagResource {
     type Input = shapes::UntagResourceRequest;
     type Output = shapes::UntagResourceResponse;
     const OPERATION: &'static Operation = &UNTAG_RESOURCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateCapacityProvider;
+
+impl Call for UpdateCapacityProvider {
+    type Input = shapes::UpdateCapacityProviderRequest;
+    type Output = shapes::UpdateCapacityProviderResponse;
+    const OPERATION: &'static Operation = &UPDATE_CAPACITY_PROVIDER;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

@@ -3,6 +3,29 @@
 
 use shape::{Kind, Member, Schema};
 
+pub static ACCELERATOR_COUNT_REQUEST: Schema = Schema::structure(
+    "AcceleratorCountRequest",
+    &[Member::new("min", &shape::INTEGER), Member::new("max", &shape::INTEGER)],
+);
+
+pub static ACCELERATOR_MANUFACTURER: Schema =
+    Schema::enumeration("AcceleratorManufacturer", crate::enums::accelerator_manufacturer::VALUES);
+
+pub static ACCELERATOR_MANUFACTURER_SET: Schema = Schema::list("AcceleratorManufacturerSet", &ACCELERATOR_MANUFACTURER);
+
+pub static ACCELERATOR_NAME: Schema = Schema::enumeration("AcceleratorName", crate::enums::accelerator_name::VALUES);
+
+pub static ACCELERATOR_NAME_SET: Schema = Schema::list("AcceleratorNameSet", &ACCELERATOR_NAME);
+
+pub static ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST: Schema = Schema::structure(
+    "AcceleratorTotalMemoryMiBRequest",
+    &[Member::new("min", &shape::INTEGER), Member::new("max", &shape::INTEGER)],
+);
+
+pub static ACCELERATOR_TYPE: Schema = Schema::enumeration("AcceleratorType", crate::enums::accelerator_type::VALUES);
+
+pub static ACCELERATOR_TYPE_SET: Schema = Schema::list("AcceleratorTypeSet", &ACCELERATOR_TYPE);
+
 pub static ACCESS_TYPE: Schema = Schema::enumeration("AccessType", crate::enums::access_type::VALUES);
 
 pub static ADVANCED_CONFIGURATION: Schema = Schema::structure(
@@ -17,6 +40,12 @@ pub static ADVANCED_CONFIGURATION: Schema = Schema::structure(
 
 pub static AGENT_UPDATE_STATUS: Schema =
     Schema::enumeration("AgentUpdateStatus", crate::enums::agent_update_status::VALUES);
+
+pub static ALLOWED_INSTANCE_TYPE: Schema =
+    Schema::new("AllowedInstanceType", Kind::String).min(1).max(30).pattern(r"[a-zA-Z0-9\.\*\-]+");
+
+pub static ALLOWED_INSTANCE_TYPE_SET: Schema =
+    Schema::list("AllowedInstanceTypeSet", &ALLOWED_INSTANCE_TYPE).min(0).max(400);
 
 pub static APPLICATION_PROTOCOL: Schema =
     Schema::enumeration("ApplicationProtocol", crate::enums::application_protocol::VALUES);
@@ -56,6 +85,31 @@ pub static ATTRIBUTE: Schema = Schema::structure(
 
 pub static ATTRIBUTES: Schema = Schema::list("Attributes", &ATTRIBUTE);
 
+pub static AUTO_REPAIR_ACTIONS_STATUS: Schema =
+    Schema::enumeration("AutoRepairActionsStatus", crate::enums::auto_repair_actions_status::VALUES);
+
+pub static AUTO_REPAIR_CONFIGURATION: Schema =
+    Schema::structure("AutoRepairConfiguration", &[Member::new("actionsStatus", &AUTO_REPAIR_ACTIONS_STATUS)]);
+
+pub static AUTO_SCALING_GROUP_PROVIDER: Schema = Schema::structure(
+    "AutoScalingGroupProvider",
+    &[
+        Member::new("autoScalingGroupArn", &shape::STRING).required(),
+        Member::new("managedScaling", &MANAGED_SCALING),
+        Member::new("managedTerminationProtection", &MANAGED_TERMINATION_PROTECTION),
+        Member::new("managedDraining", &MANAGED_DRAINING),
+    ],
+);
+
+pub static AUTO_SCALING_GROUP_PROVIDER_UPDATE: Schema = Schema::structure(
+    "AutoScalingGroupProviderUpdate",
+    &[
+        Member::new("managedScaling", &MANAGED_SCALING),
+        Member::new("managedTerminationProtection", &MANAGED_TERMINATION_PROTECTION),
+        Member::new("managedDraining", &MANAGED_DRAINING),
+    ],
+);
+
 pub static AVAILABILITY_ZONE_REBALANCING: Schema =
     Schema::enumeration("AvailabilityZoneRebalancing", crate::enums::availability_zone_rebalancing::VALUES);
 
@@ -68,12 +122,49 @@ pub static AWS_VPC_CONFIGURATION: Schema = Schema::structure(
     ],
 );
 
+pub static BARE_METAL: Schema = Schema::enumeration("BareMetal", crate::enums::bare_metal::VALUES);
+
+pub static BASELINE_EBS_BANDWIDTH_MBPS_REQUEST: Schema = Schema::structure(
+    "BaselineEbsBandwidthMbpsRequest",
+    &[Member::new("min", &shape::INTEGER), Member::new("max", &shape::INTEGER)],
+);
+
+pub static BURSTABLE_PERFORMANCE: Schema =
+    Schema::enumeration("BurstablePerformance", crate::enums::burstable_performance::VALUES);
+
 pub static CPU_ARCHITECTURE: Schema = Schema::enumeration("CPUArchitecture", crate::enums::cpu_architecture::VALUES);
 
 pub static CANARY_CONFIGURATION: Schema = Schema::structure(
     "CanaryConfiguration",
     &[Member::new("canaryPercent", &shape::DOUBLE), Member::new("canaryBakeTimeInMinutes", &shape::INTEGER)],
 );
+
+pub static CAPACITY_OPTION_TYPE: Schema =
+    Schema::enumeration("CapacityOptionType", crate::enums::capacity_option_type::VALUES);
+
+pub static CAPACITY_PROVIDER: Schema = Schema::structure(
+    "CapacityProvider",
+    &[
+        Member::new("capacityProviderArn", &shape::STRING),
+        Member::new("name", &shape::STRING),
+        Member::new("cluster", &shape::STRING),
+        Member::new("status", &CAPACITY_PROVIDER_STATUS),
+        Member::new("autoScalingGroupProvider", &AUTO_SCALING_GROUP_PROVIDER),
+        Member::new("managedInstancesProvider", &MANAGED_INSTANCES_PROVIDER),
+        Member::new("updateStatus", &CAPACITY_PROVIDER_UPDATE_STATUS),
+        Member::new("updateStatusReason", &shape::STRING),
+        Member::new("tags", &TAGS),
+        Member::new("type", &CAPACITY_PROVIDER_TYPE),
+    ],
+);
+
+pub static CAPACITY_PROVIDER_FIELD: Schema =
+    Schema::enumeration("CapacityProviderField", crate::enums::capacity_provider_field::VALUES);
+
+pub static CAPACITY_PROVIDER_FIELD_LIST: Schema = Schema::list("CapacityProviderFieldList", &CAPACITY_PROVIDER_FIELD);
+
+pub static CAPACITY_PROVIDER_STATUS: Schema =
+    Schema::enumeration("CapacityProviderStatus", crate::enums::capacity_provider_status::VALUES);
 
 pub static CAPACITY_PROVIDER_STRATEGY: Schema =
     Schema::list("CapacityProviderStrategy", &CAPACITY_PROVIDER_STRATEGY_ITEM);
@@ -92,6 +183,25 @@ pub static CAPACITY_PROVIDER_STRATEGY_ITEM_BASE: Schema =
 
 pub static CAPACITY_PROVIDER_STRATEGY_ITEM_WEIGHT: Schema =
     Schema::new("CapacityProviderStrategyItemWeight", Kind::Integer).min(0).max(1000);
+
+pub static CAPACITY_PROVIDER_TYPE: Schema =
+    Schema::enumeration("CapacityProviderType", crate::enums::capacity_provider_type::VALUES);
+
+pub static CAPACITY_PROVIDER_UPDATE_STATUS: Schema =
+    Schema::enumeration("CapacityProviderUpdateStatus", crate::enums::capacity_provider_update_status::VALUES);
+
+pub static CAPACITY_PROVIDERS: Schema = Schema::list("CapacityProviders", &CAPACITY_PROVIDER);
+
+pub static CAPACITY_RESERVATION_PREFERENCE: Schema =
+    Schema::enumeration("CapacityReservationPreference", crate::enums::capacity_reservation_preference::VALUES);
+
+pub static CAPACITY_RESERVATION_REQUEST: Schema = Schema::structure(
+    "CapacityReservationRequest",
+    &[
+        Member::new("reservationGroupArn", &shape::STRING),
+        Member::new("reservationPreference", &CAPACITY_RESERVATION_PREFERENCE),
+    ],
+);
 
 pub static CLUSTER: Schema = Schema::structure(
     "Cluster",
@@ -333,6 +443,24 @@ pub static CONTAINER_STATE_CHANGES: Schema = Schema::list("ContainerStateChanges
 
 pub static CONTAINERS: Schema = Schema::list("Containers", &CONTAINER);
 
+pub static CPU_MANUFACTURER: Schema = Schema::enumeration("CpuManufacturer", crate::enums::cpu_manufacturer::VALUES);
+
+pub static CPU_MANUFACTURER_SET: Schema = Schema::list("CpuManufacturerSet", &CPU_MANUFACTURER);
+
+pub static CREATE_CAPACITY_PROVIDER_REQUEST: Schema = Schema::structure(
+    "CreateCapacityProviderRequest",
+    &[
+        Member::new("name", &shape::STRING).required(),
+        Member::new("cluster", &shape::STRING),
+        Member::new("autoScalingGroupProvider", &AUTO_SCALING_GROUP_PROVIDER),
+        Member::new("managedInstancesProvider", &CREATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION),
+        Member::new("tags", &TAGS),
+    ],
+);
+
+pub static CREATE_CAPACITY_PROVIDER_RESPONSE: Schema =
+    Schema::structure("CreateCapacityProviderResponse", &[Member::new("capacityProvider", &CAPACITY_PROVIDER)]);
+
 pub static CREATE_CLUSTER_REQUEST: Schema = Schema::structure(
     "CreateClusterRequest",
     &[
@@ -348,6 +476,17 @@ pub static CREATE_CLUSTER_REQUEST: Schema = Schema::structure(
 
 pub static CREATE_CLUSTER_RESPONSE: Schema =
     Schema::structure("CreateClusterResponse", &[Member::new("cluster", &CLUSTER)]);
+
+pub static CREATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION: Schema = Schema::structure(
+    "CreateManagedInstancesProviderConfiguration",
+    &[
+        Member::new("infrastructureRoleArn", &shape::STRING).required(),
+        Member::new("instanceLaunchTemplate", &INSTANCE_LAUNCH_TEMPLATE).required(),
+        Member::new("propagateTags", &PROPAGATE_MI_TAGS),
+        Member::new("infrastructureOptimization", &INFRASTRUCTURE_OPTIMIZATION),
+        Member::new("autoRepairConfiguration", &AUTO_REPAIR_CONFIGURATION),
+    ],
+);
 
 pub static CREATE_SERVICE_REQUEST: Schema = Schema::structure(
     "CreateServiceRequest",
@@ -411,6 +550,14 @@ pub static CREATED_AT: Schema = Schema::structure(
     &[Member::new("before", &shape::TIMESTAMP), Member::new("after", &shape::TIMESTAMP)],
 );
 
+pub static DELETE_ACCOUNT_SETTING_REQUEST: Schema = Schema::structure(
+    "DeleteAccountSettingRequest",
+    &[Member::new("name", &SETTING_NAME).required(), Member::new("principalArn", &shape::STRING)],
+);
+
+pub static DELETE_ACCOUNT_SETTING_RESPONSE: Schema =
+    Schema::structure("DeleteAccountSettingResponse", &[Member::new("setting", &SETTING)]);
+
 pub static DELETE_ATTRIBUTES_REQUEST: Schema = Schema::structure(
     "DeleteAttributesRequest",
     &[Member::new("cluster", &shape::STRING), Member::new("attributes", &ATTRIBUTES).required()],
@@ -418,6 +565,14 @@ pub static DELETE_ATTRIBUTES_REQUEST: Schema = Schema::structure(
 
 pub static DELETE_ATTRIBUTES_RESPONSE: Schema =
     Schema::structure("DeleteAttributesResponse", &[Member::new("attributes", &ATTRIBUTES)]);
+
+pub static DELETE_CAPACITY_PROVIDER_REQUEST: Schema = Schema::structure(
+    "DeleteCapacityProviderRequest",
+    &[Member::new("capacityProvider", &shape::STRING).required(), Member::new("cluster", &shape::STRING)],
+);
+
+pub static DELETE_CAPACITY_PROVIDER_RESPONSE: Schema =
+    Schema::structure("DeleteCapacityProviderResponse", &[Member::new("capacityProvider", &CAPACITY_PROVIDER)]);
 
 pub static DELETE_CLUSTER_REQUEST: Schema =
     Schema::structure("DeleteClusterRequest", &[Member::new("cluster", &shape::STRING).required()]);
@@ -606,6 +761,26 @@ pub static DEREGISTER_TASK_DEFINITION_REQUEST: Schema =
 
 pub static DEREGISTER_TASK_DEFINITION_RESPONSE: Schema =
     Schema::structure("DeregisterTaskDefinitionResponse", &[Member::new("taskDefinition", &TASK_DEFINITION)]);
+
+pub static DESCRIBE_CAPACITY_PROVIDERS_REQUEST: Schema = Schema::structure(
+    "DescribeCapacityProvidersRequest",
+    &[
+        Member::new("capacityProviders", &STRING_LIST),
+        Member::new("cluster", &shape::STRING),
+        Member::new("include", &CAPACITY_PROVIDER_FIELD_LIST),
+        Member::new("maxResults", &shape::INTEGER),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
+
+pub static DESCRIBE_CAPACITY_PROVIDERS_RESPONSE: Schema = Schema::structure(
+    "DescribeCapacityProvidersResponse",
+    &[
+        Member::new("capacityProviders", &CAPACITY_PROVIDERS),
+        Member::new("failures", &FAILURES),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
 
 pub static DESCRIBE_CLUSTERS_REQUEST: Schema = Schema::structure(
     "DescribeClustersRequest",
@@ -810,6 +985,12 @@ pub static ENVIRONMENT_VARIABLES: Schema = Schema::list("EnvironmentVariables", 
 pub static EPHEMERAL_STORAGE: Schema =
     Schema::structure("EphemeralStorage", &[Member::new("sizeInGiB", &shape::INTEGER).required()]);
 
+pub static EXCLUDED_INSTANCE_TYPE: Schema =
+    Schema::new("ExcludedInstanceType", Kind::String).min(1).max(30).pattern(r"[a-zA-Z0-9\.\*\-]+");
+
+pub static EXCLUDED_INSTANCE_TYPE_SET: Schema =
+    Schema::list("ExcludedInstanceTypeSet", &EXCLUDED_INSTANCE_TYPE).min(0).max(400);
+
 pub static EXECUTE_COMMAND_CONFIGURATION: Schema = Schema::structure(
     "ExecuteCommandConfiguration",
     &[
@@ -918,6 +1099,14 @@ pub static INFERENCE_ACCELERATOR_OVERRIDES: Schema =
 
 pub static INFERENCE_ACCELERATORS: Schema = Schema::list("InferenceAccelerators", &INFERENCE_ACCELERATOR);
 
+pub static INFRASTRUCTURE_OPTIMIZATION: Schema =
+    Schema::structure("InfrastructureOptimization", &[Member::new("scaleInAfter", &shape::INTEGER)]);
+
+pub static INSTANCE_GENERATION: Schema =
+    Schema::enumeration("InstanceGeneration", crate::enums::instance_generation::VALUES);
+
+pub static INSTANCE_GENERATION_SET: Schema = Schema::list("InstanceGenerationSet", &INSTANCE_GENERATION);
+
 pub static INSTANCE_HEALTH_CHECK_RESULT: Schema = Schema::structure(
     "InstanceHealthCheckResult",
     &[
@@ -937,6 +1126,66 @@ pub static INSTANCE_HEALTH_CHECK_STATE: Schema =
 
 pub static INSTANCE_HEALTH_CHECK_TYPE: Schema =
     Schema::enumeration("InstanceHealthCheckType", crate::enums::instance_health_check_type::VALUES);
+
+pub static INSTANCE_LAUNCH_TEMPLATE: Schema = Schema::structure(
+    "InstanceLaunchTemplate",
+    &[
+        Member::new("ec2InstanceProfileArn", &shape::STRING).required(),
+        Member::new("networkConfiguration", &MANAGED_INSTANCES_NETWORK_CONFIGURATION).required(),
+        Member::new("storageConfiguration", &MANAGED_INSTANCES_STORAGE_CONFIGURATION),
+        Member::new("localStorageConfiguration", &MANAGED_INSTANCES_LOCAL_STORAGE_CONFIGURATION),
+        Member::new("monitoring", &MANAGED_INSTANCES_MONITORING_OPTIONS),
+        Member::new("capacityOptionType", &CAPACITY_OPTION_TYPE),
+        Member::new("instanceMetadataTagsPropagation", &shape::BOOLEAN),
+        Member::new("instanceRequirements", &INSTANCE_REQUIREMENTS_REQUEST),
+        Member::new("fipsEnabled", &shape::BOOLEAN),
+        Member::new("capacityReservations", &CAPACITY_RESERVATION_REQUEST),
+    ],
+);
+
+pub static INSTANCE_LAUNCH_TEMPLATE_UPDATE: Schema = Schema::structure(
+    "InstanceLaunchTemplateUpdate",
+    &[
+        Member::new("ec2InstanceProfileArn", &shape::STRING),
+        Member::new("networkConfiguration", &MANAGED_INSTANCES_NETWORK_CONFIGURATION),
+        Member::new("storageConfiguration", &MANAGED_INSTANCES_STORAGE_CONFIGURATION),
+        Member::new("instanceMetadataTagsPropagation", &shape::BOOLEAN),
+        Member::new("localStorageConfiguration", &MANAGED_INSTANCES_LOCAL_STORAGE_CONFIGURATION),
+        Member::new("monitoring", &MANAGED_INSTANCES_MONITORING_OPTIONS),
+        Member::new("instanceRequirements", &INSTANCE_REQUIREMENTS_REQUEST),
+        Member::new("capacityReservations", &CAPACITY_RESERVATION_REQUEST),
+    ],
+);
+
+pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema::structure(
+    "InstanceRequirementsRequest",
+    &[
+        Member::new("vCpuCount", &V_CPU_COUNT_RANGE_REQUEST).required(),
+        Member::new("memoryMiB", &MEMORY_MI_B_REQUEST).required(),
+        Member::new("cpuManufacturers", &CPU_MANUFACTURER_SET),
+        Member::new("memoryGiBPerVCpu", &MEMORY_GI_B_PER_V_CPU_REQUEST),
+        Member::new("excludedInstanceTypes", &EXCLUDED_INSTANCE_TYPE_SET),
+        Member::new("instanceGenerations", &INSTANCE_GENERATION_SET),
+        Member::new("spotMaxPricePercentageOverLowestPrice", &shape::INTEGER),
+        Member::new("onDemandMaxPricePercentageOverLowestPrice", &shape::INTEGER),
+        Member::new("bareMetal", &BARE_METAL),
+        Member::new("burstablePerformance", &BURSTABLE_PERFORMANCE),
+        Member::new("requireHibernateSupport", &shape::BOOLEAN),
+        Member::new("networkInterfaceCount", &NETWORK_INTERFACE_COUNT_REQUEST),
+        Member::new("localStorage", &LOCAL_STORAGE),
+        Member::new("localStorageTypes", &LOCAL_STORAGE_TYPE_SET),
+        Member::new("totalLocalStorageGB", &TOTAL_LOCAL_STORAGE_GB_REQUEST),
+        Member::new("baselineEbsBandwidthMbps", &BASELINE_EBS_BANDWIDTH_MBPS_REQUEST),
+        Member::new("acceleratorTypes", &ACCELERATOR_TYPE_SET),
+        Member::new("acceleratorCount", &ACCELERATOR_COUNT_REQUEST),
+        Member::new("acceleratorManufacturers", &ACCELERATOR_MANUFACTURER_SET),
+        Member::new("acceleratorNames", &ACCELERATOR_NAME_SET),
+        Member::new("acceleratorTotalMemoryMiB", &ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST),
+        Member::new("networkBandwidthGbps", &NETWORK_BANDWIDTH_GBPS_REQUEST),
+        Member::new("allowedInstanceTypes", &ALLOWED_INSTANCE_TYPE_SET),
+        Member::new("maxSpotPriceAsPercentageOfOptimalOnDemandPrice", &shape::INTEGER),
+    ],
+);
 
 pub static INTEGER_LIST: Schema = Schema::list("IntegerList", &shape::INTEGER);
 
@@ -966,6 +1215,23 @@ pub static LINUX_PARAMETERS: Schema = Schema::structure(
         Member::new("maxSwap", &shape::INTEGER),
         Member::new("swappiness", &shape::INTEGER),
     ],
+);
+
+pub static LIST_ACCOUNT_SETTINGS_REQUEST: Schema = Schema::structure(
+    "ListAccountSettingsRequest",
+    &[
+        Member::new("name", &SETTING_NAME),
+        Member::new("value", &shape::STRING),
+        Member::new("principalArn", &shape::STRING),
+        Member::new("effectiveSettings", &shape::BOOLEAN),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &shape::INTEGER),
+    ],
+);
+
+pub static LIST_ACCOUNT_SETTINGS_RESPONSE: Schema = Schema::structure(
+    "ListAccountSettingsResponse",
+    &[Member::new("settings", &SETTINGS), Member::new("nextToken", &shape::STRING)],
 );
 
 pub static LIST_ATTRIBUTES_REQUEST: Schema = Schema::structure(
@@ -1026,6 +1292,20 @@ pub static LIST_SERVICE_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
 pub static LIST_SERVICE_DEPLOYMENTS_RESPONSE: Schema = Schema::structure(
     "ListServiceDeploymentsResponse",
     &[Member::new("serviceDeployments", &SERVICE_DEPLOYMENTS_BRIEF), Member::new("nextToken", &shape::STRING)],
+);
+
+pub static LIST_SERVICES_BY_NAMESPACE_REQUEST: Schema = Schema::structure(
+    "ListServicesByNamespaceRequest",
+    &[
+        Member::new("namespace", &shape::STRING).required(),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &shape::INTEGER),
+    ],
+);
+
+pub static LIST_SERVICES_BY_NAMESPACE_RESPONSE: Schema = Schema::structure(
+    "ListServicesByNamespaceResponse",
+    &[Member::new("serviceArns", &STRING_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
 pub static LIST_SERVICES_REQUEST: Schema = Schema::structure(
@@ -1116,6 +1396,13 @@ pub static LOAD_BALANCER: Schema = Schema::structure(
 
 pub static LOAD_BALANCERS: Schema = Schema::list("LoadBalancers", &LOAD_BALANCER);
 
+pub static LOCAL_STORAGE: Schema = Schema::enumeration("LocalStorage", crate::enums::local_storage::VALUES);
+
+pub static LOCAL_STORAGE_TYPE: Schema =
+    Schema::enumeration("LocalStorageType", crate::enums::local_storage_type::VALUES);
+
+pub static LOCAL_STORAGE_TYPE_SET: Schema = Schema::list("LocalStorageTypeSet", &LOCAL_STORAGE_TYPE);
+
 pub static LOG_CONFIGURATION: Schema = Schema::structure(
     "LogConfiguration",
     &[
@@ -1192,6 +1479,8 @@ pub static MANAGED_CERTIFICATE: Schema = Schema::structure(
     ],
 );
 
+pub static MANAGED_DRAINING: Schema = Schema::enumeration("ManagedDraining", crate::enums::managed_draining::VALUES);
+
 pub static MANAGED_INGRESS_PATH: Schema = Schema::structure(
     "ManagedIngressPath",
     &[
@@ -1207,6 +1496,35 @@ pub static MANAGED_INGRESS_PATH: Schema = Schema::structure(
 );
 
 pub static MANAGED_INGRESS_PATHS: Schema = Schema::list("ManagedIngressPaths", &MANAGED_INGRESS_PATH);
+
+pub static MANAGED_INSTANCES_LOCAL_STORAGE_CONFIGURATION: Schema =
+    Schema::structure("ManagedInstancesLocalStorageConfiguration", &[Member::new("useLocalStorage", &shape::BOOLEAN)]);
+
+pub static MANAGED_INSTANCES_MONITORING_OPTIONS: Schema = Schema::enumeration(
+    "ManagedInstancesMonitoringOptions",
+    crate::enums::managed_instances_monitoring_options::VALUES,
+);
+
+pub static MANAGED_INSTANCES_NETWORK_CONFIGURATION: Schema = Schema::structure(
+    "ManagedInstancesNetworkConfiguration",
+    &[Member::new("subnets", &STRING_LIST), Member::new("securityGroups", &STRING_LIST)],
+);
+
+pub static MANAGED_INSTANCES_PROVIDER: Schema = Schema::structure(
+    "ManagedInstancesProvider",
+    &[
+        Member::new("infrastructureRoleArn", &shape::STRING),
+        Member::new("instanceLaunchTemplate", &INSTANCE_LAUNCH_TEMPLATE),
+        Member::new("propagateTags", &PROPAGATE_MI_TAGS),
+        Member::new("infrastructureOptimization", &INFRASTRUCTURE_OPTIMIZATION),
+        Member::new("autoRepairConfiguration", &AUTO_REPAIR_CONFIGURATION),
+    ],
+);
+
+pub static MANAGED_INSTANCES_STORAGE_CONFIGURATION: Schema = Schema::structure(
+    "ManagedInstancesStorageConfiguration",
+    &[Member::new("storageSizeGiB", &TASK_VOLUME_STORAGE_GI_B)],
+);
 
 pub static MANAGED_LISTENER: Schema = Schema::structure(
     "ManagedListener",
@@ -1281,6 +1599,28 @@ pub static MANAGED_SCALABLE_TARGET: Schema = Schema::structure(
     ],
 );
 
+pub static MANAGED_SCALING: Schema = Schema::structure(
+    "ManagedScaling",
+    &[
+        Member::new("status", &MANAGED_SCALING_STATUS),
+        Member::new("targetCapacity", &MANAGED_SCALING_TARGET_CAPACITY),
+        Member::new("minimumScalingStepSize", &MANAGED_SCALING_STEP_SIZE),
+        Member::new("maximumScalingStepSize", &MANAGED_SCALING_STEP_SIZE),
+        Member::new("instanceWarmupPeriod", &MANAGED_SCALING_INSTANCE_WARMUP_PERIOD),
+    ],
+);
+
+pub static MANAGED_SCALING_INSTANCE_WARMUP_PERIOD: Schema =
+    Schema::new("ManagedScalingInstanceWarmupPeriod", Kind::Integer).min(0).max(10000);
+
+pub static MANAGED_SCALING_STATUS: Schema =
+    Schema::enumeration("ManagedScalingStatus", crate::enums::managed_scaling_status::VALUES);
+
+pub static MANAGED_SCALING_STEP_SIZE: Schema = Schema::new("ManagedScalingStepSize", Kind::Integer).min(1).max(10000);
+
+pub static MANAGED_SCALING_TARGET_CAPACITY: Schema =
+    Schema::new("ManagedScalingTargetCapacity", Kind::Integer).min(1).max(100);
+
 pub static MANAGED_SECURITY_GROUP: Schema = Schema::structure(
     "ManagedSecurityGroup",
     &[
@@ -1313,6 +1653,19 @@ pub static MANAGED_TARGET_GROUP: Schema = Schema::structure(
 
 pub static MANAGED_TARGET_GROUPS: Schema = Schema::list("ManagedTargetGroups", &MANAGED_TARGET_GROUP);
 
+pub static MANAGED_TERMINATION_PROTECTION: Schema =
+    Schema::enumeration("ManagedTerminationProtection", crate::enums::managed_termination_protection::VALUES);
+
+pub static MEMORY_GI_B_PER_V_CPU_REQUEST: Schema = Schema::structure(
+    "MemoryGiBPerVCpuRequest",
+    &[Member::new("min", &shape::DOUBLE), Member::new("max", &shape::DOUBLE)],
+);
+
+pub static MEMORY_MI_B_REQUEST: Schema = Schema::structure(
+    "MemoryMiBRequest",
+    &[Member::new("min", &shape::INTEGER).required(), Member::new("max", &shape::INTEGER)],
+);
+
 pub static MOUNT_POINT: Schema = Schema::structure(
     "MountPoint",
     &[
@@ -1323,6 +1676,11 @@ pub static MOUNT_POINT: Schema = Schema::structure(
 );
 
 pub static MOUNT_POINT_LIST: Schema = Schema::list("MountPointList", &MOUNT_POINT);
+
+pub static NETWORK_BANDWIDTH_GBPS_REQUEST: Schema = Schema::structure(
+    "NetworkBandwidthGbpsRequest",
+    &[Member::new("min", &shape::DOUBLE), Member::new("max", &shape::DOUBLE)],
+);
 
 pub static NETWORK_BINDING: Schema = Schema::structure(
     "NetworkBinding",
@@ -1348,6 +1706,11 @@ pub static NETWORK_INTERFACE: Schema = Schema::structure(
         Member::new("privateIpv4Address", &shape::STRING),
         Member::new("ipv6Address", &shape::STRING),
     ],
+);
+
+pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema::structure(
+    "NetworkInterfaceCountRequest",
+    &[Member::new("min", &shape::INTEGER), Member::new("max", &shape::INTEGER)],
 );
 
 pub static NETWORK_INTERFACES: Schema = Schema::list("NetworkInterfaces", &NETWORK_INTERFACE);
@@ -1404,6 +1767,8 @@ pub static PORT_MAPPING_LIST: Schema = Schema::list("PortMappingList", &PORT_MAP
 
 pub static PORT_NUMBER: Schema = Schema::new("PortNumber", Kind::Integer).min(0).max(65535);
 
+pub static PROPAGATE_MI_TAGS: Schema = Schema::enumeration("PropagateMITags", crate::enums::propagate_mi_tags::VALUES);
+
 pub static PROPAGATE_TAGS: Schema = Schema::enumeration("PropagateTags", crate::enums::propagate_tags::VALUES);
 
 pub static PROTECTED_TASK: Schema = Schema::structure(
@@ -1430,6 +1795,26 @@ pub static PROXY_CONFIGURATION_PROPERTIES: Schema = Schema::list("ProxyConfigura
 
 pub static PROXY_CONFIGURATION_TYPE: Schema =
     Schema::enumeration("ProxyConfigurationType", crate::enums::proxy_configuration_type::VALUES);
+
+pub static PUT_ACCOUNT_SETTING_DEFAULT_REQUEST: Schema = Schema::structure(
+    "PutAccountSettingDefaultRequest",
+    &[Member::new("name", &SETTING_NAME).required(), Member::new("value", &shape::STRING).required()],
+);
+
+pub static PUT_ACCOUNT_SETTING_DEFAULT_RESPONSE: Schema =
+    Schema::structure("PutAccountSettingDefaultResponse", &[Member::new("setting", &SETTING)]);
+
+pub static PUT_ACCOUNT_SETTING_REQUEST: Schema = Schema::structure(
+    "PutAccountSettingRequest",
+    &[
+        Member::new("name", &SETTING_NAME).required(),
+        Member::new("value", &shape::STRING).required(),
+        Member::new("principalArn", &shape::STRING),
+    ],
+);
+
+pub static PUT_ACCOUNT_SETTING_RESPONSE: Schema =
+    Schema::structure("PutAccountSettingResponse", &[Member::new("setting", &SETTING)]);
 
 pub static PUT_ATTRIBUTES_REQUEST: Schema = Schema::structure(
     "PutAttributesRequest",
@@ -1931,6 +2316,22 @@ pub static SERVICE_VOLUME_CONFIGURATIONS: Schema =
 
 pub static SERVICES: Schema = Schema::list("Services", &SERVICE);
 
+pub static SETTING: Schema = Schema::structure(
+    "Setting",
+    &[
+        Member::new("name", &SETTING_NAME),
+        Member::new("value", &shape::STRING),
+        Member::new("principalArn", &shape::STRING),
+        Member::new("type", &SETTING_TYPE),
+    ],
+);
+
+pub static SETTING_NAME: Schema = Schema::enumeration("SettingName", crate::enums::setting_name::VALUES);
+
+pub static SETTING_TYPE: Schema = Schema::enumeration("SettingType", crate::enums::setting_type::VALUES);
+
+pub static SETTINGS: Schema = Schema::list("Settings", &SETTING);
+
 pub static SORT_ORDER: Schema = Schema::enumeration("SortOrder", crate::enums::sort_order::VALUES);
 
 pub static STABILITY_STATUS: Schema = Schema::enumeration("StabilityStatus", crate::enums::stability_status::VALUES);
@@ -2258,6 +2659,8 @@ pub static TASK_VOLUME_CONFIGURATION: Schema = Schema::structure(
 
 pub static TASK_VOLUME_CONFIGURATIONS: Schema = Schema::list("TaskVolumeConfigurations", &TASK_VOLUME_CONFIGURATION);
 
+pub static TASK_VOLUME_STORAGE_GI_B: Schema = Schema::new("TaskVolumeStorageGiB", Kind::Integer).min(1);
+
 pub static TASKS: Schema = Schema::list("Tasks", &TASK);
 
 pub static TIMEOUT_CONFIGURATION: Schema = Schema::structure(
@@ -2275,6 +2678,11 @@ pub static TMPFS: Schema = Schema::structure(
 );
 
 pub static TMPFS_LIST: Schema = Schema::list("TmpfsList", &TMPFS);
+
+pub static TOTAL_LOCAL_STORAGE_GB_REQUEST: Schema = Schema::structure(
+    "TotalLocalStorageGBRequest",
+    &[Member::new("min", &shape::DOUBLE), Member::new("max", &shape::DOUBLE)],
+);
 
 pub static TRANSPORT_PROTOCOL: Schema =
     Schema::enumeration("TransportProtocol", crate::enums::transport_protocol::VALUES);
@@ -2298,6 +2706,19 @@ pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
 );
 
 pub static UNTAG_RESOURCE_RESPONSE: Schema = Schema::structure("UntagResourceResponse", &[]);
+
+pub static UPDATE_CAPACITY_PROVIDER_REQUEST: Schema = Schema::structure(
+    "UpdateCapacityProviderRequest",
+    &[
+        Member::new("name", &shape::STRING).required(),
+        Member::new("cluster", &shape::STRING),
+        Member::new("autoScalingGroupProvider", &AUTO_SCALING_GROUP_PROVIDER_UPDATE),
+        Member::new("managedInstancesProvider", &UPDATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION),
+    ],
+);
+
+pub static UPDATE_CAPACITY_PROVIDER_RESPONSE: Schema =
+    Schema::structure("UpdateCapacityProviderResponse", &[Member::new("capacityProvider", &CAPACITY_PROVIDER)]);
 
 pub static UPDATE_CLUSTER_REQUEST: Schema = Schema::structure(
     "UpdateClusterRequest",
@@ -2340,6 +2761,17 @@ pub static UPDATE_CONTAINER_INSTANCES_STATE_REQUEST: Schema = Schema::structure(
 pub static UPDATE_CONTAINER_INSTANCES_STATE_RESPONSE: Schema = Schema::structure(
     "UpdateContainerInstancesStateResponse",
     &[Member::new("containerInstances", &CONTAINER_INSTANCES), Member::new("failures", &FAILURES)],
+);
+
+pub static UPDATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION: Schema = Schema::structure(
+    "UpdateManagedInstancesProviderConfiguration",
+    &[
+        Member::new("infrastructureRoleArn", &shape::STRING).required(),
+        Member::new("instanceLaunchTemplate", &INSTANCE_LAUNCH_TEMPLATE_UPDATE).required(),
+        Member::new("propagateTags", &PROPAGATE_MI_TAGS),
+        Member::new("infrastructureOptimization", &INFRASTRUCTURE_OPTIMIZATION),
+        Member::new("autoRepairConfiguration", &AUTO_REPAIR_CONFIGURATION),
+    ],
 );
 
 pub static UPDATE_SERVICE_PRIMARY_TASK_SET_REQUEST: Schema = Schema::structure(
@@ -2412,6 +2844,11 @@ pub static UPDATE_TASK_SET_REQUEST: Schema = Schema::structure(
 
 pub static UPDATE_TASK_SET_RESPONSE: Schema =
     Schema::structure("UpdateTaskSetResponse", &[Member::new("taskSet", &TASK_SET)]);
+
+pub static V_CPU_COUNT_RANGE_REQUEST: Schema = Schema::structure(
+    "VCpuCountRangeRequest",
+    &[Member::new("min", &shape::INTEGER).required(), Member::new("max", &shape::INTEGER)],
+);
 
 pub static VERSION_CONSISTENCY: Schema =
     Schema::enumeration("VersionConsistency", crate::enums::version_consistency::VALUES);

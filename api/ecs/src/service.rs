@@ -7,29 +7,35 @@ use async_trait::async_trait;
 use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
 
 use crate::shapes::{
-    CreateClusterRequest, CreateClusterResponse, CreateServiceRequest, CreateServiceResponse, CreateTaskSetRequest,
-    CreateTaskSetResponse, DeleteAttributesRequest, DeleteAttributesResponse, DeleteClusterRequest,
-    DeleteClusterResponse, DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest,
-    DeleteTaskDefinitionsResponse, DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
+    CreateCapacityProviderRequest, CreateCapacityProviderResponse, CreateClusterRequest, CreateClusterResponse,
+    CreateServiceRequest, CreateServiceResponse, CreateTaskSetRequest, CreateTaskSetResponse,
+    DeleteAccountSettingRequest, DeleteAccountSettingResponse, DeleteAttributesRequest, DeleteAttributesResponse,
+    DeleteCapacityProviderRequest, DeleteCapacityProviderResponse, DeleteClusterRequest, DeleteClusterResponse,
+    DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse,
+    DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
     DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
-    DescribeClustersRequest, DescribeClustersResponse, DescribeContainerInstancesRequest,
-    DescribeContainerInstancesResponse, DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse,
-    DescribeServiceRevisionsRequest, DescribeServiceRevisionsResponse, DescribeServicesRequest,
-    DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTaskSetsRequest,
-    DescribeTaskSetsResponse, DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest,
-    DiscoverPollEndpointResponse, GetTaskProtectionRequest, GetTaskProtectionResponse, ListAttributesRequest,
+    DescribeCapacityProvidersRequest, DescribeCapacityProvidersResponse, DescribeClustersRequest,
+    DescribeClustersResponse, DescribeContainerInstancesRequest, DescribeContainerInstancesResponse,
+    DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
+    DescribeServiceRevisionsResponse, DescribeServicesRequest, DescribeServicesResponse, DescribeTaskDefinitionRequest,
+    DescribeTaskDefinitionResponse, DescribeTaskSetsRequest, DescribeTaskSetsResponse, DescribeTasksRequest,
+    DescribeTasksResponse, DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, GetTaskProtectionRequest,
+    GetTaskProtectionResponse, ListAccountSettingsRequest, ListAccountSettingsResponse, ListAttributesRequest,
     ListAttributesResponse, ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest,
-    ListContainerInstancesResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ListServicesRequest,
-    ListServicesResponse, ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
+    ListContainerInstancesResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse,
+    ListServicesByNamespaceRequest, ListServicesByNamespaceResponse, ListServicesRequest, ListServicesResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
     ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest,
-    ListTasksResponse, PutAttributesRequest, PutAttributesResponse, PutClusterCapacityProvidersRequest,
+    ListTasksResponse, PutAccountSettingDefaultRequest, PutAccountSettingDefaultResponse, PutAccountSettingRequest,
+    PutAccountSettingResponse, PutAttributesRequest, PutAttributesResponse, PutClusterCapacityProvidersRequest,
     PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest, RegisterContainerInstanceResponse,
     RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest,
     StartTaskResponse, StopServiceDeploymentRequest, StopServiceDeploymentResponse, StopTaskRequest, StopTaskResponse,
     SubmitAttachmentStateChangesRequest, SubmitAttachmentStateChangesResponse, SubmitContainerStateChangeRequest,
     SubmitContainerStateChangeResponse, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse,
-    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse, UpdateClusterRequest,
-    UpdateClusterResponse, UpdateClusterSettingsRequest, UpdateClusterSettingsResponse, UpdateContainerAgentRequest,
+    TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
+    UpdateCapacityProviderRequest, UpdateCapacityProviderResponse, UpdateClusterRequest, UpdateClusterResponse,
+    UpdateClusterSettingsRequest, UpdateClusterSettingsResponse, UpdateContainerAgentRequest,
     UpdateContainerAgentResponse, UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse,
     UpdateServicePrimaryTaskSetRequest, UpdateServicePrimaryTaskSetResponse, UpdateServiceRequest,
     UpdateServiceResponse, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse, UpdateTaskSetRequest,
@@ -40,6 +46,11 @@ use crate::{Error, MODEL};
 /// The operations. Calls may be concurrent; inputs satisfy the constraints of the model.
 #[async_trait]
 pub trait Ecs: Send + Sync + 'static {
+    async fn create_capacity_provider(
+        &self,
+        caller: &Caller,
+        input: CreateCapacityProviderRequest,
+    ) -> Result<CreateCapacityProviderResponse, Error>;
     async fn create_cluster(
         &self,
         caller: &Caller,
@@ -55,11 +66,21 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: CreateTaskSetRequest,
     ) -> Result<CreateTaskSetResponse, Error>;
+    async fn delete_account_setting(
+        &self,
+        caller: &Caller,
+        input: DeleteAccountSettingRequest,
+    ) -> Result<DeleteAccountSettingResponse, Error>;
     async fn delete_attributes(
         &self,
         caller: &Caller,
         input: DeleteAttributesRequest,
     ) -> Result<DeleteAttributesResponse, Error>;
+    async fn delete_capacity_provider(
+        &self,
+        caller: &Caller,
+        input: DeleteCapacityProviderRequest,
+    ) -> Result<DeleteCapacityProviderResponse, Error>;
     async fn delete_cluster(
         &self,
         caller: &Caller,
@@ -90,6 +111,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DeregisterTaskDefinitionRequest,
     ) -> Result<DeregisterTaskDefinitionResponse, Error>;
+    async fn describe_capacity_providers(
+        &self,
+        caller: &Caller,
+        input: DescribeCapacityProvidersRequest,
+    ) -> Result<DescribeCapacityProvidersResponse, Error>;
     async fn describe_clusters(
         &self,
         caller: &Caller,
@@ -140,6 +166,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: GetTaskProtectionRequest,
     ) -> Result<GetTaskProtectionResponse, Error>;
+    async fn list_account_settings(
+        &self,
+        caller: &Caller,
+        input: ListAccountSettingsRequest,
+    ) -> Result<ListAccountSettingsResponse, Error>;
     async fn list_attributes(
         &self,
         caller: &Caller,
@@ -157,6 +188,11 @@ pub trait Ecs: Send + Sync + 'static {
         input: ListServiceDeploymentsRequest,
     ) -> Result<ListServiceDeploymentsResponse, Error>;
     async fn list_services(&self, caller: &Caller, input: ListServicesRequest) -> Result<ListServicesResponse, Error>;
+    async fn list_services_by_namespace(
+        &self,
+        caller: &Caller,
+        input: ListServicesByNamespaceRequest,
+    ) -> Result<ListServicesByNamespaceResponse, Error>;
     async fn list_tags_for_resource(
         &self,
         caller: &Caller,
@@ -173,6 +209,16 @@ pub trait Ecs: Send + Sync + 'static {
         input: ListTaskDefinitionsRequest,
     ) -> Result<ListTaskDefinitionsResponse, Error>;
     async fn list_tasks(&self, caller: &Caller, input: ListTasksRequest) -> Result<ListTasksResponse, Error>;
+    async fn put_account_setting(
+        &self,
+        caller: &Caller,
+        input: PutAccountSettingRequest,
+    ) -> Result<PutAccountSettingResponse, Error>;
+    async fn put_account_setting_default(
+        &self,
+        caller: &Caller,
+        input: PutAccountSettingDefaultRequest,
+    ) -> Result<PutAccountSettingDefaultResponse, Error>;
     async fn put_attributes(
         &self,
         caller: &Caller,
@@ -222,6 +268,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: UntagResourceRequest,
     ) -> Result<UntagResourceResponse, Error>;
+    async fn update_capacity_provider(
+        &self,
+        caller: &Caller,
+        input: UpdateCapacityProviderRequest,
+    ) -> Result<UpdateCapacityProviderResponse, Error>;
     async fn update_cluster(
         &self,
         caller: &Caller,
@@ -280,10 +331,17 @@ impl<S: Ecs> Service for Router<S> {
         input: Document,
     ) -> Result<Document, WireError> {
         match operation.name {
+            "CreateCapacityProvider" => {
+                answer(self.0.create_capacity_provider(&caller, Value::from_document(input)).await)
+            }
             "CreateCluster" => answer(self.0.create_cluster(&caller, Value::from_document(input)).await),
             "CreateService" => answer(self.0.create_service(&caller, Value::from_document(input)).await),
             "CreateTaskSet" => answer(self.0.create_task_set(&caller, Value::from_document(input)).await),
+            "DeleteAccountSetting" => answer(self.0.delete_account_setting(&caller, Value::from_document(input)).await),
             "DeleteAttributes" => answer(self.0.delete_attributes(&caller, Value::from_document(input)).await),
+            "DeleteCapacityProvider" => {
+                answer(self.0.delete_capacity_provider(&caller, Value::from_document(input)).await)
+            }
             "DeleteCluster" => answer(self.0.delete_cluster(&caller, Value::from_document(input)).await),
             "DeleteService" => answer(self.0.delete_service(&caller, Value::from_document(input)).await),
             "DeleteTaskDefinitions" => {
@@ -295,6 +353,9 @@ impl<S: Ecs> Service for Router<S> {
             }
             "DeregisterTaskDefinition" => {
                 answer(self.0.deregister_task_definition(&caller, Value::from_document(input)).await)
+            }
+            "DescribeCapacityProviders" => {
+                answer(self.0.describe_capacity_providers(&caller, Value::from_document(input)).await)
             }
             "DescribeClusters" => answer(self.0.describe_clusters(&caller, Value::from_document(input)).await),
             "DescribeContainerInstances" => {
@@ -314,6 +375,7 @@ impl<S: Ecs> Service for Router<S> {
             "DescribeTasks" => answer(self.0.describe_tasks(&caller, Value::from_document(input)).await),
             "DiscoverPollEndpoint" => answer(self.0.discover_poll_endpoint(&caller, Value::from_document(input)).await),
             "GetTaskProtection" => answer(self.0.get_task_protection(&caller, Value::from_document(input)).await),
+            "ListAccountSettings" => answer(self.0.list_account_settings(&caller, Value::from_document(input)).await),
             "ListAttributes" => answer(self.0.list_attributes(&caller, Value::from_document(input)).await),
             "ListClusters" => answer(self.0.list_clusters(&caller, Value::from_document(input)).await),
             "ListContainerInstances" => {
@@ -323,12 +385,19 @@ impl<S: Ecs> Service for Router<S> {
                 answer(self.0.list_service_deployments(&caller, Value::from_document(input)).await)
             }
             "ListServices" => answer(self.0.list_services(&caller, Value::from_document(input)).await),
+            "ListServicesByNamespace" => {
+                answer(self.0.list_services_by_namespace(&caller, Value::from_document(input)).await)
+            }
             "ListTagsForResource" => answer(self.0.list_tags_for_resource(&caller, Value::from_document(input)).await),
             "ListTaskDefinitionFamilies" => {
                 answer(self.0.list_task_definition_families(&caller, Value::from_document(input)).await)
             }
             "ListTaskDefinitions" => answer(self.0.list_task_definitions(&caller, Value::from_document(input)).await),
             "ListTasks" => answer(self.0.list_tasks(&caller, Value::from_document(input)).await),
+            "PutAccountSetting" => answer(self.0.put_account_setting(&caller, Value::from_document(input)).await),
+            "PutAccountSettingDefault" => {
+                answer(self.0.put_account_setting_default(&caller, Value::from_document(input)).await)
+            }
             "PutAttributes" => answer(self.0.put_attributes(&caller, Value::from_document(input)).await),
             "PutClusterCapacityProviders" => {
                 answer(self.0.put_cluster_capacity_providers(&caller, Value::from_document(input)).await)
@@ -356,6 +425,9 @@ impl<S: Ecs> Service for Router<S> {
             }
             "TagResource" => answer(self.0.tag_resource(&caller, Value::from_document(input)).await),
             "UntagResource" => answer(self.0.untag_resource(&caller, Value::from_document(input)).await),
+            "UpdateCapacityProvider" => {
+                answer(self.0.update_capacity_provider(&caller, Value::from_document(input)).await)
+            }
             "UpdateCluster" => answer(self.0.update_cluster(&caller, Value::from_document(input)).await),
             "UpdateClusterSettings" => {
                 answer(self.0.update_cluster_settings(&caller, Value::from_document(input)).await)

@@ -8,6 +8,56 @@ use shape::{Document, Fields, Schema, Shape, Timestamp, Value};
 use crate::schemas;
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct AcceleratorCountRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for AcceleratorCountRequest {
+    fn schema() -> &'static Schema {
+        &schemas::ACCELERATOR_COUNT_REQUEST
+    }
+}
+
+impl Value for AcceleratorCountRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AcceleratorTotalMemoryMiBRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for AcceleratorTotalMemoryMiBRequest {
+    fn schema() -> &'static Schema {
+        &schemas::ACCELERATOR_TOTAL_MEMORY_MI_B_REQUEST
+    }
+}
+
+impl Value for AcceleratorTotalMemoryMiBRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AdvancedConfiguration {
     pub alternate_target_group_arn: Option<String>,
     pub production_listener_rule: Option<String>,
@@ -135,6 +185,94 @@ impl Value for Attribute {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct AutoRepairConfiguration {
+    pub actions_status: Option<String>,
+}
+
+impl Shape for AutoRepairConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::AUTO_REPAIR_CONFIGURATION
+    }
+}
+
+impl Value for AutoRepairConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { actions_status: fields.take("actionsStatus") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("actionsStatus", self.actions_status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AutoScalingGroupProvider {
+    pub auto_scaling_group_arn: Option<String>,
+    pub managed_scaling: Option<ManagedScaling>,
+    pub managed_termination_protection: Option<String>,
+    pub managed_draining: Option<String>,
+}
+
+impl Shape for AutoScalingGroupProvider {
+    fn schema() -> &'static Schema {
+        &schemas::AUTO_SCALING_GROUP_PROVIDER
+    }
+}
+
+impl Value for AutoScalingGroupProvider {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            auto_scaling_group_arn: fields.take("autoScalingGroupArn"),
+            managed_scaling: fields.take("managedScaling"),
+            managed_termination_protection: fields.take("managedTerminationProtection"),
+            managed_draining: fields.take("managedDraining"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("autoScalingGroupArn", self.auto_scaling_group_arn);
+        fields.put("managedScaling", self.managed_scaling);
+        fields.put("managedTerminationProtection", self.managed_termination_protection);
+        fields.put("managedDraining", self.managed_draining);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct AutoScalingGroupProviderUpdate {
+    pub managed_scaling: Option<ManagedScaling>,
+    pub managed_termination_protection: Option<String>,
+    pub managed_draining: Option<String>,
+}
+
+impl Shape for AutoScalingGroupProviderUpdate {
+    fn schema() -> &'static Schema {
+        &schemas::AUTO_SCALING_GROUP_PROVIDER_UPDATE
+    }
+}
+
+impl Value for AutoScalingGroupProviderUpdate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            managed_scaling: fields.take("managedScaling"),
+            managed_termination_protection: fields.take("managedTerminationProtection"),
+            managed_draining: fields.take("managedDraining"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("managedScaling", self.managed_scaling);
+        fields.put("managedTerminationProtection", self.managed_termination_protection);
+        fields.put("managedDraining", self.managed_draining);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct AwsVpcConfiguration {
     pub subnets: Option<Vec<String>>,
     pub security_groups: Option<Vec<String>>,
@@ -161,6 +299,31 @@ impl Value for AwsVpcConfiguration {
         fields.put("subnets", self.subnets);
         fields.put("securityGroups", self.security_groups);
         fields.put("assignPublicIp", self.assign_public_ip);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct BaselineEbsBandwidthMbpsRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for BaselineEbsBandwidthMbpsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::BASELINE_EBS_BANDWIDTH_MBPS_REQUEST
+    }
+}
+
+impl Value for BaselineEbsBandwidthMbpsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
         fields.into_document()
     }
 }
@@ -194,6 +357,58 @@ impl Value for CanaryConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct CapacityProvider {
+    pub capacity_provider_arn: Option<String>,
+    pub name: Option<String>,
+    pub cluster: Option<String>,
+    pub status: Option<String>,
+    pub auto_scaling_group_provider: Option<AutoScalingGroupProvider>,
+    pub managed_instances_provider: Option<ManagedInstancesProvider>,
+    pub update_status: Option<String>,
+    pub update_status_reason: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+    pub r#type: Option<String>,
+}
+
+impl Shape for CapacityProvider {
+    fn schema() -> &'static Schema {
+        &schemas::CAPACITY_PROVIDER
+    }
+}
+
+impl Value for CapacityProvider {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            capacity_provider_arn: fields.take("capacityProviderArn"),
+            name: fields.take("name"),
+            cluster: fields.take("cluster"),
+            status: fields.take("status"),
+            auto_scaling_group_provider: fields.take("autoScalingGroupProvider"),
+            managed_instances_provider: fields.take("managedInstancesProvider"),
+            update_status: fields.take("updateStatus"),
+            update_status_reason: fields.take("updateStatusReason"),
+            tags: fields.take("tags"),
+            r#type: fields.take("type"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("capacityProviderArn", self.capacity_provider_arn);
+        fields.put("name", self.name);
+        fields.put("cluster", self.cluster);
+        fields.put("status", self.status);
+        fields.put("autoScalingGroupProvider", self.auto_scaling_group_provider);
+        fields.put("managedInstancesProvider", self.managed_instances_provider);
+        fields.put("updateStatus", self.update_status);
+        fields.put("updateStatusReason", self.update_status_reason);
+        fields.put("tags", self.tags);
+        fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CapacityProviderStrategyItem {
     pub capacity_provider: Option<String>,
     pub weight: Option<i32>,
@@ -220,6 +435,34 @@ impl Value for CapacityProviderStrategyItem {
         fields.put("capacityProvider", self.capacity_provider);
         fields.put("weight", self.weight);
         fields.put("base", self.base);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CapacityReservationRequest {
+    pub reservation_group_arn: Option<String>,
+    pub reservation_preference: Option<String>,
+}
+
+impl Shape for CapacityReservationRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CAPACITY_RESERVATION_REQUEST
+    }
+}
+
+impl Value for CapacityReservationRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            reservation_group_arn: fields.take("reservationGroupArn"),
+            reservation_preference: fields.take("reservationPreference"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("reservationGroupArn", self.reservation_group_arn);
+        fields.put("reservationPreference", self.reservation_preference);
         fields.into_document()
     }
 }
@@ -958,6 +1201,66 @@ impl Value for ContainerStateChange {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateCapacityProviderRequest {
+    pub name: Option<String>,
+    pub cluster: Option<String>,
+    pub auto_scaling_group_provider: Option<AutoScalingGroupProvider>,
+    pub managed_instances_provider: Option<CreateManagedInstancesProviderConfiguration>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for CreateCapacityProviderRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_CAPACITY_PROVIDER_REQUEST
+    }
+}
+
+impl Value for CreateCapacityProviderRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            cluster: fields.take("cluster"),
+            auto_scaling_group_provider: fields.take("autoScalingGroupProvider"),
+            managed_instances_provider: fields.take("managedInstancesProvider"),
+            tags: fields.take("tags"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("name", self.name);
+        fields.put("cluster", self.cluster);
+        fields.put("autoScalingGroupProvider", self.auto_scaling_group_provider);
+        fields.put("managedInstancesProvider", self.managed_instances_provider);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateCapacityProviderResponse {
+    pub capacity_provider: Option<CapacityProvider>,
+}
+
+impl Shape for CreateCapacityProviderResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_CAPACITY_PROVIDER_RESPONSE
+    }
+}
+
+impl Value for CreateCapacityProviderResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { capacity_provider: fields.take("capacityProvider") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("capacityProvider", self.capacity_provider);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CreateClusterRequest {
     pub cluster_name: Option<String>,
     pub tags: Option<Vec<Tag>>,
@@ -1019,6 +1322,43 @@ impl Value for CreateClusterResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("cluster", self.cluster);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateManagedInstancesProviderConfiguration {
+    pub infrastructure_role_arn: Option<String>,
+    pub instance_launch_template: Option<InstanceLaunchTemplate>,
+    pub propagate_tags: Option<String>,
+    pub infrastructure_optimization: Option<InfrastructureOptimization>,
+    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
+}
+
+impl Shape for CreateManagedInstancesProviderConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION
+    }
+}
+
+impl Value for CreateManagedInstancesProviderConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            infrastructure_role_arn: fields.take("infrastructureRoleArn"),
+            instance_launch_template: fields.take("instanceLaunchTemplate"),
+            propagate_tags: fields.take("propagateTags"),
+            infrastructure_optimization: fields.take("infrastructureOptimization"),
+            auto_repair_configuration: fields.take("autoRepairConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("infrastructureRoleArn", self.infrastructure_role_arn);
+        fields.put("instanceLaunchTemplate", self.instance_launch_template);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("infrastructureOptimization", self.infrastructure_optimization);
+        fields.put("autoRepairConfiguration", self.auto_repair_configuration);
         fields.into_document()
     }
 }
@@ -1256,6 +1596,54 @@ impl Value for CreatedAt {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteAccountSettingRequest {
+    pub name: Option<String>,
+    pub principal_arn: Option<String>,
+}
+
+impl Shape for DeleteAccountSettingRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_ACCOUNT_SETTING_REQUEST
+    }
+}
+
+impl Value for DeleteAccountSettingRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), principal_arn: fields.take("principalArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("principalArn", self.principal_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteAccountSettingResponse {
+    pub setting: Option<Setting>,
+}
+
+impl Shape for DeleteAccountSettingResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_ACCOUNT_SETTING_RESPONSE
+    }
+}
+
+impl Value for DeleteAccountSettingResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { setting: fields.take("setting") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("setting", self.setting);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteAttributesRequest {
     pub cluster: Option<String>,
     pub attributes: Option<Vec<Attribute>>,
@@ -1299,6 +1687,54 @@ impl Value for DeleteAttributesResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("attributes", self.attributes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteCapacityProviderRequest {
+    pub capacity_provider: Option<String>,
+    pub cluster: Option<String>,
+}
+
+impl Shape for DeleteCapacityProviderRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_CAPACITY_PROVIDER_REQUEST
+    }
+}
+
+impl Value for DeleteCapacityProviderRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { capacity_provider: fields.take("capacityProvider"), cluster: fields.take("cluster") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("capacityProvider", self.capacity_provider);
+        fields.put("cluster", self.cluster);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteCapacityProviderResponse {
+    pub capacity_provider: Option<CapacityProvider>,
+}
+
+impl Shape for DeleteCapacityProviderResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_CAPACITY_PROVIDER_RESPONSE
+    }
+}
+
+impl Value for DeleteCapacityProviderResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { capacity_provider: fields.take("capacityProvider") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("capacityProvider", self.capacity_provider);
         fields.into_document()
     }
 }
@@ -1941,6 +2377,74 @@ impl Value for DeregisterTaskDefinitionResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("taskDefinition", self.task_definition);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeCapacityProvidersRequest {
+    pub capacity_providers: Option<Vec<String>>,
+    pub cluster: Option<String>,
+    pub include: Option<Vec<String>>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeCapacityProvidersRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_CAPACITY_PROVIDERS_REQUEST
+    }
+}
+
+impl Value for DescribeCapacityProvidersRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            capacity_providers: fields.take("capacityProviders"),
+            cluster: fields.take("cluster"),
+            include: fields.take("include"),
+            max_results: fields.take("maxResults"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("capacityProviders", self.capacity_providers);
+        fields.put("cluster", self.cluster);
+        fields.put("include", self.include);
+        fields.put("maxResults", self.max_results);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeCapacityProvidersResponse {
+    pub capacity_providers: Option<Vec<CapacityProvider>>,
+    pub failures: Option<Vec<Failure>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for DescribeCapacityProvidersResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_CAPACITY_PROVIDERS_RESPONSE
+    }
+}
+
+impl Value for DescribeCapacityProvidersResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            capacity_providers: fields.take("capacityProviders"),
+            failures: fields.take("failures"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("capacityProviders", self.capacity_providers);
+        fields.put("failures", self.failures);
+        fields.put("nextToken", self.next_token);
         fields.into_document()
     }
 }
@@ -3024,6 +3528,29 @@ impl Value for InferenceAcceleratorOverride {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct InfrastructureOptimization {
+    pub scale_in_after: Option<i32>,
+}
+
+impl Shape for InfrastructureOptimization {
+    fn schema() -> &'static Schema {
+        &schemas::INFRASTRUCTURE_OPTIMIZATION
+    }
+}
+
+impl Value for InfrastructureOptimization {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { scale_in_after: fields.take("scaleInAfter") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("scaleInAfter", self.scale_in_after);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct InstanceHealthCheckResult {
     pub r#type: Option<String>,
     pub status: Option<String>,
@@ -3056,6 +3583,202 @@ impl Value for InstanceHealthCheckResult {
         fields.put("statusReason", self.status_reason);
         fields.put("lastUpdated", self.last_updated);
         fields.put("lastStatusChange", self.last_status_change);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InstanceLaunchTemplate {
+    pub ec2_instance_profile_arn: Option<String>,
+    pub network_configuration: Option<ManagedInstancesNetworkConfiguration>,
+    pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
+    pub local_storage_configuration: Option<ManagedInstancesLocalStorageConfiguration>,
+    pub monitoring: Option<String>,
+    pub capacity_option_type: Option<String>,
+    pub instance_metadata_tags_propagation: Option<bool>,
+    pub instance_requirements: Option<InstanceRequirementsRequest>,
+    pub fips_enabled: Option<bool>,
+    pub capacity_reservations: Option<CapacityReservationRequest>,
+}
+
+impl Shape for InstanceLaunchTemplate {
+    fn schema() -> &'static Schema {
+        &schemas::INSTANCE_LAUNCH_TEMPLATE
+    }
+}
+
+impl Value for InstanceLaunchTemplate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ec2_instance_profile_arn: fields.take("ec2InstanceProfileArn"),
+            network_configuration: fields.take("networkConfiguration"),
+            storage_configuration: fields.take("storageConfiguration"),
+            local_storage_configuration: fields.take("localStorageConfiguration"),
+            monitoring: fields.take("monitoring"),
+            capacity_option_type: fields.take("capacityOptionType"),
+            instance_metadata_tags_propagation: fields.take("instanceMetadataTagsPropagation"),
+            instance_requirements: fields.take("instanceRequirements"),
+            fips_enabled: fields.take("fipsEnabled"),
+            capacity_reservations: fields.take("capacityReservations"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("ec2InstanceProfileArn", self.ec2_instance_profile_arn);
+        fields.put("networkConfiguration", self.network_configuration);
+        fields.put("storageConfiguration", self.storage_configuration);
+        fields.put("localStorageConfiguration", self.local_storage_configuration);
+        fields.put("monitoring", self.monitoring);
+        fields.put("capacityOptionType", self.capacity_option_type);
+        fields.put("instanceMetadataTagsPropagation", self.instance_metadata_tags_propagation);
+        fields.put("instanceRequirements", self.instance_requirements);
+        fields.put("fipsEnabled", self.fips_enabled);
+        fields.put("capacityReservations", self.capacity_reservations);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InstanceLaunchTemplateUpdate {
+    pub ec2_instance_profile_arn: Option<String>,
+    pub network_configuration: Option<ManagedInstancesNetworkConfiguration>,
+    pub storage_configuration: Option<ManagedInstancesStorageConfiguration>,
+    pub instance_metadata_tags_propagation: Option<bool>,
+    pub local_storage_configuration: Option<ManagedInstancesLocalStorageConfiguration>,
+    pub monitoring: Option<String>,
+    pub instance_requirements: Option<InstanceRequirementsRequest>,
+    pub capacity_reservations: Option<CapacityReservationRequest>,
+}
+
+impl Shape for InstanceLaunchTemplateUpdate {
+    fn schema() -> &'static Schema {
+        &schemas::INSTANCE_LAUNCH_TEMPLATE_UPDATE
+    }
+}
+
+impl Value for InstanceLaunchTemplateUpdate {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            ec2_instance_profile_arn: fields.take("ec2InstanceProfileArn"),
+            network_configuration: fields.take("networkConfiguration"),
+            storage_configuration: fields.take("storageConfiguration"),
+            instance_metadata_tags_propagation: fields.take("instanceMetadataTagsPropagation"),
+            local_storage_configuration: fields.take("localStorageConfiguration"),
+            monitoring: fields.take("monitoring"),
+            instance_requirements: fields.take("instanceRequirements"),
+            capacity_reservations: fields.take("capacityReservations"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("ec2InstanceProfileArn", self.ec2_instance_profile_arn);
+        fields.put("networkConfiguration", self.network_configuration);
+        fields.put("storageConfiguration", self.storage_configuration);
+        fields.put("instanceMetadataTagsPropagation", self.instance_metadata_tags_propagation);
+        fields.put("localStorageConfiguration", self.local_storage_configuration);
+        fields.put("monitoring", self.monitoring);
+        fields.put("instanceRequirements", self.instance_requirements);
+        fields.put("capacityReservations", self.capacity_reservations);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct InstanceRequirementsRequest {
+    pub v_cpu_count: Option<VCpuCountRangeRequest>,
+    pub memory_mi_b: Option<MemoryMiBRequest>,
+    pub cpu_manufacturers: Option<Vec<String>>,
+    pub memory_gi_b_per_v_cpu: Option<MemoryGiBPerVCpuRequest>,
+    pub excluded_instance_types: Option<Vec<String>>,
+    pub instance_generations: Option<Vec<String>>,
+    pub spot_max_price_percentage_over_lowest_price: Option<i32>,
+    pub on_demand_max_price_percentage_over_lowest_price: Option<i32>,
+    pub bare_metal: Option<String>,
+    pub burstable_performance: Option<String>,
+    pub require_hibernate_support: Option<bool>,
+    pub network_interface_count: Option<NetworkInterfaceCountRequest>,
+    pub local_storage: Option<String>,
+    pub local_storage_types: Option<Vec<String>>,
+    pub total_local_storage_gb: Option<TotalLocalStorageGBRequest>,
+    pub baseline_ebs_bandwidth_mbps: Option<BaselineEbsBandwidthMbpsRequest>,
+    pub accelerator_types: Option<Vec<String>>,
+    pub accelerator_count: Option<AcceleratorCountRequest>,
+    pub accelerator_manufacturers: Option<Vec<String>>,
+    pub accelerator_names: Option<Vec<String>>,
+    pub accelerator_total_memory_mi_b: Option<AcceleratorTotalMemoryMiBRequest>,
+    pub network_bandwidth_gbps: Option<NetworkBandwidthGbpsRequest>,
+    pub allowed_instance_types: Option<Vec<String>>,
+    pub max_spot_price_as_percentage_of_optimal_on_demand_price: Option<i32>,
+}
+
+impl Shape for InstanceRequirementsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::INSTANCE_REQUIREMENTS_REQUEST
+    }
+}
+
+impl Value for InstanceRequirementsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            v_cpu_count: fields.take("vCpuCount"),
+            memory_mi_b: fields.take("memoryMiB"),
+            cpu_manufacturers: fields.take("cpuManufacturers"),
+            memory_gi_b_per_v_cpu: fields.take("memoryGiBPerVCpu"),
+            excluded_instance_types: fields.take("excludedInstanceTypes"),
+            instance_generations: fields.take("instanceGenerations"),
+            spot_max_price_percentage_over_lowest_price: fields.take("spotMaxPricePercentageOverLowestPrice"),
+            on_demand_max_price_percentage_over_lowest_price: fields.take("onDemandMaxPricePercentageOverLowestPrice"),
+            bare_metal: fields.take("bareMetal"),
+            burstable_performance: fields.take("burstablePerformance"),
+            require_hibernate_support: fields.take("requireHibernateSupport"),
+            network_interface_count: fields.take("networkInterfaceCount"),
+            local_storage: fields.take("localStorage"),
+            local_storage_types: fields.take("localStorageTypes"),
+            total_local_storage_gb: fields.take("totalLocalStorageGB"),
+            baseline_ebs_bandwidth_mbps: fields.take("baselineEbsBandwidthMbps"),
+            accelerator_types: fields.take("acceleratorTypes"),
+            accelerator_count: fields.take("acceleratorCount"),
+            accelerator_manufacturers: fields.take("acceleratorManufacturers"),
+            accelerator_names: fields.take("acceleratorNames"),
+            accelerator_total_memory_mi_b: fields.take("acceleratorTotalMemoryMiB"),
+            network_bandwidth_gbps: fields.take("networkBandwidthGbps"),
+            allowed_instance_types: fields.take("allowedInstanceTypes"),
+            max_spot_price_as_percentage_of_optimal_on_demand_price: fields
+                .take("maxSpotPriceAsPercentageOfOptimalOnDemandPrice"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(24);
+        fields.put("vCpuCount", self.v_cpu_count);
+        fields.put("memoryMiB", self.memory_mi_b);
+        fields.put("cpuManufacturers", self.cpu_manufacturers);
+        fields.put("memoryGiBPerVCpu", self.memory_gi_b_per_v_cpu);
+        fields.put("excludedInstanceTypes", self.excluded_instance_types);
+        fields.put("instanceGenerations", self.instance_generations);
+        fields.put("spotMaxPricePercentageOverLowestPrice", self.spot_max_price_percentage_over_lowest_price);
+        fields.put("onDemandMaxPricePercentageOverLowestPrice", self.on_demand_max_price_percentage_over_lowest_price);
+        fields.put("bareMetal", self.bare_metal);
+        fields.put("burstablePerformance", self.burstable_performance);
+        fields.put("requireHibernateSupport", self.require_hibernate_support);
+        fields.put("networkInterfaceCount", self.network_interface_count);
+        fields.put("localStorage", self.local_storage);
+        fields.put("localStorageTypes", self.local_storage_types);
+        fields.put("totalLocalStorageGB", self.total_local_storage_gb);
+        fields.put("baselineEbsBandwidthMbps", self.baseline_ebs_bandwidth_mbps);
+        fields.put("acceleratorTypes", self.accelerator_types);
+        fields.put("acceleratorCount", self.accelerator_count);
+        fields.put("acceleratorManufacturers", self.accelerator_manufacturers);
+        fields.put("acceleratorNames", self.accelerator_names);
+        fields.put("acceleratorTotalMemoryMiB", self.accelerator_total_memory_mi_b);
+        fields.put("networkBandwidthGbps", self.network_bandwidth_gbps);
+        fields.put("allowedInstanceTypes", self.allowed_instance_types);
+        fields.put(
+            "maxSpotPriceAsPercentageOfOptimalOnDemandPrice",
+            self.max_spot_price_as_percentage_of_optimal_on_demand_price,
+        );
         fields.into_document()
     }
 }
@@ -3177,6 +3900,71 @@ impl Value for LinuxParameters {
         fields.put("tmpfs", self.tmpfs);
         fields.put("maxSwap", self.max_swap);
         fields.put("swappiness", self.swappiness);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListAccountSettingsRequest {
+    pub name: Option<String>,
+    pub value: Option<String>,
+    pub principal_arn: Option<String>,
+    pub effective_settings: Option<bool>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListAccountSettingsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_ACCOUNT_SETTINGS_REQUEST
+    }
+}
+
+impl Value for ListAccountSettingsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            value: fields.take("value"),
+            principal_arn: fields.take("principalArn"),
+            effective_settings: fields.take("effectiveSettings"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.put("principalArn", self.principal_arn);
+        fields.put("effectiveSettings", self.effective_settings);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListAccountSettingsResponse {
+    pub settings: Option<Vec<Setting>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListAccountSettingsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_ACCOUNT_SETTINGS_RESPONSE
+    }
+}
+
+impl Value for ListAccountSettingsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { settings: fields.take("settings"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("settings", self.settings);
+        fields.put("nextToken", self.next_token);
         fields.into_document()
     }
 }
@@ -3418,6 +4206,62 @@ impl Value for ListServiceDeploymentsResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(2);
         fields.put("serviceDeployments", self.service_deployments);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListServicesByNamespaceRequest {
+    pub namespace: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListServicesByNamespaceRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_SERVICES_BY_NAMESPACE_REQUEST
+    }
+}
+
+impl Value for ListServicesByNamespaceRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            namespace: fields.take("namespace"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("namespace", self.namespace);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListServicesByNamespaceResponse {
+    pub service_arns: Option<Vec<String>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListServicesByNamespaceResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_SERVICES_BY_NAMESPACE_RESPONSE
+    }
+}
+
+impl Value for ListServicesByNamespaceResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_arns: fields.take("serviceArns"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("serviceArns", self.service_arns);
         fields.put("nextToken", self.next_token);
         fields.into_document()
     }
@@ -4023,6 +4867,114 @@ impl Value for ManagedIngressPath {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedInstancesLocalStorageConfiguration {
+    pub use_local_storage: Option<bool>,
+}
+
+impl Shape for ManagedInstancesLocalStorageConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_INSTANCES_LOCAL_STORAGE_CONFIGURATION
+    }
+}
+
+impl Value for ManagedInstancesLocalStorageConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { use_local_storage: fields.take("useLocalStorage") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("useLocalStorage", self.use_local_storage);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedInstancesNetworkConfiguration {
+    pub subnets: Option<Vec<String>>,
+    pub security_groups: Option<Vec<String>>,
+}
+
+impl Shape for ManagedInstancesNetworkConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_INSTANCES_NETWORK_CONFIGURATION
+    }
+}
+
+impl Value for ManagedInstancesNetworkConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { subnets: fields.take("subnets"), security_groups: fields.take("securityGroups") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("subnets", self.subnets);
+        fields.put("securityGroups", self.security_groups);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedInstancesProvider {
+    pub infrastructure_role_arn: Option<String>,
+    pub instance_launch_template: Option<InstanceLaunchTemplate>,
+    pub propagate_tags: Option<String>,
+    pub infrastructure_optimization: Option<InfrastructureOptimization>,
+    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
+}
+
+impl Shape for ManagedInstancesProvider {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_INSTANCES_PROVIDER
+    }
+}
+
+impl Value for ManagedInstancesProvider {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            infrastructure_role_arn: fields.take("infrastructureRoleArn"),
+            instance_launch_template: fields.take("instanceLaunchTemplate"),
+            propagate_tags: fields.take("propagateTags"),
+            infrastructure_optimization: fields.take("infrastructureOptimization"),
+            auto_repair_configuration: fields.take("autoRepairConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("infrastructureRoleArn", self.infrastructure_role_arn);
+        fields.put("instanceLaunchTemplate", self.instance_launch_template);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("infrastructureOptimization", self.infrastructure_optimization);
+        fields.put("autoRepairConfiguration", self.auto_repair_configuration);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedInstancesStorageConfiguration {
+    pub storage_size_gi_b: Option<i32>,
+}
+
+impl Shape for ManagedInstancesStorageConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_INSTANCES_STORAGE_CONFIGURATION
+    }
+}
+
+impl Value for ManagedInstancesStorageConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { storage_size_gi_b: fields.take("storageSizeGiB") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("storageSizeGiB", self.storage_size_gi_b);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ManagedListener {
     pub arn: Option<String>,
     pub status: Option<String>,
@@ -4245,6 +5197,43 @@ impl Value for ManagedScalableTarget {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ManagedScaling {
+    pub status: Option<String>,
+    pub target_capacity: Option<i32>,
+    pub minimum_scaling_step_size: Option<i32>,
+    pub maximum_scaling_step_size: Option<i32>,
+    pub instance_warmup_period: Option<i32>,
+}
+
+impl Shape for ManagedScaling {
+    fn schema() -> &'static Schema {
+        &schemas::MANAGED_SCALING
+    }
+}
+
+impl Value for ManagedScaling {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            status: fields.take("status"),
+            target_capacity: fields.take("targetCapacity"),
+            minimum_scaling_step_size: fields.take("minimumScalingStepSize"),
+            maximum_scaling_step_size: fields.take("maximumScalingStepSize"),
+            instance_warmup_period: fields.take("instanceWarmupPeriod"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("status", self.status);
+        fields.put("targetCapacity", self.target_capacity);
+        fields.put("minimumScalingStepSize", self.minimum_scaling_step_size);
+        fields.put("maximumScalingStepSize", self.maximum_scaling_step_size);
+        fields.put("instanceWarmupPeriod", self.instance_warmup_period);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ManagedSecurityGroup {
     pub arn: Option<String>,
     pub status: Option<String>,
@@ -4350,6 +5339,56 @@ impl Value for ManagedTargetGroup {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemoryGiBPerVCpuRequest {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Shape for MemoryGiBPerVCpuRequest {
+    fn schema() -> &'static Schema {
+        &schemas::MEMORY_GI_B_PER_V_CPU_REQUEST
+    }
+}
+
+impl Value for MemoryGiBPerVCpuRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MemoryMiBRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for MemoryMiBRequest {
+    fn schema() -> &'static Schema {
+        &schemas::MEMORY_MI_B_REQUEST
+    }
+}
+
+impl Value for MemoryMiBRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct MountPoint {
     pub source_volume: Option<String>,
     pub container_path: Option<String>,
@@ -4376,6 +5415,31 @@ impl Value for MountPoint {
         fields.put("sourceVolume", self.source_volume);
         fields.put("containerPath", self.container_path);
         fields.put("readOnly", self.read_only);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NetworkBandwidthGbpsRequest {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Shape for NetworkBandwidthGbpsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::NETWORK_BANDWIDTH_GBPS_REQUEST
+    }
+}
+
+impl Value for NetworkBandwidthGbpsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
         fields.into_document()
     }
 }
@@ -4470,6 +5534,31 @@ impl Value for NetworkInterface {
         fields.put("attachmentId", self.attachment_id);
         fields.put("privateIpv4Address", self.private_ipv4_address);
         fields.put("ipv6Address", self.ipv6_address);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NetworkInterfaceCountRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for NetworkInterfaceCountRequest {
+    fn schema() -> &'static Schema {
+        &schemas::NETWORK_INTERFACE_COUNT_REQUEST
+    }
+}
+
+impl Value for NetworkInterfaceCountRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
         fields.into_document()
     }
 }
@@ -4647,6 +5736,104 @@ impl Value for ProxyConfiguration {
         fields.put("type", self.r#type);
         fields.put("containerName", self.container_name);
         fields.put("properties", self.properties);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingDefaultRequest {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+
+impl Shape for PutAccountSettingDefaultRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_DEFAULT_REQUEST
+    }
+}
+
+impl Value for PutAccountSettingDefaultRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingDefaultResponse {
+    pub setting: Option<Setting>,
+}
+
+impl Shape for PutAccountSettingDefaultResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_DEFAULT_RESPONSE
+    }
+}
+
+impl Value for PutAccountSettingDefaultResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { setting: fields.take("setting") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("setting", self.setting);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingRequest {
+    pub name: Option<String>,
+    pub value: Option<String>,
+    pub principal_arn: Option<String>,
+}
+
+impl Shape for PutAccountSettingRequest {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_REQUEST
+    }
+}
+
+impl Value for PutAccountSettingRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), value: fields.take("value"), principal_arn: fields.take("principalArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.put("principalArn", self.principal_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PutAccountSettingResponse {
+    pub setting: Option<Setting>,
+}
+
+impl Shape for PutAccountSettingResponse {
+    fn schema() -> &'static Schema {
+        &schemas::PUT_ACCOUNT_SETTING_RESPONSE
+    }
+}
+
+impl Value for PutAccountSettingResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { setting: fields.take("setting") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("setting", self.setting);
         fields.into_document()
     }
 }
@@ -6210,6 +7397,40 @@ impl Value for ServiceVolumeConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct Setting {
+    pub name: Option<String>,
+    pub value: Option<String>,
+    pub principal_arn: Option<String>,
+    pub r#type: Option<String>,
+}
+
+impl Shape for Setting {
+    fn schema() -> &'static Schema {
+        &schemas::SETTING
+    }
+}
+
+impl Value for Setting {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            value: fields.take("value"),
+            principal_arn: fields.take("principalArn"),
+            r#type: fields.take("type"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("name", self.name);
+        fields.put("value", self.value);
+        fields.put("principalArn", self.principal_arn);
+        fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct StartTaskRequest {
     pub cluster: Option<String>,
     pub container_instances: Option<Vec<String>>,
@@ -7267,6 +8488,31 @@ impl Value for Tmpfs {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct TotalLocalStorageGBRequest {
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+}
+
+impl Shape for TotalLocalStorageGBRequest {
+    fn schema() -> &'static Schema {
+        &schemas::TOTAL_LOCAL_STORAGE_GB_REQUEST
+    }
+}
+
+impl Value for TotalLocalStorageGBRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ulimit {
     pub name: Option<String>,
     pub soft_limit: Option<i32>,
@@ -7333,6 +8579,63 @@ impl Value for UntagResourceResponse {
     }
     fn into_document(self) -> Document {
         Document::Structure(Vec::new())
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateCapacityProviderRequest {
+    pub name: Option<String>,
+    pub cluster: Option<String>,
+    pub auto_scaling_group_provider: Option<AutoScalingGroupProviderUpdate>,
+    pub managed_instances_provider: Option<UpdateManagedInstancesProviderConfiguration>,
+}
+
+impl Shape for UpdateCapacityProviderRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_CAPACITY_PROVIDER_REQUEST
+    }
+}
+
+impl Value for UpdateCapacityProviderRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            cluster: fields.take("cluster"),
+            auto_scaling_group_provider: fields.take("autoScalingGroupProvider"),
+            managed_instances_provider: fields.take("managedInstancesProvider"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("name", self.name);
+        fields.put("cluster", self.cluster);
+        fields.put("autoScalingGroupProvider", self.auto_scaling_group_provider);
+        fields.put("managedInstancesProvider", self.managed_instances_provider);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateCapacityProviderResponse {
+    pub capacity_provider: Option<CapacityProvider>,
+}
+
+impl Shape for UpdateCapacityProviderResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_CAPACITY_PROVIDER_RESPONSE
+    }
+}
+
+impl Value for UpdateCapacityProviderResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { capacity_provider: fields.take("capacityProvider") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("capacityProvider", self.capacity_provider);
+        fields.into_document()
     }
 }
 
@@ -7541,6 +8844,43 @@ impl Value for UpdateContainerInstancesStateResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("containerInstances", self.container_instances);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateManagedInstancesProviderConfiguration {
+    pub infrastructure_role_arn: Option<String>,
+    pub instance_launch_template: Option<InstanceLaunchTemplateUpdate>,
+    pub propagate_tags: Option<String>,
+    pub infrastructure_optimization: Option<InfrastructureOptimization>,
+    pub auto_repair_configuration: Option<AutoRepairConfiguration>,
+}
+
+impl Shape for UpdateManagedInstancesProviderConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION
+    }
+}
+
+impl Value for UpdateManagedInstancesProviderConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            infrastructure_role_arn: fields.take("infrastructureRoleArn"),
+            instance_launch_template: fields.take("instanceLaunchTemplate"),
+            propagate_tags: fields.take("propagateTags"),
+            infrastructure_optimization: fields.take("infrastructureOptimization"),
+            auto_repair_configuration: fields.take("autoRepairConfiguration"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("infrastructureRoleArn", self.infrastructure_role_arn);
+        fields.put("instanceLaunchTemplate", self.instance_launch_template);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("infrastructureOptimization", self.infrastructure_optimization);
+        fields.put("autoRepairConfiguration", self.auto_repair_configuration);
         fields.into_document()
     }
 }
@@ -7822,6 +9162,31 @@ impl Value for UpdateTaskSetResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("taskSet", self.task_set);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct VCpuCountRangeRequest {
+    pub min: Option<i32>,
+    pub max: Option<i32>,
+}
+
+impl Shape for VCpuCountRangeRequest {
+    fn schema() -> &'static Schema {
+        &schemas::V_CPU_COUNT_RANGE_REQUEST
+    }
+}
+
+impl Value for VCpuCountRangeRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { min: fields.take("min"), max: fields.take("max") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("min", self.min);
+        fields.put("max", self.max);
         fields.into_document()
     }
 }

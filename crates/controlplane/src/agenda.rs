@@ -1,8 +1,9 @@
 //! Which services have to look, and when. Pure: the loop around it waits and commits.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use model::{ContainerInstanceStatus, Service, ServiceStatus, TaskStatus};
+use model::{ContainerInstanceStatus, Service, ServiceStatus, Task, TaskStatus};
 use reconcilers::{Indexes, Plan};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -81,11 +82,11 @@ fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
         let instance = snapshot.container_instances.get(&name);
         instance.is_some_and(|instance| instance.status == ContainerInstanceStatus::Active)
     };
-    let placed = snapshot
-        .tasks
-        .by("service", &service.name())
-        .filter(|task| task.is_live() && task.desired_status == TaskStatus::Running)
-        .filter(|task| stays(instance_of(task)))
-        .count();
-    placed < reconcilers::desired_tasks(service) as usize
+    let wanted = |task: &&Arc<Task>| task.is_live() && task.desired_status == TaskStatus::Running;
+    let (mut placed, mut leaving) = (0, 0);
+    for task in snapshot.tasks.by("service", &service.name()).filter(wanted) {
+        *if stays(instance_of(task)) { &mut placed } else { &mut leaving } += 1;
+    }
+    // A daemon leaves an instance when nobody else is there any more.
+    placed < reconcilers::desired_tasks(service) as usize || service.is_daemon() && leaving > 0
 }

@@ -111,6 +111,10 @@ arn! {
     /// `arn:aws:ecs:us-east-1:123456789012:service-revision/default/web/<revision id>`
     ServiceRevisionArn, "service revision", "service-revision", { cluster, service, id }
 }
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:capacity-provider/web-fleet`
+    CapacityProviderArn, "capacity provider", "capacity-provider", { name }
+}
 
 /// `arn:aws:ecs:us-east-1:123456789012:task-definition/hello-world:1`
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

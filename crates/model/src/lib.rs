@@ -7,7 +7,9 @@
 
 #![forbid(unsafe_code)]
 
+pub mod account_setting;
 pub mod arn;
+pub mod capacity_provider;
 pub mod cluster;
 pub mod container_definition;
 pub mod container_instance;
@@ -23,10 +25,12 @@ pub mod task_set;
 pub mod token;
 pub mod units;
 
+pub use account_setting::AccountSetting;
 pub use arn::{
-    ArnError, ClusterArn, ContainerInstanceArn, ServiceArn, ServiceDeploymentArn, ServiceRevisionArn, TaskArn,
-    TaskDefinitionArn, TaskSetArn,
+    ArnError, CapacityProviderArn, ClusterArn, ContainerInstanceArn, ServiceArn, ServiceDeploymentArn,
+    ServiceRevisionArn, TaskArn, TaskDefinitionArn, TaskSetArn,
 };
+pub use capacity_provider::CapacityProvider;
 pub use cluster::{Cluster, ClusterStatus};
 pub use container_definition::ContainerDefinition;
 pub use container_instance::{

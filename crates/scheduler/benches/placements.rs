@@ -73,6 +73,7 @@ fn requests(strategies: &[Strategy]) -> Vec<Request> {
             _ => Vec::new(),
         },
         strategies: strategies.to_vec(),
+        providers: Vec::new(),
     };
     (0..10).map(made).collect()
 }

@@ -62,7 +62,7 @@ impl Launch<'_> {
             revision: definition.revision,
             container_instance: placement.instance.id.clone(),
             launch_type: self.launch_type,
-            capacity_provider: None,
+            capacity_provider: placement.capacity_provider.clone(),
             last_status: first,
             desired_status: TaskStatus::Running,
             health: HealthStatus::Unknown,

@@ -1,11 +1,13 @@
 //! A round of placements on one snapshot.
 
+use std::collections::BTreeMap;
+
 use model::{ContainerInstanceArn, Scope};
 use state::Snapshot;
 
 use crate::index::Index;
 use crate::pool::Prepared;
-use crate::{Explanation, Indexes, Rejection, Request};
+use crate::{Explanation, Indexes, Rejection, Request, provider};
 
 /// How many different requests of one round are remembered at a time.
 const PREPARED_MAX: usize = 16;
@@ -14,6 +16,8 @@ const PREPARED_MAX: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Placement {
     pub instance: ContainerInstanceArn,
+    /// By which capacity provider it came there, if by one.
+    pub capacity_provider: Option<String>,
 }
 
 /// The instances of one cluster, with what this round has already placed on them.
@@ -27,6 +31,9 @@ pub struct Scheduler<'a> {
     /// Decides between equals; it comes from the caller, because nothing here may be random.
     seed: u64,
     placements: u64,
+    /// What each capacity provider was asked for in this round, whether it fitted or not: nobody else gets its share.
+    asked: BTreeMap<String, u32>,
+    asked_last: Option<String>,
 }
 
 impl<'a> Scheduler<'a> {
@@ -40,6 +47,8 @@ impl<'a> Scheduler<'a> {
             prepared: Vec::new(),
             seed,
             placements: 0,
+            asked: BTreeMap::new(),
+            asked_last: None,
         }
     }
 
@@ -59,7 +68,19 @@ impl<'a> Scheduler<'a> {
     }
 
     /// Places one task on the best instance. Nothing when it fits nowhere; [`explain`](Self::explain) says why.
+    ///
+    /// A request with capacity providers goes to the one whose turn it is.
     pub fn place(&mut self, request: &Request) -> Option<Placement> {
+        let asked = |name: &str| self.asked.get(name).copied().unwrap_or_default();
+        let Some(provider) = provider::next(&request.providers, asked) else { return self.place_anywhere(request) };
+        let name = Some(provider.name().to_owned());
+        let placed = self.place_anywhere(&provider::within(request, provider));
+        *self.asked.entry(provider.name().to_owned()).or_default() += 1;
+        self.asked_last.clone_from(&name);
+        placed.map(|placement| Placement { capacity_provider: name, ..placement })
+    }
+
+    fn place_anywhere(&mut self, request: &Request) -> Option<Placement> {
         self.placements += 1;
         let index = self.index.as_mut().expect("it is given back at the end only");
         let pool = index.pool_mut(&self.cluster)?;
@@ -77,12 +98,15 @@ impl<'a> Scheduler<'a> {
         };
         let slot = pool.best(&self.prepared[at], &self.kept, self.seed, self.placements)?;
         pool.plan(slot, request);
-        Some(Placement { instance: pool.candidate(slot).instance.arn() })
+        Some(Placement { instance: pool.candidate(slot).instance.arn(), capacity_provider: None })
     }
 
     /// Why each instance that would not take such a task now does not. It looks at all of them, so ask only when somebody
-    /// will read it.
+    /// will read it. Of several capacity providers it speaks of the one that was asked last.
     pub fn explain(&self, request: &Request) -> Explanation {
+        let last = request.providers.iter().find(|one| Some(one.name()) == self.asked_last.as_deref());
+        let within = last.map(|provider| provider::within(request, provider));
+        let request = within.as_ref().unwrap_or(request);
         let candidates = self.index().pool(&self.cluster).into_iter().flat_map(|pool| pool.candidates());
         Explanation::with_room_kept(candidates, request, &self.kept)
     }
@@ -98,7 +122,7 @@ impl<'a> Scheduler<'a> {
             Some(why) => Err(Some(Rejection { instance, why })),
             None => {
                 pool.plan(slot, request);
-                Ok(Placement { instance })
+                Ok(Placement { instance, capacity_provider: None })
             }
         }
     }

@@ -7,7 +7,7 @@ use model::task_definition::{NetworkMode, PlacementConstraint};
 use model::{Attribute, ContainerDefinition, CpuUnits, MemoryMib, PortReservation, Reservation, TaskDefinition};
 use thiserror::Error;
 
-use crate::{ConstraintError, Expression};
+use crate::{ConstraintError, Expression, Provider};
 
 /// One task to place; every task of a request is alike.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub struct Request {
     pub distinct_instance: bool,
     pub member_of: Vec<Expression>,
     pub strategies: Vec<Strategy>,
+    /// When there are any, each task goes to the one whose turn it is.
+    pub providers: Vec<Provider>,
 }
 
 impl Request {
@@ -40,6 +42,7 @@ impl Request {
             distinct_instance: false,
             member_of: Vec::new(),
             strategies: Vec::new(),
+            providers: Vec::new(),
         };
         request.constrain(&definition.placement_constraints)?;
         Ok(request)

@@ -81,6 +81,7 @@ impl Wish {
             distinct_instance: self.distinct,
             member_of: self.expressions.iter().map(|at| EXPRESSIONS[*at].parse().unwrap()).collect(),
             strategies: strategies()[self.strategies].clone(),
+            providers: Vec::new(),
         }
     }
 }

@@ -1,9 +1,9 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service,
-    ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus,
-    Versioned,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter,
+    QueryDefinition, Scope, Service, ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task,
+    TaskDefinition, TaskDefinitionStatus, Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -120,6 +120,23 @@ impl Record for ServiceRevision {
 
     fn name(&self) -> String {
         format!("{}/{}/{}/{}", self.scope, self.cluster, self.service, self.id)
+    }
+}
+
+impl Record for CapacityProvider {
+    const KIND: &'static str = "capacity-provider";
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.scope, self.name)
+    }
+}
+
+impl Record for AccountSetting {
+    const KIND: &'static str = "account-setting";
+
+    /// The ARN of the principal has slashes, and comes last.
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.scope, self.name, self.principal)
     }
 }
 

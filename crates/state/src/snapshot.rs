@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment,
-    ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition,
+    Service, ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
 };
 
 use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Row, Table, decode};
@@ -98,6 +98,8 @@ kinds! {
     metric_filters: MetricFilter,
     subscription_filters: SubscriptionFilter,
     query_definitions: QueryDefinition,
+    capacity_providers: CapacityProvider,
+    account_settings: AccountSetting,
 }
 
 /// What the tasks of every instance hold.

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 
 use model::{
-    ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment,
-    ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition,
+    Service, ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
 };
 use state::{DecodeError, Record, decode, encode};
 
@@ -36,6 +36,8 @@ fn records_of_version_1() {
     check::<ClientToken>("client-token.v1.json");
     check::<MetricFilter>("metric-filter.v1.json");
     check::<SubscriptionFilter>("subscription-filter.v1.json");
+    check::<CapacityProvider>("capacity-provider.v1.json");
+    check::<AccountSetting>("account-setting.v1.json");
     check::<QueryDefinition>("query-definition.v1.json");
 }
 

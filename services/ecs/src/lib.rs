@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod account_settings;
+mod capacity;
 mod convert;
 mod ctx;
 mod deploy;

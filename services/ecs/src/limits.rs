@@ -54,3 +54,9 @@ pub(crate) const TASK_SETS_PER_SERVICE_MAX: usize = 5;
 pub(crate) const TASK_SET_TOKEN_CHARS_MAX: usize = 36;
 /// Source: Amazon ECS API Reference, `DescribeServiceDeployments.serviceDeploymentArns`, `DescribeServiceRevisions`.
 pub(crate) const DESCRIBE_SERVICE_DEPLOYMENTS_MAX: usize = 20;
+/// Source: Amazon ECS API Reference, `CapacityProviderStrategyItem`, and `CreateService.capacityProviderStrategy`: providers in one strategy.
+pub(crate) const STRATEGY_ITEMS_MAX: usize = 20;
+pub(crate) const STRATEGY_WEIGHT_MAX: u32 = 1000;
+pub(crate) const STRATEGY_BASE_MAX: u32 = 100_000;
+/// Source: Amazon ECS API Reference, `DescribeCapacityProviders`, `ListAccountSettings`: 10 when `maxResults` is not given.
+pub(crate) const SHORT_PAGE_MAX: usize = 10;

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use model::arn::looks_like_arn;
+use model::capacity_provider::CapacityProviderStatus;
 use model::{
-    Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, Service,
-    ServiceArn, ServiceDeployment, ServiceDeploymentArn, ServiceRevision, ServiceRevisionArn, Task, TaskArn,
-    TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
+    CapacityProvider, CapacityProviderArn, Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn,
+    ContainerInstanceStatus, Service, ServiceArn, ServiceDeployment, ServiceDeploymentArn, ServiceRevision,
+    ServiceRevisionArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
 };
 
 use crate::ctx::Ctx;
@@ -93,6 +94,22 @@ pub(crate) fn active_container_instance(
     text: &str,
 ) -> Option<Arc<ContainerInstance>> {
     container_instance(ctx, cluster, text).filter(|instance| instance.status != ContainerInstanceStatus::Inactive)
+}
+
+/// The name of a capacity provider, by itself or in an ARN of this scope; whether it exists is another question.
+pub(crate) fn capacity_provider_name(ctx: &Ctx<'_>, text: &str) -> Option<String> {
+    id_in(text, |arn: CapacityProviderArn| (arn.scope == ctx.scope).then_some(arn.name))
+}
+
+/// An active capacity provider that somebody has made.
+pub(crate) fn capacity_provider(ctx: &Ctx<'_>, text: &str) -> Result<CapacityProvider, Error> {
+    let name = capacity_provider_name(ctx, text);
+    let kept = name.and_then(|name| ctx.snapshot.capacity_providers.get(&format!("{}/{name}", ctx.scope)));
+    kept.filter(|kept| kept.status == CapacityProviderStatus::Active)
+        .map(|kept| CapacityProvider::clone(kept))
+        .ok_or_else(|| {
+            invalid("The specified capacity provider does not exist. Specify a valid name or ARN and try again.")
+        })
 }
 
 /// The id of a task set of the service, by that id, by its digits alone, or by its ARN.

@@ -9,6 +9,8 @@
 //!   instances are all full it succeeds with `failures`. `aws ecs run-task` exits 0 in the second case.
 //! - `StopTask` on a stopped task succeeds and changes nothing.
 //! - A running task that was asked to stop is described as `STOPPING`, though no agent ever reports that state.
+//! - `ListAccountSettings` without `effectiveSettings` shows what a principal has set itself, which is nothing at first.
+//! - A task set without a scale has no tasks; a service of an external controller has no task definition of its own.
 //! - Reports of agents about unknown tasks and clusters are acknowledged: an error would make the official agent repeat them
 //!   without end, and hold up what else it has to say about that task.
 //! - An agent sends its custom attributes at its first registration only, and its capabilities every time.

@@ -97,3 +97,25 @@ async fn what_a_daemon_cannot_have() {
     assert_eq!(updated.deployment_configuration.unwrap().maximum_percent, Some(150));
     assert_eq!(updated.deployments.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn its_room_is_kept() {
+    let world = World::new().await;
+    world.define("web").await;
+    world.instance(2048, 300).await;
+    create(&world, |_| {}).await.unwrap();
+    // 300 MiB are room for two tasks of 128; one of them is the daemon's, which is not there yet.
+    let answer = world.run(|input| input.count = Some(2)).await.unwrap();
+    assert_eq!(
+        (answer.tasks.unwrap().len(), answer.failures.unwrap()[0].reason.as_deref()),
+        (1, Some("RESOURCE:MEMORY"))
+    );
+    world.reconcile("d");
+    assert_eq!(describe(&world).await.pending_count, Some(1));
+    let input = DeleteServiceRequest { service: text("d"), ..Default::default() };
+    world.ecs.delete_service(&world.caller, input).await.unwrap();
+    world.reconcile("d");
+    let tasks = world.list(|input| input.desired_status = text("STOPPED")).await.unwrap().task_arns.unwrap();
+    world.report(&tasks[0], "STOPPED", |_| {}).await;
+    assert_eq!(world.run(|_| {}).await.unwrap().tasks.unwrap().len(), 1, "nobody needs the room any more");
+}

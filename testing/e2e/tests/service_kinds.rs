@@ -1,9 +1,11 @@
-//! Daemons, task sets and protected tasks, as boto3 sees them.
+//! Daemons, task sets, protected tasks and capacity providers, as boto3 sees them.
 
 use kit::Machine;
 
 const DAEMON: &str = r#"
 register()
+# Nobody but ours is on the instance.
+for other in ecs.list_services()["serviceArns"]: ecs.delete_service(service=other, force=True)
 instance = ecs.list_container_instances()["containerInstanceArns"][0]
 def state(status): ecs.update_container_instances_state(containerInstances=[instance], status=status)
 def service(name): return ecs.describe_services(services=[name])["services"][0]
@@ -90,14 +92,57 @@ ecs.delete_service(service="shop", force=True)
 until("it is gone", lambda: ecs.describe_services(services=["shop"])["services"][0]["status"] == "INACTIVE")
 "#;
 
+const CAPACITY: &str = r#"
+register()
+instance = ecs.list_container_instances()["containerInstanceArns"][0]
+arn = "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:1:autoScalingGroupName/fleet"
+made = ecs.create_capacity_provider(name="fleet-provider", autoScalingGroupProvider={"autoScalingGroupArn": arn})["capacityProvider"]
+ecs.create_capacity_provider(name="empty", autoScalingGroupProvider={"autoScalingGroupArn": "nobody"})
+ecs.put_cluster_capacity_providers(cluster="default", capacityProviders=["fleet-provider", "empty", "FARGATE"],
+    defaultCapacityProviderStrategy=[{"capacityProvider": "fleet-provider", "weight": 1}])
+answer = ecs.run_task(taskDefinition="hello")
+assert answer["failures"][0]["reason"] == "ATTRIBUTE", "no instance is of the group"
+ecs.put_attributes(attributes=[{"name": "berth.auto-scaling-group", "value": "fleet", "targetId": instance}])
+shown = ecs.describe_container_instances(containerInstances=[instance])["containerInstances"][0]
+assert shown["capacityProviderName"] == "fleet-provider", shown
+t = running(run()[0])
+assert (t["capacityProviderName"], t["launchType"]) == ("fleet-provider", "EC2"), t
+answer = ecs.run_task(taskDefinition="hello", count=3, capacityProviderStrategy=[
+    {"capacityProvider": "fleet-provider", "base": 1, "weight": 1}, {"capacityProvider": "empty", "weight": 1}])
+assert len(answer["tasks"]) == 2 and answer["failures"], answer
+ecs.create_service(serviceName="by-strategy", taskDefinition="hello", desiredCount=1)
+s = until("it runs", lambda: (s := ecs.describe_services(services=["by-strategy"])["services"][0])["runningCount"] == 1 and s)
+assert s["capacityProviderStrategy"][0]["capacityProvider"] == "fleet-provider" and "launchType" not in s, s
+names = [p["name"] for p in ecs.describe_capacity_providers()["capacityProviders"]]
+assert names == ["FARGATE", "FARGATE_SPOT", "empty", "fleet-provider"], names
+refused("UnsupportedFeatureException", ecs.run_task, taskDefinition="hello", launchType="FARGATE")
+refused("ResourceInUseException", ecs.put_cluster_capacity_providers, cluster="default", capacityProviders=[], defaultCapacityProviderStrategy=[])
+refused("InvalidParameterException", ecs.delete_capacity_provider, capacityProvider="empty")
+
+settings = ecs.get_paginator("list_account_settings").paginate(effectiveSettings=True).build_full_result()["settings"]
+assert {s["name"]: s["value"] for s in settings}["taskLongArnFormat"] == "enabled" and len(settings) == 11, settings
+ecs.put_account_setting_default(name="containerInsights", value="enabled")
+made = ecs.create_cluster(clusterName="new")["cluster"]
+assert made["settings"] == [{"name": "containerInsights", "value": "enabled"}], made
+"#;
+
 #[test]
 fn a_daemon_from_its_creation_to_its_end() {
-    let machine = Machine::up();
+    let mut machine = Machine::new();
+    machine.start(&["--demo"]);
     machine.python(DAEMON);
 }
 
 #[test]
 fn blue_and_green_task_sets() {
-    let machine = Machine::up();
+    let mut machine = Machine::new();
+    machine.start(&["--demo"]);
     machine.python(TASK_SETS);
+}
+
+#[test]
+fn capacity_providers_and_account_settings() {
+    let mut machine = Machine::new();
+    machine.start(&["--demo"]);
+    machine.python(CAPACITY);
 }

@@ -76,6 +76,8 @@ fn wanted<'a>(view: &ServiceView<'a>, turn: &Turn<'a>) -> Option<Wanted<'a>> {
     let mut wanted = turn.wanted(definition, view.service.launch_type, &primary.id)?;
     let strategies = view.service.placement_strategy.iter();
     wanted.request.strategies = strategies.filter_map(|one| Strategy::parse(one).ok()).collect();
+    let (scope, strategy) = (&view.service.scope, &view.service.capacity_provider_strategy);
+    wanted.request.providers = scheduler::providers(view.snapshot, scope, strategy, view.current.iter().copied());
     Some(wanted)
 }
 

@@ -76,8 +76,11 @@ fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> 
     };
     let strategies = view.service.placement_strategy.iter();
     wanted.request.strategies = strategies.filter_map(|one| Strategy::parse(one).ok()).collect();
-    let seed = turn.ids.number();
     let service = view.service;
+    let live = view.live.iter().copied();
+    wanted.request.providers =
+        scheduler::providers(turn.snapshot, &service.scope, &set.capacity_provider_strategy, live);
+    let seed = turn.ids.number();
     let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
     daemon::keep_room(&mut scheduler, turn.snapshot, &service.scope, &service.cluster);
     let mut started = Vec::new();

@@ -1,6 +1,7 @@
 //! Between the shapes of AWS and what we keep. Each noun has both directions beside each other, so that nothing that was
 //! registered is forgotten when it is described.
 
+pub(crate) mod capacity_provider;
 pub(crate) mod cluster;
 pub(crate) mod container_definition;
 pub(crate) mod linux_parameters;

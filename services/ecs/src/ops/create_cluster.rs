@@ -1,13 +1,14 @@
 use api_ecs::{CreateClusterRequest, CreateClusterResponse};
+use model::cluster::ClusterSetting;
 use model::{Cluster, ClusterStatus};
 use state::Changes;
 
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
-use crate::error::{invalid, unsupported};
+use crate::error::invalid;
 use crate::limits::NAME_MAX;
 use crate::quirks::DEFAULT_CLUSTER;
-use crate::views;
+use crate::{account_settings, capacity, views};
 
 pub(crate) fn apply(input: &CreateClusterRequest, ctx: &mut Ctx<'_>) -> Applied<CreateClusterResponse> {
     let name = input.cluster_name.clone().filter(|name| !name.is_empty()).unwrap_or_else(|| DEFAULT_CLUSTER.into());
@@ -15,9 +16,6 @@ pub(crate) fn apply(input: &CreateClusterRequest, ctx: &mut Ctx<'_>) -> Applied<
         return Err(invalid(
             "Cluster names can contain up to 255 letters (uppercase and lowercase), numbers, underscores, and hyphens.",
         ));
-    }
-    if input.capacity_providers.as_ref().is_some_and(|providers| !providers.is_empty()) {
-        return Err(unsupported("A capacity provider"));
     }
     let known = ctx.snapshot.clusters.get(&format!("{}/{name}", ctx.scope));
     if let Some(cluster) = known.filter(|cluster| cluster.status == ClusterStatus::Active) {
@@ -29,9 +27,16 @@ pub(crate) fn apply(input: &CreateClusterRequest, ctx: &mut Ctx<'_>) -> Applied<
 
     let mut cluster = Cluster::new(&ctx.scope, &name, ctx.now);
     let settings = convert::cluster::settings(input.settings.as_ref())?;
-    if !settings.is_empty() {
+    if settings.is_empty() {
+        let insights = account_settings::known(Some("containerInsights"))?;
+        let value = account_settings::effective(ctx.snapshot, &ctx.scope, insights, &ctx.caller.principal.arn);
+        cluster.settings = vec![ClusterSetting { name: insights.name.into(), value }];
+    } else {
         cluster.settings = settings;
     }
+    cluster.capacity_providers = capacity::providers(ctx, input.capacity_providers.as_deref().unwrap_or_default())?;
+    cluster.default_capacity_provider_strategy =
+        capacity::strategy(&cluster, input.default_capacity_provider_strategy.as_ref())?;
     cluster.execute_command = convert::cluster::execute_command(input.configuration.as_ref())?;
     cluster.service_connect_namespace =
         input.service_connect_defaults.as_ref().and_then(|defaults| defaults.namespace.clone());

@@ -12,7 +12,7 @@ use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::{Error, invalid, unsupported};
 use crate::idempotency::{Token, Used};
 use crate::limits::{CREATE_SERVICE_TOKEN_CHARS_MAX, TASKS_PER_SERVICE_MAX};
-use crate::{deploy, lookup, views};
+use crate::{capacity, deploy, lookup, views};
 
 /// The name, or the client token, belongs to another request.
 const NOT_IDEMPOTENT: &str = "Creation of service was not idempotent.";
@@ -47,10 +47,16 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     refuse_what_is_not_there_yet(input)?;
     let kind = Kind::of(input)?;
     let (mut definition, mut launch_type) = (None, None);
+    let mut capacity_provider_strategy = Vec::new();
     if !kind.is_external() {
         definition = Some(lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?);
         let has_network_configuration = input.network_configuration.is_some();
-        launch_type = Some(parse_launch_type(input.launch_type.as_deref(), has_network_configuration)?);
+        let (given, named) = (input.capacity_provider_strategy.as_ref(), input.launch_type.as_deref());
+        if !kind.is_daemon() {
+            capacity_provider_strategy = capacity::effective(&cluster, given, named)?;
+        }
+        let parsed = parse_launch_type(named, has_network_configuration)?;
+        launch_type = capacity_provider_strategy.is_empty().then_some(parsed);
     }
     let mut service = Service {
         scope: ctx.scope.clone(),
@@ -68,7 +74,7 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
             kind.deployment_configuration(),
         )?,
         launch_type,
-        capacity_provider_strategy: Vec::new(),
+        capacity_provider_strategy,
         placement_constraints: convert::placement::constraints(
             input.placement_constraints.as_ref(),
             definition.as_deref(),
@@ -117,9 +123,6 @@ fn refuse_what_is_not_there_yet(input: &CreateServiceRequest) -> Result<(), Erro
     }
     if given(&input.service_registries) {
         return Err(unsupported("serviceRegistries"));
-    }
-    if given(&input.capacity_provider_strategy) {
-        return Err(unsupported("capacityProviderStrategy"));
     }
     if given(&input.volume_configurations) {
         return Err(unsupported("volumeConfigurations"));

@@ -8,7 +8,7 @@ use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::{Error, ErrorCode, invalid, unsupported};
 use crate::idempotency::{Token, Used};
 use crate::limits::{TASK_SET_TOKEN_CHARS_MAX, TASK_SETS_PER_SERVICE_MAX};
-use crate::{lookup, views};
+use crate::{capacity, lookup, views};
 
 /// Tasks of another definition beside those that a service has; how many is said by their scale.
 pub(crate) fn apply(input: &CreateTaskSetRequest, ctx: &mut Ctx<'_>) -> Applied<CreateTaskSetResponse> {
@@ -36,14 +36,17 @@ pub(crate) fn apply(input: &CreateTaskSetRequest, ctx: &mut Ctx<'_>) -> Applied<
         )));
     }
     let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
+    let named = input.launch_type.as_deref();
+    let strategy = capacity::effective(&cluster, input.capacity_provider_strategy.as_ref(), named)?;
+    let launch_type = parse_launch_type(named, input.network_configuration.is_some())?;
     let set = TaskSet {
         id: format!("ecs-svc/{}", ctx.ids.digits()),
         external_id: input.external_id.clone(),
         status: TaskSetStatus::Active,
         family: definition.family.clone(),
         revision: definition.revision,
-        launch_type: Some(parse_launch_type(input.launch_type.as_deref(), input.network_configuration.is_some())?),
-        capacity_provider_strategy: Vec::new(),
+        launch_type: strategy.is_empty().then_some(launch_type),
+        capacity_provider_strategy: strategy,
         scale_percent: convert::service::scale(input.scale.as_ref())?,
         stability: StabilityStatus::Stabilizing,
         stability_at: ctx.now,
@@ -92,9 +95,6 @@ fn refuse_what_is_not_there_yet(input: &CreateTaskSetRequest) -> Result<(), Erro
     }
     if given(&input.service_registries) {
         return Err(unsupported("serviceRegistries"));
-    }
-    if given(&input.capacity_provider_strategy) {
-        return Err(unsupported("capacityProviderStrategy"));
     }
     if input.platform_version.is_some() {
         return Err(invalid("Platform version is only valid for the launch type FARGATE."));

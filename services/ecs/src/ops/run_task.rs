@@ -10,7 +10,7 @@ use crate::ctx::{Applied, Ctx, unchanged};
 use crate::error::{Error, ErrorCode, invalid, unsupported};
 use crate::idempotency::{Token, Used};
 use crate::limits::{FAILURES_MAX, RUN_TASK_TOKEN_CHARS_MAX, TASKS_PER_CALL_MAX};
-use crate::{lookup, views};
+use crate::{capacity, lookup, views};
 
 pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTaskResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
@@ -23,7 +23,12 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
     }
     let definition = lookup::runnable_task_definition(ctx, input.task_definition.as_deref())?;
     let count = count(input.count)?;
-    let launch_type = launch_type(input)?;
+    if input.volume_configurations.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(unsupported("volumeConfigurations"));
+    }
+    let given = (input.capacity_provider_strategy.as_ref(), input.launch_type.as_deref());
+    let strategy = capacity::effective(&cluster, given.0, given.1)?;
+    let launch_type = parse_launch_type(given.1, input.network_configuration.is_some())?;
     let overrides = convert::overrides::parse(input.overrides.as_ref(), &definition)?;
     let group = group(input.group.as_deref(), &definition)?;
     let mut request = Request::new(&definition, overrides.as_ref(), &group, launch_type)
@@ -34,6 +39,8 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
     for strategy in convert::placement::strategies(input.placement_strategy.as_ref())? {
         request.strategies.push(Strategy::parse(&strategy).map_err(|error| invalid(error.to_string()))?);
     }
+
+    request.providers = scheduler::providers(ctx.snapshot, &ctx.scope, &strategy, std::iter::empty());
 
     let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
     reconcilers::daemon::keep_room(&mut scheduler, ctx.snapshot, &ctx.scope, &cluster.name);
@@ -59,12 +66,16 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
         match scheduler.place(&request) {
             Some(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
             None => {
-                // Nothing gets free within one call, so the tasks that are left would meet the same rejections.
-                failures = closest(scheduler.explain(&request));
-                break;
+                failures.extend(closest(scheduler.explain(&request)));
+                // Nothing gets free within one call, so the tasks that are left would meet the same rejections; but another
+                // capacity provider may have room.
+                if request.providers.is_empty() {
+                    break;
+                }
             }
         }
     }
+    failures.truncate(FAILURES_MAX);
     if let Some(token) = token
         && !tasks.is_empty()
     {
@@ -101,16 +112,6 @@ pub(crate) fn group(given: Option<&str>, definition: &TaskDefinition) -> Result<
         Some(group) if group.starts_with("service:") => Err(invalid("Invalid namespace for group.")),
         Some(group) => Ok(group.to_owned()),
     }
-}
-
-fn launch_type(input: &RunTaskRequest) -> Result<LaunchType, Error> {
-    if input.capacity_provider_strategy.as_ref().is_some_and(|strategy| !strategy.is_empty()) {
-        return Err(unsupported("capacityProviderStrategy"));
-    }
-    if input.volume_configurations.as_ref().is_some_and(|volumes| !volumes.is_empty()) {
-        return Err(unsupported("volumeConfigurations"));
-    }
-    parse_launch_type(input.launch_type.as_deref(), input.network_configuration.is_some())
 }
 
 /// EC2 when nothing is said, as on AWS for a cluster without a default strategy.

@@ -1,5 +1,7 @@
 use api_ecs::{Error, ErrorCode, TagResourceRequest, TagResourceResponse};
-use model::{Cluster, ContainerInstance, ContainerInstanceStatus, Service, Tag, Task, TaskDefinition, tag};
+use model::{
+    CapacityProvider, Cluster, ContainerInstance, ContainerInstanceStatus, Service, Tag, Task, TaskDefinition, tag,
+};
 use state::Changes;
 
 use crate::convert;
@@ -19,11 +21,14 @@ pub(crate) fn apply(input: &TagResourceRequest, ctx: &mut Ctx<'_>) -> Applied<Ta
 
 /// Anything that has tags.
 pub(crate) enum Tagged {
+    CapacityProvider(CapacityProvider),
     Cluster(Cluster),
     ContainerInstance(ContainerInstance),
     Service(Service),
     Task(Task),
     TaskDefinition(TaskDefinition),
+    /// Of its service, the one at that place.
+    TaskSet(Service, usize),
 }
 
 impl Tagged {
@@ -35,6 +40,23 @@ impl Tagged {
         let name = |scope: &model::Scope, rest: String| mine(scope).then(|| format!("{scope}/{rest}"));
         let snapshot = ctx.snapshot;
         match kind {
+            "capacity-provider" => {
+                let arn: model::CapacityProviderArn = arn.parse().map_err(|_| malformed())?;
+                let found = name(&arn.scope, arn.name).and_then(|name| snapshot.capacity_providers.get(&name));
+                found
+                    .map(|found| Tagged::CapacityProvider((**found).clone()))
+                    .ok_or_else(|| invalid("The specified capacity provider does not exist."))
+            }
+            "task-set" => {
+                let arn: model::TaskSetArn = arn.parse().map_err(|_| malformed())?;
+                let service = name(&arn.scope, format!("{}/{}", arn.cluster, arn.service))
+                    .and_then(|name| snapshot.services.get(&name));
+                let place = service.and_then(|service| service.task_sets.iter().position(|set| set.id == arn.id));
+                service
+                    .zip(place)
+                    .map(|(service, place)| Tagged::TaskSet((**service).clone(), place))
+                    .ok_or_else(|| invalid("The specified task set does not exist."))
+            }
             "cluster" => {
                 let arn: model::ClusterArn = arn.parse().map_err(|_| malformed())?;
                 let found = name(&arn.scope, arn.name).and_then(|name| snapshot.clusters.get(&name));
@@ -79,6 +101,8 @@ impl Tagged {
 
     pub fn tags(&self) -> &[Tag] {
         match self {
+            Tagged::CapacityProvider(it) => &it.tags,
+            Tagged::TaskSet(it, place) => &it.task_sets[*place].tags,
             Tagged::Cluster(it) => &it.tags,
             Tagged::ContainerInstance(it) => &it.tags,
             Tagged::Service(it) => &it.tags,
@@ -89,6 +113,8 @@ impl Tagged {
 
     pub fn set(&mut self, tags: Vec<Tag>) {
         match self {
+            Tagged::CapacityProvider(it) => it.tags = tags,
+            Tagged::TaskSet(it, place) => it.task_sets[*place].tags = tags,
             Tagged::Cluster(it) => it.tags = tags,
             Tagged::ContainerInstance(it) => it.tags = tags,
             Tagged::Service(it) => it.tags = tags,
@@ -99,6 +125,8 @@ impl Tagged {
 
     pub fn put(&self, ctx: &Ctx<'_>, changes: &mut Changes) {
         match self {
+            Tagged::CapacityProvider(it) => changes.put(ctx.snapshot, it),
+            Tagged::TaskSet(it, _) => changes.put(ctx.snapshot, it),
             Tagged::Cluster(it) => changes.put(ctx.snapshot, it),
             Tagged::ContainerInstance(it) => changes.put(ctx.snapshot, it),
             Tagged::Service(it) => changes.put(ctx.snapshot, it),

@@ -1,5 +1,5 @@
 use api_ecs::{Error, ErrorCode, UpdateServiceRequest, UpdateServiceResponse};
-use model::ServiceStatus;
+use model::{LaunchType, ServiceStatus};
 use state::Changes;
 
 use super::create_service::desired_count;
@@ -7,7 +7,7 @@ use super::create_service::kind::check_update;
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{invalid, unsupported};
-use crate::{deploy, lookup, views};
+use crate::{capacity, deploy, lookup, views};
 
 /// What is not given stays. Another task definition, or `forceNewDeployment`, begins a deployment.
 pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<UpdateServiceResponse> {
@@ -33,6 +33,13 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     if input.placement_strategy.is_some() {
         service.placement_strategy = convert::placement::strategies(input.placement_strategy.as_ref())?;
     }
+    let mut is_moved = false;
+    if let Some(given) = input.capacity_provider_strategy.as_ref() {
+        let strategy = capacity::effective(&cluster, Some(given), None)?;
+        is_moved = strategy != service.capacity_provider_strategy;
+        service.launch_type = strategy.is_empty().then_some(service.launch_type.unwrap_or(LaunchType::Ec2));
+        service.capacity_provider_strategy = strategy;
+    }
     if let Some(seconds) =
         convert::number::amount(input.health_check_grace_period_seconds, "healthCheckGracePeriodSeconds")?
     {
@@ -47,7 +54,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     let mut changes = Changes::new();
     let definition = match input.task_definition.as_deref() {
         Some(text) => Some(lookup::runnable_task_definition(ctx, Some(text))?),
-        None if input.force_new_deployment == Some(true) => {
+        None if is_moved || input.force_new_deployment == Some(true) => {
             let primary = service.primary().ok_or_else(|| invalid("The service has no deployment."))?;
             let name = format!("{}/{}/{:010}", ctx.scope, primary.family, primary.revision);
             ctx.snapshot.task_definitions.get(&name).cloned()
@@ -58,7 +65,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         let same = service
             .primary()
             .is_some_and(|primary| primary.family == definition.family && primary.revision == definition.revision);
-        if !same || input.force_new_deployment == Some(true) {
+        if !same || is_moved || input.force_new_deployment == Some(true) {
             deploy::begin(ctx, &mut service, &definition, &mut changes);
         }
     }
@@ -77,9 +84,6 @@ fn refuse_what_is_not_there_yet(input: &UpdateServiceRequest) -> Result<(), Erro
     }
     if given(&input.service_registries) {
         return Err(unsupported("serviceRegistries"));
-    }
-    if given(&input.capacity_provider_strategy) {
-        return Err(unsupported("capacityProviderStrategy"));
     }
     if given(&input.volume_configurations) {
         return Err(unsupported("volumeConfigurations"));

@@ -1,5 +1,6 @@
 //! A container instance, with what its tasks leave of it.
 
+use model::capacity_provider::GROUP_ATTRIBUTE;
 use model::resources::Protocol;
 use model::{ContainerInstance, ContainerInstanceArn, InstanceHealth, InstanceHealthCheck, Resources};
 use state::Snapshot;
@@ -48,10 +49,20 @@ pub(crate) fn container_instance(
         attributes: Some(instance.attributes.iter().map(|one| attribute(one, None)).collect()),
         attachments: Some(Vec::new()),
         registered_at: Some(instance.registered_at),
+        capacity_provider_name: capacity_provider(snapshot, instance),
         health_status: included(include, "CONTAINER_INSTANCE_HEALTH").then(|| health(&instance.health)),
         tags: Some(if included(include, "TAGS") { convert::tags::view(&instance.tags) } else { Vec::new() }),
         ..Default::default()
     }
+}
+
+/// The capacity provider of its cluster that it is of.
+fn capacity_provider(snapshot: &Snapshot, instance: &ContainerInstance) -> Option<String> {
+    instance.attribute(GROUP_ATTRIBUTE)?;
+    let cluster = snapshot.clusters.get(&format!("{}/{}", instance.scope, instance.cluster))?;
+    let of_cluster = cluster.capacity_providers.iter().map(|name| format!("{}/{name}", cluster.scope));
+    let mut kept = of_cluster.filter_map(|name| snapshot.capacity_providers.get(&name));
+    kept.find(|provider| provider.has(instance)).map(|provider| provider.name.clone())
 }
 
 /// An attribute, and whose it is where that does not go without saying.

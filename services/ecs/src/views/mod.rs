@@ -1,5 +1,6 @@
 //! What AWS shows of what we keep, for Describe and List.
 
+mod capacity_provider;
 mod cluster;
 mod container_instance;
 mod service;
@@ -8,6 +9,7 @@ mod task;
 mod task_definition;
 mod task_set;
 
+pub(crate) use capacity_provider::{PREDEFINED, capacity_provider, predefined_capacity_provider};
 pub(crate) use cluster::cluster;
 pub(crate) use container_instance::{attribute, container_instance};
 pub(crate) use service::service;

@@ -14,6 +14,8 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         .collect();
     let (running, pending) = counts(tasks.iter().map(|task| &***task));
     let launch_type = service.launch_type.map(|kind| kind.as_str().to_owned());
+    let strategy = (!service.capacity_provider_strategy.is_empty())
+        .then(|| convert::cluster::strategy_view(&service.capacity_provider_strategy));
     let primary = service.primary();
     api_ecs::Service {
         service_arn: Some(service.arn().to_string()),
@@ -26,6 +28,7 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         running_count: Some(running),
         pending_count: Some(pending),
         launch_type: launch_type.clone(),
+        capacity_provider_strategy: strategy.clone(),
         task_definition: primary.map(|primary| definition(service, primary)).or_else(|| {
             let set = service.primary_task_set()?;
             Some(TaskDefinitionArn::new(&service.scope, &set.family, set.revision).to_string())
