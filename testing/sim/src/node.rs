@@ -242,7 +242,7 @@ impl World {
     pub(crate) fn unplugged(&mut self, node: usize, lasts: Duration) {
         let until = self.now + lasts;
         if let Some(node) = self.nodes.get_mut(node) {
-            node.unplugged_until = until;
+            node.unplugged_until = node.unplugged_until.max(until);
         }
     }
 
@@ -407,7 +407,8 @@ impl World {
         for number in 0..self.nodes.len() {
             let now = self.now;
             let node = &mut self.nodes[number];
-            (node.slow_until, node.sick_until, node.unplugged_until) = (now, now, now);
+            // Who is unplugged is so to its end: what waits on its wire must not be overtaken.
+            (node.slow_until, node.sick_until) = (now, now);
             if !node.is_up && !node.is_burnt {
                 self.node_after(number, Duration::from_millis(100), Happening::Boots);
             }
