@@ -14,23 +14,9 @@ const MANY: usize = 1_000_000;
 const CLIENTS: [usize; 3] = [1, 8, 64];
 
 pub fn run() {
-    let (burst, half) = records::transitions();
-    println!("| durable task transitions on SQLite | a second | p50 ms | p99 ms |");
-    println!("|---|---|---|---|");
-    for (what, measured) in [("as many as it takes", burst), ("at half of that", half)] {
-        let (p50, p99) = (measured.times.median(), measured.times.percentile(99));
-        println!("| {what} | {:.0} | {p50} | {p99} |", measured.per_second);
-    }
-
-    let few = with_tasks(FEW);
-    let many = with_tasks(MANY);
-    println!("\n| recovery | of {FEW} tasks | of {MANY} tasks |");
-    println!("|---|---|---|");
-    println!("| start → ready, s | {:.2} | {:.2} |", few.ready.as_secs_f64(), many.ready.as_secs_f64());
-    println!("| resident, MiB | {} | {} |", few.resident_kib / 1024, many.resident_kib / 1024);
-    let a_task = (many.resident_kib - few.resident_kib) as f64 / (MANY - FEW) as f64;
-    println!("| KiB a task | | {a_task:.2} |");
-
+    transitions();
+    let (few, many) = (with_tasks(FEW, rates_of), with_tasks(MANY, rates_of));
+    print_recovery(&few, &many);
     let peer = moto::rates(FEW, &CLIENTS);
     println!(
         "\n| calls a second (p99 ms) | clients | {FEW} tasks | {MANY} tasks | `moto_server`, {FEW} tasks | ratio at {FEW} |"
@@ -52,6 +38,45 @@ pub fn run() {
     }
 }
 
+pub fn transitions() {
+    let (burst, half) = records::transitions();
+    println!("| durable task transitions on SQLite | a second | p50 ms | p99 ms |");
+    println!("|---|---|---|---|");
+    for (what, measured) in [("as many as it takes", burst), ("at half of that", half)] {
+        let (p50, p99) = (measured.times.median(), measured.times.percentile(99));
+        println!("| {what} | {:.0} | {p50} | {p99} |", measured.per_second);
+    }
+}
+
+pub fn recovery() {
+    let (few, many) = (with_tasks(FEW, |_| Vec::new()), with_tasks(MANY, |_| Vec::new()));
+    print_recovery(&few, &many);
+}
+
+fn print_recovery(few: &Loaded, many: &Loaded) {
+    println!("\n| recovery | of {FEW} tasks | of {MANY} tasks |");
+    println!("|---|---|---|");
+    println!("| start → ready, s | {:.2} | {:.2} |", few.ready.as_secs_f64(), many.ready.as_secs_f64());
+    println!("| resident, MiB | {} | {} |", few.resident_kib / 1024, many.resident_kib / 1024);
+    let a_task = (many.resident_kib - few.resident_kib) as f64 / (MANY - FEW) as f64;
+    println!("| KiB a task | | {a_task:.2} |");
+}
+
+/// Berth's calls a second alone, for whoever makes them faster.
+pub fn rates() {
+    let few = with_tasks(FEW, rates_of);
+    for (index, operation) in OPERATIONS.iter().enumerate() {
+        for (place, clients) in CLIENTS.iter().enumerate() {
+            let rate = &few.rates[index * CLIENTS.len() + place];
+            println!(
+                "{operation}, {clients} clients: {:.0} a second, p99 {} ms",
+                rate.per_second,
+                rate.times.percentile(99)
+            );
+        }
+    }
+}
+
 struct Loaded {
     ready: Duration,
     resident_kib: u64,
@@ -59,7 +84,7 @@ struct Loaded {
 }
 
 /// A Berth with so many tasks, none of them on this machine.
-fn with_tasks(count: usize) -> Loaded {
+fn with_tasks(count: usize, measure: impl Fn(&Machine) -> Vec<rates::Rate>) -> Loaded {
     let mut machine = Machine::new();
     machine.start(&[]);
     machine.stop();
@@ -69,13 +94,18 @@ fn with_tasks(count: usize) -> Loaded {
     let ready = began.elapsed();
     footprint::settle();
     let resident_kib = footprint::memory(&machine).resident_kib;
-    let mut agent = Agent::join(&machine);
+    let rates = measure(&machine);
+    Loaded { ready, resident_kib, rates }
+}
+
+fn rates_of(machine: &Machine) -> Vec<rates::Rate> {
+    let mut agent = Agent::join(machine);
     let endpoint = "http://127.0.0.1:4566";
-    let measure = |(operation, clients): (&&str, usize)| rates::measure(&machine, endpoint, operation, clients, "");
+    let measure = |(operation, clients): (&&str, usize)| rates::measure(machine, endpoint, operation, clients, "");
     let pairs = OPERATIONS.iter().flat_map(|operation| CLIENTS.map(|clients| (operation, clients)));
     let rates = pairs.map(measure).collect();
     agent.leave();
-    Loaded { ready, resident_kib, rates }
+    rates
 }
 
 /// An agent that takes every task and starts none.

@@ -57,6 +57,9 @@ fn main() {
             print_lines(&ours, &lines::docker(&machine, &engine, LINES));
         }
         ["control"] => control::run(),
+        ["transitions"] => control::transitions(),
+        ["recovery"] => control::recovery(),
+        ["rates"] => control::rates(),
         ["images"] => images::run(),
         ["idle"] => idle(),
         ["services"] => {
@@ -66,7 +69,9 @@ fn main() {
             services::print(&ours, &services::swarm(&machine, &Docker::start(&machine)));
         }
         _ => {
-            eprintln!("usage: bench [launches | lines | control | images | idle | services]");
+            eprintln!(
+                "usage: bench [launches | lines | control | transitions | recovery | rates | images | idle | services]"
+            );
             std::process::exit(2);
         }
     }

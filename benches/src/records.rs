@@ -51,7 +51,7 @@ async fn fill(engine: &EmbeddedEngine, count: usize) {
 
 async fn commit(engine: &EmbeddedEngine, changes: &Changes) {
     let raw = changes.ops().fold(RawChanges::new(), |raw, op| match op {
-        Op::Put { key, value } => raw.put(key.as_bytes().to_vec(), value.clone()),
+        Op::Put { key, value, .. } => raw.put(key.as_bytes().to_vec(), value.clone()),
         Op::Delete { key } => raw.delete(key.as_bytes().to_vec()),
     });
     engine.commit(raw).await.expect("the store takes it");

@@ -1,15 +1,37 @@
 //! What a decision wants to write, and what it relied on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::{Key, Record, Revision, Snapshot, Table, encode};
+use crate::{AnyRecord, Key, Record, Revision, Snapshot, Table, decode, encode};
 
 /// One record to set or to remove.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Op {
-    Put { key: Key, value: Vec<u8> },
-    Delete { key: Key },
+    /// The record goes along with its bytes, so that who has made it need not read it.
+    Put {
+        key: Key,
+        value: Vec<u8>,
+        record: Option<AnyRecord>,
+    },
+    Delete {
+        key: Key,
+    },
 }
+
+impl PartialEq for Op {
+    fn eq(&self, other: &Op) -> bool {
+        match (self, other) {
+            (Op::Put { key, value, .. }, Op::Put { key: other, value: other_value, .. }) => {
+                key == other && value == other_value
+            }
+            (Op::Delete { key }, Op::Delete { key: other }) => key == other,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Op {}
 
 impl Op {
     pub fn key(&self) -> &Key {
@@ -57,6 +79,10 @@ impl Changes {
         self.ops.values()
     }
 
+    pub fn into_ops(self) -> impl Iterator<Item = Op> {
+        self.ops.into_values()
+    }
+
     pub fn guards(&self) -> impl Iterator<Item = Guard> + '_ {
         self.guards.iter().map(|(key, revision)| Guard { key: key.clone(), revision: *revision })
     }
@@ -65,7 +91,10 @@ impl Changes {
     pub fn put<R: Record>(&mut self, snapshot: &Snapshot, record: &R) {
         let key = Table::<R>::key(&record.name());
         self.guard(snapshot, &key);
-        self.ops.insert(key.clone(), Op::Put { key, value: encode(record) });
+        let value = encode(record);
+        debug_assert!(decode::<R>(&value).is_ok_and(|read| read == *record), "what is read is what was written");
+        let record = AnyRecord::of(Arc::new(record.clone()));
+        self.ops.insert(key.clone(), Op::Put { key, value, record });
     }
 
     /// Removes a record, if it still is what the snapshot says.
@@ -84,6 +113,14 @@ impl Changes {
     pub fn merge(&mut self, other: Changes) {
         self.ops.extend(other.ops);
         self.guards.extend(other.guards);
+    }
+
+    /// Takes in what was decided on top of these changes. What this one relied on and these ones write holds by itself.
+    pub fn then(&mut self, later: Changes) {
+        for (key, revision) in later.guards {
+            self.guards.entry(key).or_insert(revision);
+        }
+        self.ops.extend(later.ops);
     }
 
     fn guard(&mut self, snapshot: &Snapshot, key: &Key) {

@@ -1,6 +1,6 @@
 //! The seam between what decides and what keeps: read a snapshot, commit changes.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use thiserror::Error;
@@ -10,9 +10,10 @@ use crate::{Changes, Revision, Snapshot};
 /// How often a decision is made again before its author is told that the world moves too fast. Every conflict means that
 /// somebody else has made progress.
 const ATTEMPTS_MAX: u32 = 64;
-/// After so many conflicts a decision waits for its turn: of many that want the same instance each would else lose too often.
-/// Whoever has the turn then competes only with those who have just come.
-const ATTEMPTS_OUT_OF_TURN: u32 = 1;
+
+/// A decision as others make it for its author: asked on a snapshot, it says what to change, and keeps what it found for the
+/// author. It may be asked again, on another snapshot; what it kept last counts.
+pub type Decision = Box<dyn FnMut(&Snapshot) -> Changes + Send>;
 
 #[derive(Debug, Error)]
 pub enum CommitError {
@@ -34,38 +35,69 @@ pub trait Ledger: Send + Sync {
     fn snapshot(&self) -> Arc<Snapshot>;
     async fn commit(&self, changes: Changes) -> Result<Revision, CommitError>;
 
-    /// Waits for a turn among those who keep being overtaken; it ends when the answer is dropped. A ledger without a queue
-    /// has turns for everybody.
-    async fn turn(&self) -> Box<dyn Send + Sync> {
-        Box::new(())
+    /// Makes a decision together with those that others want at the same time: one after another on one snapshot, each on
+    /// top of what the ones before it change, and then all of it in one commit. So they do not collide with each other, however much
+    /// they want the same. Returns when the changes are durable and visible. A ledger without a queue lets everybody decide alone.
+    async fn decide(&self, mut decision: Decision) -> Result<(), CommitError> {
+        for _ in 0..ATTEMPTS_MAX {
+            let changes = decision(&self.snapshot());
+            if changes.is_empty() && changes.relies_on_nothing() {
+                return Ok(());
+            }
+            match self.commit(changes).await {
+                Err(CommitError::Conflict) => {}
+                committed => return committed.map(drop),
+            }
+        }
+        Err(CommitError::Conflict)
     }
 }
 
 /// Decides on the newest snapshot and commits, again if something came in between. Deciding must have no effects of its own.
 ///
 /// What is written down nowhere but relied on is looked at too: a replica that hears late may else take for absent what is there.
+///
+/// For those who seldom collide; who often does had better [decide with the others](together).
 pub async fn transact<T, E: From<CommitError>>(
     ledger: &dyn Ledger,
     mut decide: impl FnMut(&Snapshot) -> Result<(Changes, T), E>,
 ) -> Result<T, E> {
-    let mut attempt = 0;
-    let mut _turn = None;
-    loop {
+    for _ in 0..ATTEMPTS_MAX {
         let (changes, output) = decide(&ledger.snapshot())?;
         if changes.is_empty() && changes.relies_on_nothing() {
             return Ok(output);
         }
         match ledger.commit(changes).await {
             Ok(_) => return Ok(output),
-            Err(CommitError::Conflict) if attempt < ATTEMPTS_MAX => {
-                attempt += 1;
-                if attempt == ATTEMPTS_OUT_OF_TURN {
-                    _turn = Some(ledger.turn().await);
-                }
-            }
+            Err(CommitError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }
+    Err(CommitError::Conflict.into())
+}
+
+/// Decides with the others, as [`Ledger::decide`] says. A decision that is refused changes nothing.
+pub async fn together<T, E>(
+    ledger: &dyn Ledger,
+    mut decide: impl FnMut(&Snapshot) -> Result<(Changes, T), E> + Send + 'static,
+) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<CommitError> + Send + 'static,
+{
+    let kept = Arc::new(Mutex::new(None));
+    let keep = Arc::clone(&kept);
+    let decision = move |snapshot: &Snapshot| {
+        let (changes, found) = match decide(snapshot) {
+            Ok((changes, output)) => (changes, Ok(output)),
+            Err(error) => (Changes::new(), Err(error)),
+        };
+        *keep.lock().unwrap_or_else(PoisonError::into_inner) = Some(found);
+        changes
+    };
+    ledger.decide(Box::new(decision)).await?;
+    let found = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+    found.expect("a ledger asks before it answers")
 }
 
 /// A ledger in memory: what tests and the simulator use.

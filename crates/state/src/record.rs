@@ -18,8 +18,8 @@ impl fmt::Display for Revision {
     }
 }
 
-/// A kind of thing that is kept in the store, under a key made of its own name.
-pub trait Record: Versioned + Serialize + DeserializeOwned + Send + Sync + 'static {
+/// A kind of thing that is kept in the store, under a key made of its own name. What is read is what was written.
+pub trait Record: Versioned + Serialize + DeserializeOwned + Clone + PartialEq + Send + Sync + 'static {
     /// The first part of every key of this kind.
     const KIND: &'static str;
     /// The names of the secondary indexes, in the order of [`Record::index`].

@@ -1,5 +1,6 @@
 //! All records at one revision.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
@@ -29,6 +30,15 @@ macro_rules! kinds {
         }
 
         impl AnyRecord {
+            /// A record by its type; nothing when its kind has no table.
+            pub fn of<R: Record>(record: Arc<R>) -> Option<AnyRecord> {
+                let record: Arc<dyn Any + Send + Sync> = record;
+                match R::KIND {
+                    $($record::KIND => record.downcast().ok().map(AnyRecord::$record),)*
+                    _ => None,
+                }
+            }
+
             /// What the store has under a key; nothing when this program does not know the kind: a newer replica may have
             /// written it.
             pub fn read(key: &str, value: &[u8]) -> Result<Option<AnyRecord>, DecodeError> {
@@ -202,7 +212,8 @@ impl Snapshot {
     pub fn make(&mut self, changes: &Changes, revision: Revision) -> Result<(), DecodeError> {
         for op in changes.ops() {
             match op {
-                Op::Put { key, value } => self.absorb(key, Some(value), revision)?,
+                Op::Put { key, record: Some(record), .. } => self.take(Key::clone(key), record.clone(), revision),
+                Op::Put { key, value, record: None } => self.absorb(key, Some(value), revision)?,
                 Op::Delete { key } => self.absorb(key, None, revision)?,
             };
         }

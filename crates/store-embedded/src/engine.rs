@@ -14,10 +14,11 @@ use store::{
 };
 use tokio::sync::{Semaphore, oneshot, watch};
 
+use crate::checkpoint::Checkpoints;
 use crate::error::OpenError;
 use crate::fault::opening;
 use crate::follow::Follower;
-use crate::readers::{Readers, range};
+use crate::readers::{Readers, range, scan};
 use crate::recent::Recent;
 use crate::schema;
 use crate::writer::{Request, Requests, Writer};
@@ -62,13 +63,15 @@ impl EmbeddedEngine {
     pub fn open(path: impl AsRef<Path>, options: Options) -> Result<Self, OpenError> {
         let path = path.as_ref().to_path_buf();
         let lock = lock(&path)?;
-        let connection = schema::open_writer(&path)?;
+        let mut connection = schema::open_writer(&path)?;
+        let checkpoints = Checkpoints::start(&mut connection, &path)?;
         sync_directory(&path)?;
         let (announced, head) = watch::channel(Revision(0));
         let clock = options.clock.clone();
         let mut recent = None;
         let start = |at| recent.insert(Arc::new(Recent::new(at))).clone();
-        let writer = Writer::new(connection, path.clone(), lock, options, start, announced).map_err(opening(&path))?;
+        let writer = Writer::new((connection, checkpoints), path.clone(), lock, options, start, announced);
+        let writer = writer.map_err(opening(&path))?;
         let recent = recent.expect("the writer has just been given it");
         let (requests, queue) = mpsc::channel();
         let thread = std::thread::Builder::new().name("store-writer".into()).spawn(move || writer.run(&queue));
@@ -103,6 +106,14 @@ impl Engine for EmbeddedEngine {
         let _turn = self.shared.readers.turn().await;
         let (shared, prefix) = (self.shared.clone(), prefix.to_vec());
         let read = tokio::task::spawn_blocking(move || shared.readers.read(|connection| range(connection, &prefix)));
+        read.await.map_err(|error| EngineError::Engine(Box::new(error)))?.map_err(|fault| fault.read())
+    }
+
+    async fn scan(&self, prefix: &[u8], take: Box<dyn FnMut(Vec<Entry>) + Send>) -> Result<Revision, EngineError> {
+        let _turn = self.shared.readers.turn().await;
+        let (shared, prefix) = (self.shared.clone(), prefix.to_vec());
+        let read =
+            tokio::task::spawn_blocking(move || shared.readers.read(|connection| scan(connection, &prefix, take)));
         read.await.map_err(|error| EngineError::Engine(Box::new(error)))?.map_err(|fault| fault.read())
     }
 

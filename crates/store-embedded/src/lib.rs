@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod checkpoint;
 mod codec;
 mod engine;
 mod error;

@@ -14,8 +14,6 @@ use crate::fault::opening;
 pub(crate) const APPLICATION_ID: i64 = 0x4272_7468;
 /// The format this code writes. A format that older code would misread gets the next number and a migration here.
 pub(crate) const FORMAT: i64 = 1;
-/// How many pages the write-ahead log collects before they move to the main file: 16 MiB.
-const CHECKPOINT_PAGES: u32 = 4096;
 
 const CREATE: &str = "
     CREATE TABLE head (
@@ -70,15 +68,22 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
         return Err(OpenError::NoWriteAheadLog { path: path.to_owned() });
     }
     // FULL is the promise of this crate: in WAL mode it is an fsync for every transaction.
-    let pragmas = format!(
-        "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}; PRAGMA cache_size = -16384;
-         PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;"
-    );
-    connection.execute_batch(&pragmas).map_err(opening(path))?;
+    // Checkpoints are made by `checkpoint`.
+    let pragmas = "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0; PRAGMA cache_size = -16384;
+         PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
+    connection.execute_batch(pragmas).map_err(opening(path))?;
     connection.set_prepared_statement_cache_capacity(32);
     if fresh {
         create(&mut connection).map_err(opening(path))?;
     }
+    Ok(connection)
+}
+
+/// Opens the file for whoever moves the write-ahead log into it.
+pub(crate) fn open_checkpointer(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;")?;
     Ok(connection)
 }
 

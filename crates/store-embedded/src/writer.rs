@@ -12,6 +12,7 @@ use rusqlite::Connection;
 use store::{CommitError, LeaseError, LeaseId, RawChanges, Revision};
 use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
 
+use crate::checkpoint::Checkpoints;
 use crate::engine::Options;
 use crate::fault::Fault;
 use crate::recent::Recent;
@@ -55,6 +56,8 @@ struct Lease {
 }
 
 pub(crate) struct Writer {
+    /// Ends before the connection: the last one to go moves the whole log.
+    checkpoints: Checkpoints,
     connection: Connection,
     path: PathBuf,
     /// Held for as long as the thread writes. The kernel lets go of it when the process dies.
@@ -74,7 +77,7 @@ type Answer = Box<dyn FnOnce(Result<(), &Fault>)>;
 
 impl Writer {
     pub(crate) fn new(
-        connection: Connection,
+        (connection, checkpoints): (Connection, Checkpoints),
         path: PathBuf,
         lock: File,
         options: Options,
@@ -101,7 +104,19 @@ impl Writer {
         let recent = recent(Revision(head.revision));
         announced.send_replace(Revision(head.revision));
         let history_bytes = history.iter().sum();
-        Ok(Writer { connection, path, _lock: lock, options, head, leases, history, history_bytes, recent, announced })
+        Ok(Writer {
+            checkpoints,
+            connection,
+            path,
+            _lock: lock,
+            options,
+            head,
+            leases,
+            history,
+            history_bytes,
+            recent,
+            announced,
+        })
     }
 
     /// Runs until it is told to close, or until nothing written can be trusted any more.
@@ -122,6 +137,7 @@ impl Writer {
             if closing {
                 return;
             }
+            self.checkpoints.look(&self.connection, &self.path);
         }
     }
 

@@ -95,6 +95,19 @@ async fn a_slow_watcher_reads_pages_without_gaps() {
 }
 
 #[tokio::test]
+async fn a_large_store_is_scanned_in_parts() {
+    let directory = TempDir::new().unwrap();
+    let engine = EmbeddedEngine::open(directory.path().join("store.db"), Options::default()).unwrap();
+    let many = (0..5_000).fold(RawChanges::new(), |all, i| all.put(format!("{i:04}"), format!("value {i}")));
+    engine.commit(many).await.unwrap();
+    let (parts, taken) = std::sync::mpsc::channel();
+    let revision = engine.scan(b"", Box::new(move |part| parts.send(part).unwrap())).await.unwrap();
+    let parts: Vec<_> = taken.into_iter().collect();
+    assert!(parts.len() > 1 && parts.iter().all(|part| !part.is_empty()));
+    assert_eq!((revision, parts.concat()), engine.range(b"").await.unwrap());
+}
+
+#[tokio::test]
 async fn one_refused_commit_does_not_touch_its_neighbours() {
     let directory = TempDir::new().unwrap();
     let engine = EmbeddedEngine::open(directory.path().join("store.db"), Options::default()).unwrap();

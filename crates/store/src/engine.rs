@@ -256,6 +256,14 @@ pub trait Engine: Send + Sync + 'static {
     /// It contains every commit that was acknowledged before the call. An empty prefix means everything.
     async fn range(&self, prefix: &[u8]) -> Result<(Revision, Vec<Entry>), EngineError>;
 
+    /// The same as [`range`](Self::range), a part at a time and in the same order: for whoever would not hold all of it at
+    /// once. `take` is called where it may block; nothing is read meanwhile.
+    async fn scan(&self, prefix: &[u8], mut take: Box<dyn FnMut(Vec<Entry>) + Send>) -> Result<Revision, EngineError> {
+        let (revision, entries) = self.range(prefix).await?;
+        take(entries);
+        Ok(revision)
+    }
+
     /// All or nothing. The answer is the revision that every change of this commit now carries. A commit that turns out
     /// to change nothing (only guards, or only deletions of absent keys) answers with the current revision and makes
     /// no new one. Guards see all commits before this one in the order of revisions.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -54,7 +54,16 @@ async fn put<E: Engine>(engine: &E, key: &'static str, value: &'static str) -> R
 }
 
 async fn all<E: Engine>(engine: &E, prefix: &[u8]) -> Vec<Entry> {
-    engine.range(prefix).await.expect("a range is read").1
+    let (revision, entries) = engine.range(prefix).await.expect("a range is read");
+    let parts = Arc::new(Mutex::new(Vec::new()));
+    let taken = parts.clone();
+    let take = move |part| taken.lock().expect("nobody panics with it").extend(part);
+    let scanned = engine.scan(prefix, Box::new(take)).await.expect("a scan is read");
+    assert!(scanned >= revision, "a scan is not older than a range before it");
+    if scanned == revision {
+        assert_eq!(*parts.lock().expect("nobody panics with it"), entries, "a scan reads what a range reads");
+    }
+    entries
 }
 
 async fn keys<E: Engine>(engine: &E, prefix: &[u8]) -> Vec<Bytes> {

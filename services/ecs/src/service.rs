@@ -1,4 +1,5 @@
-//! Runs an operation: decide on the newest snapshot, commit, answer; again when something came in between.
+//! Runs an operation: decide on the newest snapshot, commit, answer; when something came in between, again, and together with all
+//! others to whom that happened.
 
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use async_trait::async_trait;
 use model::Scope;
 use scheduler::Indexes;
 use shape::Caller;
-use state::{CommitError, Ledger, Snapshot, transact};
+use state::{Changes, CommitError, Ledger, Snapshot, together};
 use stdx::{Ids, Timestamp};
 
 use crate::ctx::{Applied, Ctx};
@@ -23,7 +24,7 @@ pub trait Environment: Send + Sync {
 pub struct EcsService {
     ledger: Arc<dyn Ledger>,
     environment: Arc<dyn Environment>,
-    indexes: Indexes,
+    indexes: Arc<Indexes>,
 }
 
 /// How an attempt ends when not with an answer: refused by an operation, or by the store.
@@ -40,37 +41,78 @@ impl From<CommitError> for Failed {
 
 impl EcsService {
     pub fn new(ledger: Arc<dyn Ledger>, environment: Arc<dyn Environment>) -> Self {
-        EcsService { ledger, environment, indexes: Indexes::default() }
+        EcsService { ledger, environment, indexes: Arc::default() }
     }
 
-    async fn run<O>(&self, caller: &Caller, mut apply: impl FnMut(&mut Ctx<'_>) -> Applied<O>) -> Result<O, Error> {
-        let decide = |snapshot: &Snapshot| {
-            let scope = Scope::new(&caller.account, &caller.region);
-            let mut ids = self.environment.ids();
-            let (indexes, now) = (&self.indexes, self.environment.now());
-            let mut ctx = Ctx { caller, scope, snapshot, indexes, now, ids: &mut ids };
+    /// Alone at first, and together with others after a collision.
+    async fn alone<O: Send + 'static>(&self, caller: &Caller, apply: impl Apply<O>) -> Result<O, Error> {
+        let mut decide = self.decision(caller, apply);
+        let (changes, output) = decide(&self.ledger.snapshot()).map_err(answer)?;
+        if changes.is_empty() && changes.relies_on_nothing() {
+            return Ok(output);
+        }
+        match self.ledger.commit(changes).await {
+            Ok(_) => Ok(output),
+            Err(CommitError::Conflict) => together(&*self.ledger, decide).await.map_err(answer),
+            Err(error) => Err(answer(Failed::Commit(error))),
+        }
+    }
+
+    /// Together with others from the start: for what moves the fence of an instance, as everybody who wants it does.
+    async fn together<O: Send + 'static>(&self, caller: &Caller, apply: impl Apply<O>) -> Result<O, Error> {
+        together(&*self.ledger, self.decision(caller, apply)).await.map_err(answer)
+    }
+
+    /// An operation as a decision on any snapshot.
+    fn decision<O, A: Apply<O>>(
+        &self,
+        caller: &Caller,
+        mut apply: A,
+    ) -> impl FnMut(&Snapshot) -> Result<(Changes, O), Failed> + Send + use<O, A> {
+        let (caller, environment, indexes) = (caller.clone(), self.environment.clone(), self.indexes.clone());
+        let scope = Scope::new(&caller.account, &caller.region);
+        move |snapshot| {
+            let mut ids = environment.ids();
+            let (scope, now) = (scope.clone(), environment.now());
+            let mut ctx = Ctx { caller: &caller, scope, snapshot, indexes: &indexes, now, ids: &mut ids };
             apply(&mut ctx).map_err(Failed::Operation)
-        };
-        transact(&*self.ledger, decide).await.map_err(|failed| match failed {
-            Failed::Operation(error) => error,
-            Failed::Commit(error @ CommitError::Conflict) => {
-                Error::new(ErrorCode::ThrottlingException, "Rate exceeded").with_source(error)
-            }
-            Failed::Commit(error) => {
-                Error::new(ErrorCode::ServerException, "Service Unavailable. Please try again later.")
-                    .with_source(error)
-            }
-        })
+        }
     }
 }
 
+fn answer(failed: Failed) -> Error {
+    match failed {
+        Failed::Operation(error) => error,
+        Failed::Commit(error @ CommitError::Conflict) => {
+            Error::new(ErrorCode::ThrottlingException, "Rate exceeded").with_source(error)
+        }
+        Failed::Commit(error) => {
+            Error::new(ErrorCode::ServerException, "Service Unavailable. Please try again later.").with_source(error)
+        }
+    }
+}
+
+/// An operation with its input.
+trait Apply<O>: FnMut(&mut Ctx<'_>) -> Applied<O> + Send + 'static {}
+
+impl<O, F: FnMut(&mut Ctx<'_>) -> Applied<O> + Send + 'static> Apply<O> for F {}
+
 macro_rules! operations {
-    ($($operation:ident: $input:ident => $output:ident,)*) => {
+    (
+        $($alone:ident: $alone_input:ident => $alone_output:ident,)*
+        @together
+        $($together:ident: $together_input:ident => $together_output:ident,)*
+    ) => {
         #[async_trait]
         impl Ecs for EcsService {
             $(
-                async fn $operation(&self, caller: &Caller, input: $input) -> Result<$output, Error> {
-                    self.run(caller, |ctx| ops::$operation::apply(&input, ctx)).await
+                async fn $alone(&self, caller: &Caller, input: $alone_input) -> Result<$alone_output, Error> {
+                    self.alone(caller, move |ctx| ops::$alone::apply(&input, ctx)).await
+                }
+            )*
+            $(
+                async fn $together(&self, caller: &Caller, input: $together_input) -> Result<$together_output, Error> {
+                    self.together(caller, move |ctx| ops::$together::apply(&input, ctx)).await
                 }
             )*
         }
@@ -119,8 +161,6 @@ operations! {
     put_cluster_capacity_providers: PutClusterCapacityProvidersRequest => PutClusterCapacityProvidersResponse,
     register_container_instance: RegisterContainerInstanceRequest => RegisterContainerInstanceResponse,
     register_task_definition: RegisterTaskDefinitionRequest => RegisterTaskDefinitionResponse,
-    run_task: RunTaskRequest => RunTaskResponse,
-    start_task: StartTaskRequest => StartTaskResponse,
     stop_service_deployment: StopServiceDeploymentRequest => StopServiceDeploymentResponse,
     stop_task: StopTaskRequest => StopTaskResponse,
     submit_attachment_state_changes: SubmitAttachmentStateChangesRequest => SubmitAttachmentStateChangesResponse,
@@ -137,4 +177,7 @@ operations! {
     update_service_primary_task_set: UpdateServicePrimaryTaskSetRequest => UpdateServicePrimaryTaskSetResponse,
     update_task_protection: UpdateTaskProtectionRequest => UpdateTaskProtectionResponse,
     update_task_set: UpdateTaskSetRequest => UpdateTaskSetResponse,
+    @together
+    run_task: RunTaskRequest => RunTaskResponse,
+    start_task: StartTaskRequest => StartTaskResponse,
 }

@@ -100,7 +100,7 @@ impl Engine {
         let mut touched = Vec::with_capacity(changes.len());
         for op in changes.ops() {
             let (key, value) = match op {
-                Op::Put { key, value } => (key, Some(value.as_slice())),
+                Op::Put { key, value, .. } => (key, Some(value.as_slice())),
                 Op::Delete { key } => (key, None),
             };
             let one = next.absorb(key, value, revision);

@@ -97,7 +97,7 @@ pub(crate) fn plan(
 fn written<R: Record>(plan: &Plan) -> Vec<R> {
     let prefix = format!("{}/", R::KIND);
     let puts = plan.changes.ops().filter_map(|op| match op {
-        Op::Put { key, value } if key.starts_with(&prefix) => decode(value).ok(),
+        Op::Put { key, value, .. } if key.starts_with(&prefix) => decode(value).ok(),
         _ => None,
     });
     puts.collect()
