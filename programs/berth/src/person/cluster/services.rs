@@ -1,7 +1,9 @@
 //! The services of a cluster.
 
-use api_ecs::operations::{DescribeServices, ListServices};
-use api_ecs::{DescribeServicesRequest, ListServicesRequest, Service};
+use api_ecs::operations::{DescribeServices, ListServiceDeployments, ListServices};
+use api_ecs::{
+    DescribeServicesRequest, ListServiceDeploymentsRequest, ListServicesRequest, Service, ServiceDeploymentBrief,
+};
 
 use super::Cluster;
 
@@ -37,6 +39,18 @@ impl Cluster {
             ..ListServicesRequest::default()
         };
         self.arns::<ListServices>(input, |page| (page.service_arns, page.next_token)).await
+    }
+
+    /// They come newest first.
+    pub async fn newest_service_deployment(&self, name: &str) -> anyhow::Result<Option<ServiceDeploymentBrief>> {
+        let input = ListServiceDeploymentsRequest {
+            cluster: Some(self.name.clone()),
+            service: Some(name.to_owned()),
+            max_results: Some(1),
+            ..ListServiceDeploymentsRequest::default()
+        };
+        let answer = self.call::<ListServiceDeployments>(input).await?;
+        Ok(answer.service_deployments.unwrap_or_default().into_iter().next())
     }
 
     async fn describe_services(&self, names: &[String]) -> anyhow::Result<Vec<Service>> {

@@ -89,9 +89,10 @@ pub fn line(view: &View, paint: Paint) -> String {
             format!("{} {state}: {}{failed}", name(deployment), counts(view, view.tasks_of(deployment)).words())
         })
         .collect();
+    let failure = view.failure().map(|failure| format!(". {failure}")).unwrap_or_default();
     match deployments.is_empty() {
         true => format!("{}\n", view.service.status.as_deref().unwrap_or_default()),
-        false => format!("{}\n", deployments.join("; ")),
+        false => format!("{}{failure}\n", deployments.join("; ")),
     }
 }
 
@@ -112,6 +113,9 @@ fn head(view: &View, columns: usize, now: Timestamp, paint: Paint) -> String {
     if !reason.is_empty() {
         text.push_str(&format!("{}\n", cut(&reason, columns)));
     }
+    if let Some(failure) = view.failure() {
+        text.push_str(&format!("{}\n", paint.text(&cut(&failure, columns), Some(Colour::Red))));
+    }
     text
 }
 
@@ -129,9 +133,9 @@ fn counts<'a>(view: &View, tasks: impl Iterator<Item = &'a Task>) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
-    use api_ecs::{DeploymentConfiguration, Service, ServiceEvent};
+    use api_ecs::{DeploymentConfiguration, Service, ServiceDeploymentBrief, ServiceEvent};
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -173,7 +177,7 @@ mod tests {
             deployment_configuration: Some(configuration),
             ..Service::default()
         };
-        View { service, tasks, checked: BTreeSet::new(), failed: BTreeMap::new() }
+        View { service, tasks, checked: BTreeSet::new(), newest: None }
     }
 
     fn task(id: u32, definition: &str, status: &str, desired: &str) -> Task {
@@ -313,5 +317,30 @@ mod tests {
               1 task of web:1 to be replaced: the health check fails. The first has run for 4s.
         "#]],
         );
+    }
+
+    #[test]
+    fn back_at_what_was_before() {
+        let mut back = deployment("web:1", "PRIMARY", "COMPLETED");
+        back.id = some("ecs-svc/back");
+        let mut view = view(2, (100, 200), vec![back], tasks(2, "web:1", "RUNNING", "RUNNING"));
+        view.newest = Some(ServiceDeploymentBrief {
+            status: some("ROLLBACK_SUCCESSFUL"),
+            status_reason: some("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/web:1."),
+            ..ServiceDeploymentBrief::default()
+        });
+        assert!(view.is_over());
+        check(
+            &view,
+            expect![[r#"
+            service web in cluster default: COMPLETED for 3s
+            The last deployment ended as ROLLBACK_SUCCESSFUL. ECS deployment circuit breaker: rolling back to d…
+
+              web:1    ●●         2 working of 2
+        "#]],
+        );
+        expect![[r#"
+            web:1 COMPLETED: 2 working. The last deployment ended as ROLLBACK_SUCCESSFUL. ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/web:1.
+        "#]].assert_eq(&line(&view, Paint::Plain));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_ecs::{Deployment, Service, Task, TaskDefinition};
+use api_ecs::{Deployment, Service, ServiceDeploymentBrief, Task, TaskDefinition};
 
 use crate::person::cluster::{Cluster, Which};
 use crate::person::words::last;
@@ -25,8 +25,8 @@ pub struct View {
     pub tasks: Vec<Task>,
     /// The definitions whose essential containers have a health check.
     pub checked: BTreeSet<String>,
-    /// The ids of the deployments that were seen to fail.
-    pub failed: BTreeMap<String, String>,
+    /// The newest of its service deployments.
+    pub newest: Option<ServiceDeploymentBrief>,
 }
 
 impl View {
@@ -59,7 +59,14 @@ impl View {
 
     /// The live tasks of a deployment.
     pub fn tasks_of<'a>(&'a self, deployment: &'a Deployment) -> impl Iterator<Item = &'a Task> {
-        self.live().filter(|task| task.started_by == deployment.id)
+        self.live().filter(|task| self.deployment_of(task).is_some_and(|of| of.id == deployment.id))
+    }
+
+    /// The one that started it; or, after a way back, the one that goes on with its definition.
+    fn deployment_of(&self, task: &Task) -> Option<&Deployment> {
+        let mut deployments = self.deployments().iter();
+        let started = deployments.clone().find(|deployment| deployment.id == task.started_by);
+        started.or_else(|| deployments.find(|deployment| deployment.task_definition == task.task_definition_arn))
     }
 
     pub fn live(&self) -> impl Iterator<Item = &Task> {
@@ -99,10 +106,15 @@ impl View {
         }
     }
 
-    /// Why the watch ends badly, if it does.
+    /// How the newest deployment ended, if that was badly.
     pub fn failure(&self) -> Option<String> {
-        let (id, reason) = self.failed.iter().next_back()?;
-        Some(format!("the deployment {id} failed. {reason}"))
+        let newest = self.newest.as_ref()?;
+        let status = newest.status.as_deref()?;
+        if !status.starts_with("ROLLBACK_") && status != "STOPPED" {
+            return None;
+        }
+        let reason = newest.status_reason.as_deref().unwrap_or_default();
+        Some(format!("The last deployment ended as {status}. {reason}").trim_end().to_owned())
     }
 }
 
@@ -126,13 +138,11 @@ pub struct Watcher {
     seen: BTreeSet<String>,
     /// By `family:revision`: true when it has a health check.
     definitions: BTreeMap<String, bool>,
-    failed: BTreeMap<String, String>,
 }
 
 impl Watcher {
     pub fn new(cluster: Cluster, name: &str) -> Watcher {
-        let (seen, definitions, failed) = Default::default();
-        Watcher { cluster, name: name.to_owned(), seen, definitions, failed }
+        Watcher { cluster, name: name.to_owned(), seen: BTreeSet::new(), definitions: BTreeMap::new() }
     }
 
     pub async fn look(&mut self) -> anyhow::Result<View> {
@@ -149,14 +159,14 @@ impl Watcher {
             self.note(deployment).await?;
         }
         let checked = self.definitions.iter().filter(|(_, checked)| **checked).map(|(name, _)| name.clone()).collect();
-        Ok(View { service, tasks, checked, failed: self.failed.clone() })
+        let newest = match is_deleted {
+            true => None,
+            false => self.cluster.newest_service_deployment(&self.name).await?,
+        };
+        Ok(View { service, tasks, checked, newest })
     }
 
     async fn note(&mut self, deployment: &Deployment) -> anyhow::Result<()> {
-        let id = deployment.id.clone().unwrap_or_default();
-        if deployment.rollout_state.as_deref() == Some("FAILED") {
-            self.failed.insert(id, deployment.rollout_state_reason.clone().unwrap_or_default());
-        }
         let arn = deployment.task_definition.as_deref().unwrap_or_default();
         if !self.definitions.contains_key(last(arn)) && !arn.is_empty() {
             // Deleted while its last tasks run: then nobody knows any more.

@@ -63,6 +63,7 @@ fn request(wanted: &Wanted<'_>, definition: &TaskDefinition) -> Option<Request> 
         distinct_instance: false,
         member_of: Vec::new(),
         strategies: Vec::new(),
+        providers: Vec::new(),
     };
     let of_definition = definition.placement_constraints.iter().flatten();
     let both = of_definition.map(|one| (&one.r#type, &one.expression));
@@ -144,6 +145,7 @@ fn candidate(shown: &ContainerInstance, tasks: &[Task]) -> Candidate {
         status_reason: shown.status_reason.clone(),
         ec2_instance_id: shown.ec2_instance_id.clone(),
         agent_connected: shown.agent_connected.unwrap_or_default(),
+        disconnected_at: None,
         version_info: model::container_instance::VersionInfo {
             agent_version: version.agent_version.unwrap_or_default(),
             ..Default::default()
