@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 use crate::board::Board;
 use crate::exec::exec;
 use crate::link::{self, Link, Listener, NotDone};
-use crate::prepare::{cgroup_path, prepare, task_cgroup_path};
+use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
@@ -201,7 +201,12 @@ impl ShimTask {
         let Some(link) = link else { return Ok(held) };
         self.closing.store(true, Ordering::Relaxed);
         match link.request(RequestBody::Shutdown).await {
-            Ok(()) | Err(NotDone::Gone) => link.wait_for_end().await,
+            Ok(()) => link.wait_for_end().await,
+            // It was killed at this moment, and has left what it had begun.
+            Err(NotDone::Gone) => {
+                link.wait_for_end().await;
+                self.mourn().await?;
+            }
             Err(NotDone::Refused { message, .. }) => {
                 self.closing.store(false, Ordering::Relaxed);
                 *held = Some(link);
@@ -290,9 +295,11 @@ impl Task for ShimTask {
             return Err(RuntimeError::StillRunning { container: container.clone() });
         }
         let link = self.link.lock().await.clone();
+        let mut is_gone = true;
         if let Some(link) = link.filter(|link| !link.has_ended()) {
             match link.request(RequestBody::Delete { id: container.to_string() }).await {
-                Ok(()) | Err(NotDone::Gone | NotDone::Refused { reason: Refusal::NotFound, .. }) => {}
+                Ok(()) | Err(NotDone::Refused { reason: Refusal::NotFound, .. }) => is_gone = false,
+                Err(NotDone::Gone) => {}
                 Err(NotDone::Refused { reason: Refusal::WrongState, .. }) => {
                     return Err(RuntimeError::StillRunning { container: container.clone() });
                 }
@@ -301,7 +308,12 @@ impl Task for ShimTask {
         }
         let dir = self.environment.container_dir(&self.id, container);
         let cgroup = cgroup_path(&self.environment.config.cgroup_parent, &self.id, container);
-        let erased = move |environment: &Environment| erase(environment, &cgroup, &[&dir.state, &dir.disk]);
+        let erased = move |environment: &Environment| {
+            if is_gone {
+                end_orphans(&dir)?;
+            }
+            erase(environment, &cgroup, &[&dir.state, &dir.disk])
+        };
         blocking(&self.id, self.environment.clone(), erased).await?;
         self.board.remove(container);
         Ok(())
@@ -406,7 +418,7 @@ fn settle(
     for container in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<ContainerId>().ok()) {
         let dir = environment.container_dir(id, &container);
         let cgroup = cgroup_path(&environment.config.cgroup_parent, id, &container);
-        orphans::end(&dir.bundle()).map_err(RuntimeError::io("end what was started for", dir.bundle()))?;
+        end_orphans(&dir)?;
         erase_cgroup(environment, &cgroup)?;
         let known = known.iter().find(|status| status.id == container).map(|status| &status.state);
         let record = fs::read_to_string(dir.exit()).ok().and_then(|text| ExitRecord::from_json(&text));
@@ -448,6 +460,11 @@ fn lost(pid: i32, pid_file: &Path) -> ExitRecord {
     let started_at = fs::metadata(pid_file).and_then(|file| file.modified()).map_or(finished_at, nanos);
     let signal = Some(libc::SIGKILL);
     ExitRecord { pid, exit_code: 128 + libc::SIGKILL, signal, oom_killed: false, started_at, finished_at, lost: true }
+}
+
+/// What a killed shim had begun to start would make anew what is about to be removed.
+fn end_orphans(dir: &ContainerDir) -> Result<(), RuntimeError> {
+    orphans::end(&dir.bundle()).map_err(RuntimeError::io("end what was started for", dir.bundle()))
 }
 
 /// Removes a cgroup with whatever is in it.

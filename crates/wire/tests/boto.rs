@@ -63,7 +63,7 @@ try:
     ecs.describe_task_definition()
 except ecs.exceptions.InvalidParameterException as error:
     print(error.response["Error"]["Message"])
-for refused in (lambda: ecs.list_clusters(maxResults="many"), lambda: ecs.describe_capacity_providers()):
+for refused in (lambda: ecs.list_clusters(maxResults="many"), lambda: logs.describe_account_policies(policyType="x")):
     try:
         refused()
     except ClientError as error:

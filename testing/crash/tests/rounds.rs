@@ -1,4 +1,5 @@
-//! A few dozen rounds of each shape. `cargo xtask crash` does as many as anybody likes.
+//! A few dozen rounds of each shape, by hand: they are random, and what they find they seldom find again. `cargo xtask crash` does as
+//! many as anybody likes. What they found has tests of its own beside what it was in.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,11 +15,13 @@ fn check(shape: Shape, rounds: u64) {
 }
 
 #[test]
+#[ignore = "random: run it when nodes, shims or records have changed"]
 fn berth_up_loses_nothing() {
     check(Shape::Up, 16);
 }
 
 #[test]
+#[ignore = "random: run it when nodes, shims or records have changed"]
 fn a_server_and_its_agent_lose_nothing() {
     check(Shape::Split, 16);
 }
