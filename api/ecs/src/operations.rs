@@ -16,6 +16,7 @@ pub static MODEL: ServiceModel = ServiceModel {
     api_version: "2014-11-13",
     xml_namespace: "",
     operations: &[
+        &CONTINUE_SERVICE_DEPLOYMENT,
         &CREATE_CAPACITY_PROVIDER,
         &CREATE_CLUSTER,
         &CREATE_SERVICE,
@@ -75,6 +76,23 @@ pub static MODEL: ServiceModel = ServiceModel {
         &UPDATE_SERVICE_PRIMARY_TASK_SET,
         &UPDATE_TASK_PROTECTION,
         &UPDATE_TASK_SET,
+    ],
+};
+
+pub static CONTINUE_SERVICE_DEPLOYMENT: Operation = Operation {
+    name: "ContinueServiceDeployment",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CONTINUE_SERVICE_DEPLOYMENT_REQUEST,
+    output: &schemas::CONTINUE_SERVICE_DEPLOYMENT_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ServiceDeploymentNotFoundException",
+        "UnsupportedFeatureException",
     ],
 };
 
@@ -1029,6 +1047,15 @@ pub static UPDATE_TASK_SET: Operation = Operation {
         "UnsupportedFeatureException",
     ],
 };
+
+pub struct ContinueServiceDeployment;
+
+impl Call for ContinueServiceDeployment {
+    type Input = shapes::ContinueServiceDeploymentRequest;
+    type Output = shapes::ContinueServiceDeploymentResponse;
+    const OPERATION: &'static Operation = &CONTINUE_SERVICE_DEPLOYMENT;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
 
 pub struct CreateCapacityProvider;
 

@@ -443,6 +443,18 @@ pub static CONTAINER_STATE_CHANGES: Schema = Schema::list("ContainerStateChanges
 
 pub static CONTAINERS: Schema = Schema::list("Containers", &CONTAINER);
 
+pub static CONTINUE_SERVICE_DEPLOYMENT_REQUEST: Schema = Schema::structure(
+    "ContinueServiceDeploymentRequest",
+    &[
+        Member::new("serviceDeploymentArn", &shape::STRING).required(),
+        Member::new("hookId", &shape::STRING).required(),
+        Member::new("action", &DEPLOYMENT_LIFECYCLE_HOOK_ACTION),
+    ],
+);
+
+pub static CONTINUE_SERVICE_DEPLOYMENT_RESPONSE: Schema =
+    Schema::structure("ContinueServiceDeploymentResponse", &[Member::new("serviceDeploymentArn", &shape::STRING)]);
+
 pub static CPU_MANUFACTURER: Schema = Schema::enumeration("CpuManufacturer", crate::enums::cpu_manufacturer::VALUES);
 
 pub static CPU_MANUFACTURER_SET: Schema = Schema::list("CpuManufacturerSet", &CPU_MANUFACTURER);

@@ -7,26 +7,27 @@ use async_trait::async_trait;
 use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Value, WireError, answer};
 
 use crate::shapes::{
-    CreateCapacityProviderRequest, CreateCapacityProviderResponse, CreateClusterRequest, CreateClusterResponse,
-    CreateServiceRequest, CreateServiceResponse, CreateTaskSetRequest, CreateTaskSetResponse,
-    DeleteAccountSettingRequest, DeleteAccountSettingResponse, DeleteAttributesRequest, DeleteAttributesResponse,
-    DeleteCapacityProviderRequest, DeleteCapacityProviderResponse, DeleteClusterRequest, DeleteClusterResponse,
-    DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse,
-    DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
-    DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
-    DescribeCapacityProvidersRequest, DescribeCapacityProvidersResponse, DescribeClustersRequest,
-    DescribeClustersResponse, DescribeContainerInstancesRequest, DescribeContainerInstancesResponse,
-    DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest,
-    DescribeServiceRevisionsResponse, DescribeServicesRequest, DescribeServicesResponse, DescribeTaskDefinitionRequest,
-    DescribeTaskDefinitionResponse, DescribeTaskSetsRequest, DescribeTaskSetsResponse, DescribeTasksRequest,
-    DescribeTasksResponse, DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, GetTaskProtectionRequest,
-    GetTaskProtectionResponse, ListAccountSettingsRequest, ListAccountSettingsResponse, ListAttributesRequest,
-    ListAttributesResponse, ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest,
-    ListContainerInstancesResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse,
-    ListServicesByNamespaceRequest, ListServicesByNamespaceResponse, ListServicesRequest, ListServicesResponse,
-    ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
-    ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest,
-    ListTasksResponse, PutAccountSettingDefaultRequest, PutAccountSettingDefaultResponse, PutAccountSettingRequest,
+    ContinueServiceDeploymentRequest, ContinueServiceDeploymentResponse, CreateCapacityProviderRequest,
+    CreateCapacityProviderResponse, CreateClusterRequest, CreateClusterResponse, CreateServiceRequest,
+    CreateServiceResponse, CreateTaskSetRequest, CreateTaskSetResponse, DeleteAccountSettingRequest,
+    DeleteAccountSettingResponse, DeleteAttributesRequest, DeleteAttributesResponse, DeleteCapacityProviderRequest,
+    DeleteCapacityProviderResponse, DeleteClusterRequest, DeleteClusterResponse, DeleteServiceRequest,
+    DeleteServiceResponse, DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse, DeleteTaskSetRequest,
+    DeleteTaskSetResponse, DeregisterContainerInstanceRequest, DeregisterContainerInstanceResponse,
+    DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeCapacityProvidersRequest,
+    DescribeCapacityProvidersResponse, DescribeClustersRequest, DescribeClustersResponse,
+    DescribeContainerInstancesRequest, DescribeContainerInstancesResponse, DescribeServiceDeploymentsRequest,
+    DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest, DescribeServiceRevisionsResponse,
+    DescribeServicesRequest, DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse,
+    DescribeTaskSetsRequest, DescribeTaskSetsResponse, DescribeTasksRequest, DescribeTasksResponse,
+    DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, GetTaskProtectionRequest, GetTaskProtectionResponse,
+    ListAccountSettingsRequest, ListAccountSettingsResponse, ListAttributesRequest, ListAttributesResponse,
+    ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse,
+    ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ListServicesByNamespaceRequest,
+    ListServicesByNamespaceResponse, ListServicesRequest, ListServicesResponse, ListTagsForResourceRequest,
+    ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse,
+    ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest, ListTasksResponse,
+    PutAccountSettingDefaultRequest, PutAccountSettingDefaultResponse, PutAccountSettingRequest,
     PutAccountSettingResponse, PutAttributesRequest, PutAttributesResponse, PutClusterCapacityProvidersRequest,
     PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest, RegisterContainerInstanceResponse,
     RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest,
@@ -46,6 +47,11 @@ use crate::{Error, MODEL};
 /// The operations. Calls may be concurrent; inputs satisfy the constraints of the model.
 #[async_trait]
 pub trait Ecs: Send + Sync + 'static {
+    async fn continue_service_deployment(
+        &self,
+        caller: &Caller,
+        input: ContinueServiceDeploymentRequest,
+    ) -> Result<ContinueServiceDeploymentResponse, Error>;
     async fn create_capacity_provider(
         &self,
         caller: &Caller,
@@ -331,6 +337,9 @@ impl<S: Ecs> Service for Router<S> {
         input: Document,
     ) -> Result<Document, WireError> {
         match operation.name {
+            "ContinueServiceDeployment" => {
+                answer(self.0.continue_service_deployment(&caller, Value::from_document(input)).await)
+            }
             "CreateCapacityProvider" => {
                 answer(self.0.create_capacity_provider(&caller, Value::from_document(input)).await)
             }

@@ -1201,6 +1201,60 @@ impl Value for ContainerStateChange {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContinueServiceDeploymentRequest {
+    pub service_deployment_arn: Option<String>,
+    pub hook_id: Option<String>,
+    pub action: Option<String>,
+}
+
+impl Shape for ContinueServiceDeploymentRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CONTINUE_SERVICE_DEPLOYMENT_REQUEST
+    }
+}
+
+impl Value for ContinueServiceDeploymentRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            service_deployment_arn: fields.take("serviceDeploymentArn"),
+            hook_id: fields.take("hookId"),
+            action: fields.take("action"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
+        fields.put("hookId", self.hook_id);
+        fields.put("action", self.action);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ContinueServiceDeploymentResponse {
+    pub service_deployment_arn: Option<String>,
+}
+
+impl Shape for ContinueServiceDeploymentResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CONTINUE_SERVICE_DEPLOYMENT_RESPONSE
+    }
+}
+
+impl Value for ContinueServiceDeploymentResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { service_deployment_arn: fields.take("serviceDeploymentArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("serviceDeploymentArn", self.service_deployment_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CreateCapacityProviderRequest {
     pub name: Option<String>,
     pub cluster: Option<String>,

@@ -18,6 +18,7 @@ macro_rules! access {
 }
 
 pub const ACCESS: &[Access] = access! {
+    "ContinueServiceDeployment" on "service-deployment",
     "CreateCapacityProvider" on "capacity-provider",
     "CreateCluster" on "cluster",
     "CreateService" on "service",

@@ -120,6 +120,7 @@ macro_rules! operations {
 }
 
 operations! {
+    continue_service_deployment: ContinueServiceDeploymentRequest => ContinueServiceDeploymentResponse,
     create_capacity_provider: CreateCapacityProviderRequest => CreateCapacityProviderResponse,
     create_cluster: CreateClusterRequest => CreateClusterResponse,
     create_service: CreateServiceRequest => CreateServiceResponse,

@@ -1,5 +1,6 @@
 //! One operation, one file: `apply` reads the request and the snapshot from top to bottom and gives changes and an answer.
 
+pub(crate) mod continue_service_deployment;
 pub(crate) mod create_capacity_provider;
 pub(crate) mod create_cluster;
 pub(crate) mod create_service;
