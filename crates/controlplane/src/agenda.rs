@@ -1,4 +1,4 @@
-//! Which services have to look, and when. Pure: the loop around it waits and commits.
+//! Which services and which waiting tasks have to look, and when. Pure: the loop around it waits and commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,38 @@ use stdx::{Ids, Timestamp};
 
 use crate::wake::{ServiceWake, instance_of};
 
-/// The services that wanted to look again at some time, by the names of their records.
+/// Whose turn it can be. A daemon's task comes before those that it serves, so the sequence is this one.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A daemon service, by the name of its record.
+    Daemon(String),
+    /// The tasks of a cluster that wait for an instance: `123456789012/us-east-1/default`.
+    Provisioning(String),
+    /// Any other service, by the name of its record.
+    Service(String),
+}
+
+impl Subject {
+    /// The name of the service's record, or of the cluster's.
+    pub fn name(&self) -> &str {
+        match self {
+            Subject::Daemon(name) | Subject::Provisioning(name) | Subject::Service(name) => name,
+        }
+    }
+
+    /// Who wakes it again.
+    pub fn wake(&self) -> ServiceWake {
+        match self {
+            Subject::Daemon(name) | Subject::Service(name) => ServiceWake::Service(name.clone()),
+            Subject::Provisioning(cluster) => ServiceWake::Provisioning { cluster: cluster.clone() },
+        }
+    }
+}
+
+/// Those who wanted to look again at some time.
 #[derive(Clone, Debug, Default)]
 pub struct Agenda {
-    due: BTreeMap<String, Timestamp>,
+    due: BTreeMap<Subject, Timestamp>,
 }
 
 impl Agenda {
@@ -22,51 +50,82 @@ impl Agenda {
         self.due.values().min().copied()
     }
 
-    /// The names of those whose turn it is: the woken and the due. A daemon's task comes before those that it serves.
-    pub fn turn(&self, snapshot: &Snapshot, woken: BTreeSet<ServiceWake>, now: Timestamp) -> Vec<String> {
-        let mut names = concerned(snapshot, woken);
-        names.extend(self.due.iter().filter(|(_, at)| **at <= now).map(|(name, _)| name.clone()));
-        let is_daemon = |name: &String| snapshot.services.get(name).is_some_and(|service| service.is_daemon());
-        let (daemons, others): (Vec<String>, Vec<String>) = names.into_iter().partition(is_daemon);
-        [daemons, others].concat()
+    /// Those whose turn it is: the woken and the due.
+    pub fn turn(&self, snapshot: &Snapshot, woken: BTreeSet<ServiceWake>, now: Timestamp) -> Vec<Subject> {
+        let mut subjects = concerned(snapshot, woken);
+        subjects.extend(self.due.iter().filter(|(_, at)| **at <= now).map(|(subject, _)| subject.clone()));
+        subjects.into_iter().collect()
     }
 
     /// What a turn has come to. Each turn's wish replaces the one before.
-    pub fn put(&mut self, name: &str, look_again: Option<Timestamp>) {
+    pub fn put(&mut self, subject: &Subject, look_again: Option<Timestamp>) {
         match look_again {
-            Some(at) => self.due.insert(name.to_owned(), at),
-            None => self.due.remove(name),
-        };
+            Some(at) => drop(self.due.insert(subject.clone(), at)),
+            None => drop(self.due.remove(subject)),
+        }
     }
 }
 
-/// What the service of that name needs next.
-pub fn plan(snapshot: &Snapshot, indexes: &Indexes, name: &str, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
-    let service = snapshot.services.get(name)?;
-    Some(reconcilers::reconcile(snapshot, indexes, service, now, ids))
+/// What it needs next.
+pub fn plan(snapshot: &Snapshot, indexes: &Indexes, subject: &Subject, now: Timestamp, ids: &mut Ids) -> Option<Plan> {
+    match subject {
+        Subject::Daemon(name) | Subject::Service(name) => {
+            let service = snapshot.services.get(name)?;
+            Some(reconcilers::reconcile(snapshot, indexes, service, now, ids))
+        }
+        Subject::Provisioning(cluster) => {
+            let cluster = snapshot.clusters.get(cluster)?;
+            let cluster = (&cluster.scope, cluster.name.as_str());
+            Some(reconcilers::provisioning::reconcile(snapshot, indexes, cluster, now, ids))
+        }
+    }
 }
 
-/// The names of the services that have to look.
-fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
+/// Those that have to look.
+fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Subject> {
+    let mut subjects = BTreeSet::new();
     for wake in woken {
         match wake {
-            ServiceWake::Service(name) => drop(names.insert(name)),
+            ServiceWake::Service(name) => drop(subjects.insert(service(snapshot, name))),
+            ServiceWake::Provisioning { cluster } => subjects.extend(provisioning(snapshot, cluster)),
             ServiceWake::Capacity { cluster } => {
-                let lacking =
-                    snapshot.services.range(&format!("{cluster}/")).filter(|service| lacks(snapshot, service));
-                names.extend(lacking.map(|service| service.name()));
+                let services = snapshot.services.range(&format!("{cluster}/"));
+                let lacking = services.filter(|service| lacks(snapshot, service));
+                subjects.extend(lacking.map(|service| subject(service)));
+                subjects.extend(provisioning(snapshot, cluster));
             }
             ServiceWake::Instances { cluster } => {
                 let on_each = |service: &Service| service.is_daemon() && service.status != ServiceStatus::Inactive;
                 let services = snapshot.services.range(&format!("{cluster}/"));
                 let concerned = services.filter(|service| on_each(service) || lacks(snapshot, service));
-                names.extend(concerned.map(|service| service.name()));
+                subjects.extend(concerned.map(|service| subject(service)));
+                subjects.extend(provisioning(snapshot, cluster));
             }
-            ServiceWake::Everything => names.extend(snapshot.services.iter().map(|service| service.name())),
+            ServiceWake::Everything => {
+                subjects.extend(snapshot.services.iter().map(|service| subject(service)));
+                let clusters = snapshot.clusters.iter();
+                subjects.extend(clusters.filter_map(|cluster| provisioning(snapshot, cluster.name())));
+            }
         }
     }
-    names
+    subjects
+}
+
+fn service(snapshot: &Snapshot, name: String) -> Subject {
+    match snapshot.services.get(&name) {
+        Some(service) if service.is_daemon() => Subject::Daemon(name),
+        _ => Subject::Service(name),
+    }
+}
+
+fn subject(service: &Service) -> Subject {
+    if service.is_daemon() { Subject::Daemon(service.name()) } else { Subject::Service(service.name()) }
+}
+
+/// Nothing, as nearly always, when no task of the cluster waits.
+fn provisioning(snapshot: &Snapshot, cluster: String) -> Option<Subject> {
+    let mut waiting = snapshot.tasks.by("live", &format!("{cluster}/"));
+    waiting.next().map(|_| Subject::Provisioning(cluster))
 }
 
 /// It waits for room, as far as is known, or has a task on an instance that goes away.

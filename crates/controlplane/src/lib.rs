@@ -45,7 +45,7 @@ use wake::Wakes;
 /// What is decided here, without the loops and the sockets around it: functions of a snapshot and a time. The simulator
 /// runs the same ones.
 pub mod decide {
-    pub use crate::agenda::{Agenda, plan};
+    pub use crate::agenda::{Agenda, Subject, plan};
     pub use crate::agents::{
         Arrival, Attendant, Effect, Look, admit, connected, disconnected, forgotten, health, status,
     };

@@ -9,11 +9,11 @@ use reconcilers::{Indexes, Plan};
 use state::{CommitError, Ledger};
 use stdx::Timestamp;
 
-use crate::agenda::{self, Agenda};
+use crate::agenda::{self, Agenda, Subject};
 use crate::clock::{now, seed};
-use crate::wake::{ServiceWake, Wakes};
+use crate::wake::Wakes;
 
-/// Keeps every service at its desired count.
+/// Keeps every service at its desired count, and gives tasks that wait for an instance a place.
 pub async fn services(ledger: Arc<dyn Ledger>, wakes: Arc<Wakes>, paused: Arc<AtomicBool>) {
     let mut agenda = Agenda::default();
     let indexes = Indexes::default();
@@ -25,20 +25,20 @@ pub async fn services(ledger: Arc<dyn Ledger>, wakes: Arc<Wakes>, paused: Arc<At
                 tokio::time::timeout(wait, wakes.services.take()).await.unwrap_or_default()
             }
         };
-        for name in agenda.turn(&ledger.snapshot(), woken, now()) {
+        for subject in agenda.turn(&ledger.snapshot(), woken, now()) {
             if paused.load(Ordering::Relaxed) {
                 return;
             }
-            let look_again = service(&*ledger, &indexes, &wakes, &name).await;
-            agenda.put(&name, look_again);
+            let look_again = turn(&*ledger, &indexes, &wakes, &subject).await;
+            agenda.put(&subject, look_again);
         }
     }
 }
 
-/// One turn for one service; says when to look again.
-async fn service(ledger: &dyn Ledger, indexes: &Indexes, wakes: &Wakes, name: &str) -> Option<Timestamp> {
-    let plan = agenda::plan(&ledger.snapshot(), indexes, name, now(), &mut seed())?;
-    commit(ledger, plan, || wakes.services.mark([ServiceWake::Service(name.to_owned())])).await
+/// One turn for one of them; says when to look again.
+async fn turn(ledger: &dyn Ledger, indexes: &Indexes, wakes: &Wakes, subject: &Subject) -> Option<Timestamp> {
+    let plan = agenda::plan(&ledger.snapshot(), indexes, subject, now(), &mut seed())?;
+    commit(ledger, plan, || wakes.services.mark([subject.wake()])).await
 }
 
 /// Forgets what nobody asks for any more.

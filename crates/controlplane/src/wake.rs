@@ -52,7 +52,11 @@ pub struct Wakes {
 pub enum ServiceWake {
     /// By the name of its record.
     Service(String),
-    /// Something became free: services of this cluster that lack tasks may go on.
+    /// A task of this cluster has begun to wait for an instance.
+    Provisioning {
+        cluster: String,
+    },
+    /// Something became free: services of this cluster that lack tasks may go on, and tasks that wait.
     Capacity {
         cluster: String,
     },
@@ -96,6 +100,9 @@ pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<Instan
             Touched::Task(task) => {
                 if let Some(service) = task.service() {
                     services.insert(ServiceWake::Service(format!("{}/{}/{service}", task.scope, task.cluster)));
+                }
+                if task.is_waiting() {
+                    services.insert(ServiceWake::Provisioning { cluster: cluster_of_task(task) });
                 }
                 if !task.is_live() {
                     services.insert(ServiceWake::Capacity { cluster: cluster_of_task(task) });

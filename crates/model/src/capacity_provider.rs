@@ -29,6 +29,11 @@ impl CapacityProvider {
         CapacityProviderArn::new(&self.scope, &self.name)
     }
 
+    /// True when tasks for which it has no room wait for instances.
+    pub fn scales(&self) -> bool {
+        self.status == CapacityProviderStatus::Active && self.group.managed_scaling.enabled
+    }
+
     /// True for an instance of its Auto Scaling group.
     pub fn has(&self, instance: &ContainerInstance) -> bool {
         instance.attribute(GROUP_ATTRIBUTE) == Some(self.group.name())

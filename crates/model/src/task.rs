@@ -5,6 +5,8 @@ use stdx::Timestamp;
 
 use crate::arn::ContainerArn;
 use crate::resources::Protocol;
+use crate::service::PlacementStrategy;
+use crate::task_definition::PlacementConstraint;
 use crate::{
     ClusterArn, ContainerInstanceArn, CpuUnits, MemoryMib, Reservation, Scope, Tag, TaskArn, TaskDefinitionArn,
     Versioned,
@@ -18,6 +20,7 @@ pub struct Task {
     pub id: String,
     pub family: String,
     pub revision: u32,
+    /// Empty while the task waits for one.
     pub container_instance: String,
     pub launch_type: LaunchType,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,6 +69,9 @@ pub struct Task {
     /// Until when neither scale-in nor a deployment ends it: its task scale-in protection. The past means nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected_until: Option<Timestamp>,
+    /// While it waits for an instance: how one is to be chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<Box<Provisioning>>,
     /// Rises with every change, as `Task.version` does.
     pub version: u64,
 }
@@ -114,6 +120,10 @@ impl Task {
         self.stop_code = Some(code);
         self.stopped_reason = reason.to_owned();
         self.stopping_at = Some(now);
+        if self.is_waiting() {
+            // There is no agent that would report its end.
+            return self.stopped(code, reason, now);
+        }
         self.version += 1;
     }
 
@@ -130,6 +140,7 @@ impl Task {
         }
         self.stopping_at.get_or_insert(now);
         self.stopped_at = Some(now);
+        self.provisioning = None;
         for container in &mut self.containers {
             container.last_status = TaskStatus::Stopped;
         }
@@ -143,6 +154,11 @@ impl Task {
             (TaskStatus::Running, TaskStatus::Stopped) => TaskStatus::Stopping,
             (status, _) => status,
         }
+    }
+
+    /// True for a task that has no instance yet: its capacity provider has no room.
+    pub fn is_waiting(&self) -> bool {
+        self.container_instance.is_empty() && self.is_live()
     }
 
     /// True until it has stopped: it holds its resources, and its instance has it.
@@ -285,6 +301,16 @@ pub struct NetworkBinding {
     pub container_port: u16,
     pub host_port: u16,
     pub protocol: Protocol,
+}
+
+/// How an instance is chosen for a task that waits for one, beyond what its definition says.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provisioning {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub constraints: Vec<PlacementConstraint>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub strategies: Vec<PlacementStrategy>,
 }
 
 /// What RunTask changed for this task alone.

@@ -11,6 +11,7 @@ pub mod daemon;
 mod history;
 pub mod janitor;
 mod proof;
+pub mod provisioning;
 mod reliance;
 pub mod service;
 pub mod task_set;

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use model::task::Provisioning;
 use model::{LaunchType, Service, StopCode, Tag, Task, TaskDefinition};
-use scheduler::{Indexes, Launch, Placement, Request};
+use scheduler::{Explanation, Indexes, Launch, Placement, Request, Scheduler};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
 use crate::service::message::{self, Cause};
-use crate::{Plan, history};
+use crate::{Plan, history, provisioning};
 
 /// The most tasks one turn starts. The next turn starts the rest, so that one huge service doesn't hold up the others.
 pub(crate) const STARTS_PER_TURN_MAX: usize = 500;
@@ -104,17 +105,75 @@ impl<'a> Turn<'a> {
 
     /// Writes down the task of a placement; gives its id.
     pub fn start(&mut self, wanted: &Wanted<'_>, placement: &Placement) -> String {
-        let launch = Launch {
-            definition: wanted.definition,
-            request: &wanted.request,
-            cluster: &self.service.cluster,
-            launch_type: wanted.request.launch_type,
-            started_by: wanted.started_by.clone(),
-            overrides: None,
-            tags: tags(&self.service, wanted.definition),
-            execute_command_enabled: self.service.execute_command_enabled,
-        };
+        let launch = launch(&self.service, wanted);
         launch.record(placement, self.snapshot, &mut self.changes, self.ids, self.now).id
+    }
+
+    /// The same, for a task that may have to wait for its instance.
+    pub fn start_at(&mut self, wanted: &Wanted<'_>, spot: &Spot) -> String {
+        match spot {
+            Spot::On(placement) => self.start(wanted, placement),
+            Spot::Waiting(provider) => {
+                let how = Provisioning {
+                    constraints: self.service.placement_constraints.clone(),
+                    strategies: self.service.placement_strategy.clone(),
+                };
+                let launch = launch(&self.service, wanted);
+                launch.wait((provider, how), self.snapshot, &mut self.changes, self.ids, self.now).id
+            }
+        }
+    }
+}
+
+/// Where a task goes.
+pub(crate) enum Spot {
+    On(Placement),
+    /// It waits for an instance of that capacity provider.
+    Waiting(String),
+}
+
+/// Finds one spot after another for tasks that are all alike.
+pub(crate) struct Spots {
+    /// How many more tasks of the cluster may wait.
+    may_wait: usize,
+    /// Why the first that found no instance did not.
+    pub rejected: Option<Explanation>,
+}
+
+impl Spots {
+    pub fn new(snapshot: &Snapshot, service: &Service, request: &Request) -> Spots {
+        let may_wait = match request.providers.iter().any(|provider| provider.scales) {
+            true => {
+                let waiting = provisioning::waiting(snapshot, &service.scope, &service.cluster).count();
+                provisioning::WAITING_MAX.saturating_sub(waiting)
+            }
+            false => 0,
+        };
+        Spots { may_wait, rejected: None }
+    }
+
+    /// Nothing when there is no room, and the task may not wait for any.
+    pub fn next(&mut self, scheduler: &mut Scheduler<'_>, request: &Request) -> Option<Spot> {
+        if let Some(placement) = scheduler.place(request) {
+            return Some(Spot::On(placement));
+        }
+        self.rejected.get_or_insert_with(|| scheduler.explain(request));
+        let provider = scheduler.waits_for(request).filter(|_| self.may_wait > 0)?;
+        self.may_wait -= 1;
+        Some(Spot::Waiting(provider.to_owned()))
+    }
+}
+
+fn launch<'a>(service: &'a Service, wanted: &'a Wanted<'_>) -> Launch<'a> {
+    Launch {
+        definition: wanted.definition,
+        request: &wanted.request,
+        cluster: &service.cluster,
+        launch_type: wanted.request.launch_type,
+        started_by: wanted.started_by.clone(),
+        overrides: None,
+        tags: tags(service, wanted.definition),
+        execute_command_enabled: service.execute_command_enabled,
     }
 }
 

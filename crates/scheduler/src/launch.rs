@@ -1,6 +1,6 @@
 //! From a placement to the record of a task.
 
-use model::task::{LaunchType, TaskOverride};
+use model::task::{LaunchType, Provisioning, TaskOverride};
 use model::task_definition::NetworkMode;
 use model::{Container, HealthStatus, Tag, Task, TaskDefinition, TaskStatus};
 use state::{Changes, PlacementFence, Record, Snapshot};
@@ -32,12 +32,31 @@ impl Launch<'_> {
         ids: &mut Ids,
         now: Timestamp,
     ) -> Task {
+        let mut task = self.task(ids, now);
+        settle(&mut task, self.definition, placement);
+        rely_on_instance(placement, snapshot, changes);
+        changes.put(snapshot, &task);
+        task
+    }
+
+    /// Writes down a task for which there is no room yet: it waits in `PROVISIONING` for an instance of that provider.
+    pub fn wait(
+        &self,
+        (provider, how): (&str, Provisioning),
+        snapshot: &Snapshot,
+        changes: &mut Changes,
+        ids: &mut Ids,
+        now: Timestamp,
+    ) -> Task {
+        let mut task = self.task(ids, now);
+        task.capacity_provider = Some(provider.to_owned());
+        task.provisioning = Some(Box::new(how));
+        changes.put(snapshot, &task);
+        task
+    }
+
+    fn task(&self, ids: &mut Ids, now: Timestamp) -> Task {
         let definition = self.definition;
-        // A task with its own network interface waits for it first.
-        let first = match definition.effective_network_mode() {
-            NetworkMode::Awsvpc => TaskStatus::Provisioning,
-            NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None => TaskStatus::Pending,
-        };
         let containers = definition
             .containers
             .iter()
@@ -54,16 +73,16 @@ impl Launch<'_> {
                 health: HealthStatus::Unknown,
             })
             .collect();
-        let task = Task {
+        Task {
             scope: definition.scope.clone(),
             cluster: self.cluster.to_owned(),
             id: ids.hex(),
             family: definition.family.clone(),
             revision: definition.revision,
-            container_instance: placement.instance.id.clone(),
+            container_instance: String::new(),
             launch_type: self.launch_type,
-            capacity_provider: placement.capacity_provider.clone(),
-            last_status: first,
+            capacity_provider: None,
+            last_status: TaskStatus::Provisioning,
             desired_status: TaskStatus::Running,
             health: HealthStatus::Unknown,
             containers,
@@ -86,18 +105,46 @@ impl Launch<'_> {
             stop_code: None,
             stopped_reason: String::new(),
             protected_until: None,
+            provisioning: None,
             version: 1,
-        };
-        changes.put(snapshot, &task);
-        changes.put(snapshot, &moved_fence(snapshot, placement));
-        // The instance must still be there, and still take tasks.
-        let instance = &placement.instance;
-        changes.rely_on::<model::ContainerInstance>(
-            snapshot,
-            &format!("{}/{}/{}", instance.scope, instance.cluster, instance.id),
-        );
-        task
+        }
     }
+}
+
+/// Gives a place to a task that has waited for one.
+pub fn place_waiting(
+    task: &Task,
+    definition: &TaskDefinition,
+    placement: &Placement,
+    snapshot: &Snapshot,
+    changes: &mut Changes,
+) {
+    let mut task = task.clone();
+    settle(&mut task, definition, placement);
+    task.version += 1;
+    rely_on_instance(placement, snapshot, changes);
+    changes.put(snapshot, &task);
+}
+
+fn settle(task: &mut Task, definition: &TaskDefinition, placement: &Placement) {
+    // A task with its own network interface waits for it first.
+    task.last_status = match definition.effective_network_mode() {
+        NetworkMode::Awsvpc => TaskStatus::Provisioning,
+        NetworkMode::Bridge | NetworkMode::Host | NetworkMode::None => TaskStatus::Pending,
+    };
+    task.container_instance.clone_from(&placement.instance.id);
+    task.capacity_provider.clone_from(&placement.capacity_provider);
+    task.provisioning = None;
+}
+
+/// The instance must still be there, still take tasks, and have the room that it was chosen for.
+fn rely_on_instance(placement: &Placement, snapshot: &Snapshot, changes: &mut Changes) {
+    changes.put(snapshot, &moved_fence(snapshot, placement));
+    let instance = &placement.instance;
+    changes.rely_on::<model::ContainerInstance>(
+        snapshot,
+        &format!("{}/{}/{}", instance.scope, instance.cluster, instance.id),
+    );
 }
 
 fn moved_fence(snapshot: &Snapshot, placement: &Placement) -> PlacementFence {

@@ -29,7 +29,7 @@ pub use capacity::next_provider;
 pub use draw::{draws, tie};
 pub use explain::{Explanation, Rejection, Shortage};
 pub use index::Indexes;
-pub use launch::Launch;
+pub use launch::{Launch, place_waiting};
 pub use place::{Placement, Scheduler};
 pub use provider::{Provider, providers};
 pub use query::{ConstraintError, Expression, Invalid};

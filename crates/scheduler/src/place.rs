@@ -7,7 +7,7 @@ use state::Snapshot;
 
 use crate::index::Index;
 use crate::pool::Prepared;
-use crate::{Explanation, Indexes, Rejection, Request, provider};
+use crate::{Explanation, Indexes, Provider, Rejection, Request, provider};
 
 /// How many different requests of one round are remembered at a time.
 const PREPARED_MAX: usize = 16;
@@ -99,6 +99,12 @@ impl<'a> Scheduler<'a> {
         let slot = pool.best(&self.prepared[at], &self.kept, self.seed, self.placements)?;
         pool.plan(slot, request);
         Some(Placement { instance: pool.candidate(slot).instance.arn(), capacity_provider: None })
+    }
+
+    /// The capacity provider that was asked last, when tasks for which it has no room wait for instances.
+    pub fn waits_for<'r>(&self, request: &'r Request) -> Option<&'r str> {
+        let last = request.providers.iter().find(|one| Some(one.name()) == self.asked_last.as_deref());
+        last.filter(|provider| provider.scales).map(Provider::name)
     }
 
     /// Why each instance that would not take such a task now does not. It looks at all of them, so ask only when somebody

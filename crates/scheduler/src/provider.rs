@@ -17,6 +17,8 @@ pub struct Provider {
     pub group: String,
     /// What it has already, of the tasks that the strategy is about.
     pub tasks: u32,
+    /// Tasks for which it has no room wait for instances: its managed scaling is on.
+    pub scales: bool,
 }
 
 impl Provider {
@@ -45,6 +47,7 @@ pub fn providers<'a>(
             item: item.clone(),
             group: kept.map(|kept| kept.group.name().to_owned()).unwrap_or_default(),
             tasks: counts.get(item.capacity_provider.as_str()).copied().unwrap_or_default(),
+            scales: kept.is_some_and(|kept| kept.scales()),
         }
     };
     strategy.iter().map(provider).collect()

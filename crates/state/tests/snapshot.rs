@@ -48,6 +48,7 @@ fn task(id: u8, instance: u8, status: TaskStatus, memory: u32) -> Task {
         stop_code: None,
         stopped_reason: String::new(),
         protected_until: None,
+        provisioning: None,
         version: 1,
     }
 }

@@ -264,3 +264,123 @@ async fn services_and_task_sets_have_strategies() {
     let updated = world.ecs.update_service(&world.caller, input).await.unwrap().service.unwrap();
     assert_eq!(updated.deployments.unwrap().len(), 2);
 }
+
+/// A cluster whose only provider, `a`, has managed scaling on, and has no instance yet.
+async fn growing() -> World {
+    let world = World::new().await;
+    world.define("web").await;
+    create(&world, "a", |group| {
+        group.managed_scaling = Some(ManagedScaling { status: text("ENABLED"), ..Default::default() });
+    })
+    .await
+    .unwrap();
+    put(&world, &["a"], &[item("a", 0, 1)]).await.unwrap();
+    world
+}
+
+async fn instance_of(world: &World, group: &str, memory: i32) -> String {
+    let capabilities = ["docker-remote-api.1.18", "logging-driver.json-file"];
+    let capabilities = capabilities.map(|name| format!("com.amazonaws.ecs.capability.{name}"));
+    let mut own: Vec<(&str, Option<&str>)> = capabilities.iter().map(|name| (name.as_str(), None)).collect();
+    own.push((GROUP, Some(group)));
+    world.instance_with(2048, memory, &own).await
+}
+
+#[tokio::test]
+async fn tasks_wait_for_an_instance_of_a_provider_that_scales() {
+    let world = growing().await;
+    let answer = world.run(|input| input.count = Some(3)).await.unwrap();
+    assert_eq!(failures(answer.failures), []);
+    let tasks = answer.tasks.unwrap();
+    for task in &tasks {
+        assert_eq!(
+            (task.last_status.as_deref(), task.desired_status.as_deref()),
+            (Some("PROVISIONING"), Some("RUNNING"))
+        );
+        assert_eq!((&task.container_instance_arn, task.capacity_provider_name.as_deref()), (&None, Some("a")));
+    }
+    let arns: Vec<&str> = tasks.iter().map(|task| task.task_arn.as_deref().unwrap()).collect();
+    // One that is stopped while it waits has stopped: no agent would report it.
+    let input = StopTaskRequest { task: text(arns[1]), ..Default::default() };
+    let stopped = world.ecs.stop_task(&world.caller, input).await.unwrap().task.unwrap();
+    assert_eq!((stopped.last_status, stopped.stop_code), (text("STOPPED"), text("UserInitiated")));
+
+    world.provision();
+    assert_eq!(world.describe(arns[0]).await.last_status, text("PROVISIONING"), "nothing has come");
+    instance_of(&world, "b", 4096).await;
+    world.provision();
+    assert_eq!(world.describe(arns[0]).await.last_status, text("PROVISIONING"), "that is of another group");
+    let instance = instance_of(&world, "a", 200).await;
+    world.provision();
+    let placed = world.describe(arns[0]).await;
+    assert_eq!((placed.last_status, placed.container_instance_arn), (text("PENDING"), Some(instance)));
+    assert_eq!(world.describe(arns[2]).await.last_status, text("PROVISIONING"), "there is room for one");
+
+    // What has waited for too long is given up, and says what was missing.
+    world.wait(std::time::Duration::from_secs(29 * 60));
+    world.provision();
+    assert_eq!(world.describe(arns[2]).await.last_status, text("PROVISIONING"));
+    world.wait(std::time::Duration::from_secs(60));
+    world.provision();
+    let given_up = world.describe(arns[2]).await;
+    assert_eq!((given_up.last_status, given_up.stop_code), (text("STOPPED"), text("TaskFailedToStart")));
+    assert_eq!(given_up.stopped_reason, text("TaskFailedToStart: RESOURCE:MEMORY"));
+}
+
+#[tokio::test]
+async fn an_empty_provider_is_named_as_the_reason() {
+    let world = growing().await;
+    let tasks = world.run(|_| {}).await.unwrap().tasks.unwrap();
+    world.wait(std::time::Duration::from_secs(30 * 60));
+    world.provision();
+    let given_up = world.describe(tasks[0].task_arn.as_deref().unwrap()).await;
+    assert_eq!(given_up.stopped_reason, text("TaskFailedToStart: EMPTY CAPACITY PROVIDER"));
+    assert_eq!(world.snapshot().tasks.by("live", "123456789012/us-east-1/default/").count(), 0);
+}
+
+#[tokio::test]
+async fn no_more_than_five_hundred_tasks_wait() {
+    let world = growing().await;
+    for _ in 0..50 {
+        let answer = world.run(|input| input.count = Some(10)).await.unwrap();
+        assert_eq!(answer.tasks.unwrap().len(), 10);
+    }
+    instance_of(&world, "a", 64).await;
+    let reasons = world.reasons(|input| input.count = Some(2)).await;
+    assert_eq!(reasons, ["RESOURCE:MEMORY", "RESOURCE:MEMORY"]);
+}
+
+#[tokio::test]
+async fn tasks_of_a_service_wait_too() {
+    let world = growing().await;
+    let input = CreateServiceRequest {
+        service_name: text("s"),
+        task_definition: text("web"),
+        desired_count: Some(3),
+        placement_strategy: Some(vec![PlacementStrategy { r#type: text("binpack"), field: text("memory") }]),
+        ..Default::default()
+    };
+    world.ecs.create_service(&world.caller, input).await.unwrap();
+    world.reconcile("s");
+    let waiting = || world.snapshot().tasks.by("live", "123456789012/us-east-1/default/").count();
+    assert_eq!(waiting(), 3);
+    world.reconcile("s");
+    assert_eq!(waiting(), 3, "they are there, and no more are started");
+    instance_of(&world, "a", 4096).await;
+    world.provision();
+    assert_eq!(waiting(), 0);
+    // Fewer are desired than wait: those that wait leave at once.
+    let world = growing().await;
+    let input = CreateServiceRequest {
+        service_name: text("s"),
+        task_definition: text("web"),
+        desired_count: Some(3),
+        ..Default::default()
+    };
+    world.ecs.create_service(&world.caller, input).await.unwrap();
+    world.reconcile("s");
+    let input = UpdateServiceRequest { service: text("s"), desired_count: Some(1), ..Default::default() };
+    world.ecs.update_service(&world.caller, input).await.unwrap();
+    world.reconcile("s");
+    assert_eq!(world.snapshot().tasks.by("live", "123456789012/us-east-1/default/").count(), 1);
+}

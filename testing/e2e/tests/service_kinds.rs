@@ -119,6 +119,18 @@ refused("UnsupportedFeatureException", ecs.run_task, taskDefinition="hello", lau
 refused("ResourceInUseException", ecs.put_cluster_capacity_providers, cluster="default", capacityProviders=[], defaultCapacityProviderStrategy=[])
 refused("InvalidParameterException", ecs.delete_capacity_provider, capacityProvider="empty")
 
+# Tasks wait for an instance of a provider whose managed scaling is on.
+ecs.create_capacity_provider(name="later", autoScalingGroupProvider={
+    "autoScalingGroupArn": "later", "managedScaling": {"status": "ENABLED"}})
+ecs.put_cluster_capacity_providers(cluster="default", capacityProviders=["fleet-provider", "empty", "later"],
+    defaultCapacityProviderStrategy=[{"capacityProvider": "later", "weight": 1}])
+waiting, given_up = run()[0], run()[0]
+t = task(waiting)
+assert t["lastStatus"] == "PROVISIONING" and "containerInstanceArn" not in t and t["capacityProviderName"] == "later", t
+assert ecs.stop_task(task=given_up)["task"]["lastStatus"] == "STOPPED"
+ecs.put_attributes(attributes=[{"name": "berth.auto-scaling-group", "value": "later", "targetId": instance}])
+assert running(waiting)["containerInstanceArn"] == instance
+
 settings = ecs.get_paginator("list_account_settings").paginate(effectiveSettings=True).build_full_result()["settings"]
 assert {s["name"]: s["value"] for s in settings}["taskLongArnFormat"] == "enabled" and len(settings) == 11, settings
 ecs.put_account_setting_default(name="containerInsights", value="enabled")

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent_api::close::{UpgradeRefusal, code};
 use agent_api::{FromAgent, ToAgent};
-use controlplane::decide::{self, Agenda, Arrival, Attendant, Effect, InstanceWake, Look, ServiceWake};
+use controlplane::decide::{self, Agenda, Arrival, Attendant, Effect, InstanceWake, Look, ServiceWake, Subject};
 use futures::FutureExt;
 use reconcilers::janitor::Retention;
 use reconcilers::{Indexes, Plan};
@@ -44,8 +44,8 @@ pub struct Replica {
     agenda: Agenda,
     indexes: Indexes,
     /// Whose turn it still is.
-    turn: VecDeque<String>,
-    pending: Option<(String, Plan)>,
+    turn: VecDeque<Subject>,
+    pending: Option<(Subject, Plan)>,
     turn_at: Option<Timestamp>,
     /// How long it will be down after its doom.
     down_after: Duration,
@@ -270,17 +270,18 @@ impl World {
         if replica.turn.is_empty() {
             replica.turn = replica.agenda.turn(&view, std::mem::take(&mut replica.woken), now).into_iter().collect();
         }
-        let Some(name) = replica.turn.pop_front() else {
+        let Some(subject) = replica.turn.pop_front() else {
             if let Some(at) = replica.agenda.next() {
                 self.schedule_turn(number, at.max(now));
             }
             return;
         };
         self.counts.turns += 1;
-        let plan = decide::plan(&view, &replica.indexes, &name, now, &mut replica.ids);
-        let plan = plan.map(|plan| crate::sabotage::plan(self.sabotage, plan, &view, &name, now, &mut replica.ids));
+        let plan = decide::plan(&view, &replica.indexes, &subject, now, &mut replica.ids);
+        let name = subject.name();
+        let plan = plan.map(|plan| crate::sabotage::plan(self.sabotage, plan, &view, name, now, &mut replica.ids));
         let due = plan.as_ref().and_then(|plan| plan.look_again);
-        if let Err(what) = self.checks.turned(number, &name, view.revision, due, now) {
+        if let Err(what) = self.checks.turned(number, name, view.revision, due, now) {
             self.violate(Checker::Spins, what);
         }
         match plan {
@@ -289,12 +290,12 @@ impl World {
                     self.tell_too_early(number, &plan.changes);
                 }
                 let replica = &mut self.replicas[number];
-                replica.pending = Some((name, plan));
+                replica.pending = Some((subject, plan));
                 let wait = replica.thinks(now);
                 self.after(wait, Event::Commit { replica: number, life });
             }
             plan => {
-                self.replicas[number].agenda.put(&name, plan.and_then(|plan| plan.look_again));
+                self.replicas[number].agenda.put(&subject, plan.and_then(|plan| plan.look_again));
                 self.schedule_turn(number, now);
             }
         }
@@ -305,14 +306,14 @@ impl World {
         if !replica.is_up || replica.life != life {
             return;
         }
-        let Some((name, plan)) = replica.pending.take() else { return };
-        replica.seat.sign(Author::Service(name.clone()));
+        let Some((subject, plan)) = replica.pending.take() else { return };
+        replica.seat.sign(Author::Service(subject.name().to_owned()));
         match replica.seat.commit_now(&plan.changes) {
-            Ok(_) => replica.agenda.put(&name, plan.look_again),
+            Ok(_) => replica.agenda.put(&subject, plan.look_again),
             Err(CommitError::Conflict) => {
                 self.counts.conflicts += 1;
-                replica.agenda.put(&name, None);
-                replica.woken.insert(ServiceWake::Service(name));
+                replica.agenda.put(&subject, None);
+                replica.woken.insert(subject.wake());
             }
             // It has died: nothing is left to be done.
             Err(CommitError::Unavailable(_)) => return,

@@ -3,27 +3,30 @@
 use std::collections::BTreeSet;
 
 use model::TaskStatus;
-use scheduler::{Explanation, Placement, Scheduler, Shortage, Strategy};
+use scheduler::{Explanation, Scheduler, Shortage, Strategy};
 
 use super::message::{self, Cause};
 use super::rollout::{Capacity, Need};
 use super::view::ServiceView;
 use crate::daemon;
-use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
+use crate::turn::{STARTS_PER_TURN_MAX, Spot, Spots, Turn, Wanted};
 
 /// The tasks that may start now, and where each would go.
 pub(crate) struct Trial<'a> {
     /// Nothing when the definition is gone, or asks for something that cannot be read: it was checked when it came in, and a
     /// guess would place tasks where they must not be.
     wanted: Option<Wanted<'a>>,
-    placements: Vec<Placement>,
+    spots: Vec<Spot>,
+    /// Why not all have a place on an instance.
     rejected: Option<Explanation>,
+    /// Not all have a place, nor may wait for one.
+    is_short: bool,
 }
 
 impl<'a> Trial<'a> {
     pub fn new(view: &ServiceView<'a>, need: &Need<'_>, turn: &mut Turn<'a>) -> Trial<'a> {
         let service = view.service;
-        let mut trial = Trial { wanted: wanted(view, turn), placements: Vec::new(), rejected: None };
+        let mut trial = Trial { wanted: wanted(view, turn), spots: Vec::new(), rejected: None, is_short: false };
         let Some(Wanted { request, .. }) = &trial.wanted else { return trial };
         let mut scheduler =
             Scheduler::new(turn.indexes, view.snapshot, &service.scope, &service.cluster, turn.ids.number());
@@ -31,23 +34,26 @@ impl<'a> Trial<'a> {
         // Where it makes no difference whether all fit, one turn's worth is enough; one more says that there are more.
         let count =
             if need.asks_for_all(view) { need.startable } else { need.startable.min(STARTS_PER_TURN_MAX as u32 + 1) };
+        let mut spots = Spots::new(view.snapshot, service, request);
         for _ in 0..count {
-            match scheduler.place(request) {
-                Some(placement) => trial.placements.push(placement),
+            match spots.next(&mut scheduler, request) {
+                Some(spot) => trial.spots.push(spot),
                 None => {
-                    trial.rejected = Some(scheduler.explain(request));
+                    trial.is_short = true;
                     break;
                 }
             }
         }
+        trial.rejected = spots.rejected;
         trial
     }
 
     /// What fits. Older tasks that leave make room only where nothing but room is lacking, or on their way off an instance.
     pub fn capacity(&self, view: &ServiceView<'_>) -> Capacity {
-        let fitting = self.placements.len() as u32;
+        let fitting = self.spots.len() as u32;
         match &self.rejected {
             _ if self.wanted.is_none() => Capacity::Closed,
+            _ if !self.is_short => Capacity::Fits(fitting),
             None => Capacity::Fits(fitting),
             Some(explanation) if makes_room(view, explanation) => Capacity::Lacks(fitting),
             Some(_) => Capacity::Fits(fitting),
@@ -65,7 +71,7 @@ impl<'a> Trial<'a> {
     /// Writes down the first `count` of the tasks that have a place; gives their ids.
     pub fn record(&self, turn: &mut Turn<'_>, count: usize) -> Vec<String> {
         let Some(wanted) = &self.wanted else { return Vec::new() };
-        self.placements.iter().take(count).map(|place| turn.start(wanted, place)).collect()
+        self.spots.iter().take(count).map(|spot| turn.start_at(wanted, spot)).collect()
     }
 }
 

@@ -122,6 +122,8 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
         Capacity::Lacks(count) => (count, true),
         Capacity::Closed => (0, false),
     };
+    // Those that wait for an instance have room, too, when older ones leave.
+    let would_fit = would_fit || kept.iter().any(|task| task.is_waiting());
     let free = working.iter().filter(|task| !view.is_protected(task)).count();
     let room_leaves = would_fit && dispensable.min(free) > replaced;
     let leaving = if room_leaves { dispensable } else { replaced };

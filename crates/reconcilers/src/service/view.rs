@@ -163,6 +163,9 @@ fn is_sick(task: &Task) -> bool {
 }
 
 fn standing(snapshot: &Snapshot, task: &Task) -> Standing {
+    if task.container_instance.is_empty() {
+        return Standing::Stays;
+    }
     let name = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
     match snapshot.container_instances.get(&name).map(|instance| instance.status) {
         Some(ContainerInstanceStatus::Active) => Standing::Stays,

@@ -15,7 +15,7 @@ use stdx::{Ids, Timestamp};
 use self::scale::{Scale, TaskSetView, Why};
 use crate::proof::Proof;
 use crate::service::{backoff, message};
-use crate::turn::{STARTS_PER_TURN_MAX, Turn};
+use crate::turn::{STARTS_PER_TURN_MAX, Spots, Turn};
 use crate::{Plan, daemon};
 
 /// What the service needs next.
@@ -84,26 +84,22 @@ fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> 
     let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
     daemon::keep_room(&mut scheduler, turn.snapshot, &service.scope, &service.cluster);
     let mut started = Vec::new();
-    let mut complaint = None;
     let count = (scale.start as usize).min(STARTS_PER_TURN_MAX);
-    while started.len() < count {
-        match scheduler.place(&wanted.request) {
-            Some(placement) => started.push(turn.start(&wanted, &placement)),
-            None => {
-                let explanation = scheduler.explain(&wanted.request);
-                complaint = Some(message::not_placed(&speaker, &explanation));
-                break;
-            }
-        }
+    let mut spots = Spots::new(turn.snapshot, service, &wanted.request);
+    while started.len() < count
+        && let Some(spot) = spots.next(&mut scheduler, &wanted.request)
+    {
+        started.push(turn.start_at(&wanted, &spot));
     }
+    let is_short = started.len() < count;
+    let complaint = spots.rejected.map(|explanation| message::not_placed(&speaker, &explanation));
     if !started.is_empty() {
         turn.record(message::started(&speaker, &started));
     }
     if let Some(complaint) = complaint {
         turn.record_cause(&speaker, complaint);
-        return None;
     }
-    (scale.start as usize > count).then_some(turn.now)
+    (!is_short && scale.start as usize > count).then_some(turn.now)
 }
 
 /// Whether it is where it should be, and since when.

@@ -65,7 +65,7 @@ impl<'a> TaskSetView<'a> {
                 snapshot.container_instances.get(&name).map(|instance| instance.status)
             };
             let standing = *standings.entry(&task.container_instance).or_insert_with(look);
-            if matches!(standing, None | Some(ContainerInstanceStatus::Inactive)) {
+            if !task.is_waiting() && matches!(standing, None | Some(ContainerInstanceStatus::Inactive)) {
                 // Nobody will report about it again; the janitor writes down its end.
                 continue;
             }

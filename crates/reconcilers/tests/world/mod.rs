@@ -342,6 +342,7 @@ pub fn task(id: &str, instance: &str, deployment: &Deployment, now: Timestamp) -
         stop_code: None,
         stopped_reason: String::new(),
         protected_until: None,
+        provisioning: None,
         version: 1,
     }
 }

@@ -1,6 +1,7 @@
 use api_ecs::{RunTaskRequest, RunTaskResponse};
-use model::task::LaunchType;
+use model::task::{LaunchType, Provisioning};
 use model::{TaskArn, TaskDefinition};
+use reconcilers::provisioning::{WAITING_MAX, waiting};
 use scheduler::{Explanation, Launch, Rejection, Request, Scheduler, Strategy};
 use shape::Document;
 use state::Changes;
@@ -33,18 +34,20 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
     let group = group(input.group.as_deref(), &definition)?;
     let mut request = Request::new(&definition, overrides.as_ref(), &group, launch_type)
         .map_err(|error| invalid(error.to_string()))?;
-    request
-        .constrain(&convert::placement::constraints(input.placement_constraints.as_ref(), Some(&definition))?)
-        .map_err(|error| invalid(error.to_string()))?;
-    for strategy in convert::placement::strategies(input.placement_strategy.as_ref())? {
-        request.strategies.push(Strategy::parse(&strategy).map_err(|error| invalid(error.to_string()))?);
+    let how = Provisioning {
+        constraints: convert::placement::constraints(input.placement_constraints.as_ref(), Some(&definition))?,
+        strategies: convert::placement::strategies(input.placement_strategy.as_ref())?,
+    };
+    request.constrain(&how.constraints).map_err(|error| invalid(error.to_string()))?;
+    for strategy in &how.strategies {
+        request.strategies.push(Strategy::parse(strategy).map_err(|error| invalid(error.to_string()))?);
     }
-
     request.providers = scheduler::providers(ctx.snapshot, &ctx.scope, &strategy, std::iter::empty());
 
     let mut scheduler = Scheduler::new(ctx.indexes, ctx.snapshot, &ctx.scope, &cluster.name, ctx.ids.number());
     reconcilers::daemon::keep_room(&mut scheduler, ctx.snapshot, &ctx.scope, &cluster.name);
-    if scheduler.is_empty() {
+    let scales = request.providers.iter().any(|provider| provider.scales);
+    if scheduler.is_empty() && !scales {
         return Err(invalid("No Container Instances were found in your cluster."));
     }
     let mut tags = convert::tags::parse(input.tags.as_ref())?;
@@ -61,10 +64,19 @@ pub(crate) fn apply(input: &RunTaskRequest, ctx: &mut Ctx<'_>) -> Applied<RunTas
         tags,
         execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
     };
+    let waiting = if scales { waiting(ctx.snapshot, &ctx.scope, &cluster.name).count() } else { WAITING_MAX };
+    let mut may_wait = WAITING_MAX.saturating_sub(waiting);
     let (mut changes, mut tasks, mut failures) = (Changes::new(), Vec::new(), Vec::new());
     for _ in 0..count {
         match scheduler.place(&request) {
             Some(placement) => tasks.push(launch.record(&placement, ctx.snapshot, &mut changes, ctx.ids, ctx.now)),
+            None if may_wait > 0
+                && let Some(provider) = scheduler.waits_for(&request) =>
+            {
+                may_wait -= 1;
+                let how = (provider, how.clone());
+                tasks.push(launch.wait(how, ctx.snapshot, &mut changes, ctx.ids, ctx.now));
+            }
             None => {
                 failures.extend(closest(scheduler.explain(&request)));
                 // Nothing gets free within one call, so the tasks that are left would meet the same rejections; but another

@@ -9,8 +9,8 @@ use crate::convert;
 pub(crate) const PREDEFINED: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
 
 /// Said where somebody would wonder why no instance comes.
-const NOT_SCALED: &str =
-    "Managed scaling is kept and has no effect: there is no Auto Scaling in this version of Berth.";
+const NOT_SCALED: &str = "Tasks wait in PROVISIONING for instances of the group, which somebody has to start: there is no Auto \
+                          Scaling in this version of Berth.";
 
 pub(crate) fn capacity_provider(kept: &CapacityProvider, include: Option<&Vec<String>>) -> api_ecs::CapacityProvider {
     api_ecs::CapacityProvider {

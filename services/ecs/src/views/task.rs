@@ -28,7 +28,8 @@ pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String
         cluster_arn: Some(task.cluster_arn().to_string()),
         connectivity: task.connectivity_at.map(|_| "CONNECTED".into()),
         connectivity_at: task.connectivity_at,
-        container_instance_arn: Some(task.container_instance_arn().to_string()),
+        container_instance_arn: (!task.container_instance.is_empty())
+            .then(|| task.container_instance_arn().to_string()),
         containers: Some(
             task.containers
                 .iter()

@@ -199,6 +199,15 @@ impl World {
         let plan = reconcilers::reconcile(&snapshot, &Default::default(), service, self.now(), &mut self.clock.ids());
         self.ledger.commit_now(&plan.changes).unwrap();
     }
+
+    /// One turn for the tasks of `default` that wait for an instance.
+    pub fn provision(&self) {
+        let (snapshot, scope) = (self.snapshot(), model::Scope::new("123456789012", "us-east-1"));
+        let (now, mut ids) = (self.now(), self.clock.ids());
+        let plan =
+            reconcilers::provisioning::reconcile(&snapshot, &Default::default(), (&scope, "default"), now, &mut ids);
+        self.ledger.commit_now(&plan.changes).unwrap();
+    }
 }
 
 /// What every agent can do that tasks without special wishes ask for.

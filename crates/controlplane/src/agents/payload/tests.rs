@@ -79,6 +79,7 @@ fn task(definition: &TaskDefinition, overrides: Option<TaskOverride>) -> Task {
         stop_code: None,
         stopped_reason: String::new(),
         protected_until: None,
+        provisioning: None,
         version: 1,
     }
 }

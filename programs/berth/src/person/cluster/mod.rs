@@ -4,8 +4,8 @@ mod instances;
 mod services;
 mod tasks;
 
-use api_ecs::operations::{DescribeTaskDefinition, ListClusters};
-use api_ecs::{DescribeTaskDefinitionRequest, ListClustersRequest, TaskDefinition};
+use api_ecs::operations::{DescribeCapacityProviders, DescribeTaskDefinition, ListClusters};
+use api_ecs::{DescribeCapacityProvidersRequest, DescribeTaskDefinitionRequest, ListClustersRequest, TaskDefinition};
 use client::{Client, ClientError};
 use shape::Call;
 use thiserror::Error;
@@ -64,6 +64,20 @@ impl Cluster {
             ..DescribeTaskDefinitionRequest::default()
         };
         Ok(self.call::<DescribeTaskDefinition>(input).await?.task_definition.unwrap_or_default())
+    }
+
+    /// The name of the Auto Scaling group behind a capacity provider.
+    pub async fn auto_scaling_group(&self, provider: &str) -> anyhow::Result<Option<String>> {
+        let input = DescribeCapacityProvidersRequest {
+            capacity_providers: Some(vec![provider.to_owned()]),
+            ..DescribeCapacityProvidersRequest::default()
+        };
+        let found = self.call::<DescribeCapacityProviders>(input).await?.capacity_providers.unwrap_or_default();
+        let group = found.into_iter().next().and_then(|one| one.auto_scaling_group_provider);
+        let arn = group.and_then(|group| group.auto_scaling_group_arn);
+        let name =
+            |arn: String| arn.split_once("autoScalingGroupName/").map_or(arn.clone(), |(_, name)| name.to_owned());
+        Ok(arn.map(name))
     }
 
     pub async fn task_definition_exists(&self, name: &str) -> anyhow::Result<bool> {

@@ -46,7 +46,22 @@ async fn of_task(cluster: &Cluster, task: &Task) -> anyhow::Result<Story> {
         Some(arn) => cluster.describe_instances(std::slice::from_ref(arn)).await?.pop(),
         None => None,
     };
-    Ok(task::story(task, instance.as_ref(), now()))
+    let mut story = task::story(task, instance.as_ref(), now());
+    if let Some(provider) = task.capacity_provider_name.as_deref().filter(|_| task::is_waiting(task)) {
+        let name = task.group.as_deref().and_then(|group| group.strip_prefix("service:"));
+        let service = match name {
+            Some(name) => cluster.service(name).await?.unwrap_or_default(),
+            None => Service::default(),
+        };
+        let wanted = placement::Wanted {
+            group: task.group.clone().unwrap_or_default(),
+            launch_type: task.launch_type.as_deref(),
+            constraints: service.placement_constraints.as_deref().unwrap_or_default(),
+            instances_of: cluster.auto_scaling_group(provider).await?,
+        };
+        where_it_fits(cluster, &mut story, &wanted, task.task_definition_arn.as_deref().unwrap_or_default()).await?;
+    }
+    Ok(story)
 }
 
 async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Story> {
@@ -67,6 +82,7 @@ async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Stor
             group: format!("service:{name}"),
             launch_type: service.launch_type.as_deref(),
             constraints: service.placement_constraints.as_deref().unwrap_or_default(),
+            instances_of: None,
         };
         where_it_fits(cluster, &mut story, &wanted, service.task_definition.as_deref().unwrap_or_default()).await?;
     }
@@ -77,7 +93,8 @@ async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Stor
 async fn of_family(cluster: &Cluster, name: &str) -> anyhow::Result<Story> {
     let mut story = story::of_family(name);
     let family = name.split(':').next().unwrap_or_default();
-    let wanted = placement::Wanted { group: format!("family:{family}"), launch_type: None, constraints: &[] };
+    let group = format!("family:{family}");
+    let wanted = placement::Wanted { group, launch_type: None, constraints: &[], instances_of: None };
     match where_it_fits(cluster, &mut story, &wanted, name).await {
         // A definition is of no cluster; without one there is nothing more to say.
         Err(error) if matches!(error.downcast_ref(), Some(ClusterError::NoCluster { .. })) => Ok(story),

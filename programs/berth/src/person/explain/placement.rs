@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api_ecs::{Attribute, ContainerDefinition, ContainerInstance, Resource, Task, TaskDefinition};
+use model::capacity_provider::GROUP_ATTRIBUTE;
 use model::container_definition::PortMapping;
 use model::resources::Protocol;
 use model::{ContainerInstanceStatus, CpuUnits, LaunchType, MemoryMib, PortReservation, Reservation, Resources, Scope};
@@ -20,6 +21,8 @@ pub struct Wanted<'a> {
     pub group: String,
     pub launch_type: Option<&'a str>,
     pub constraints: &'a [api_ecs::PlacementConstraint],
+    /// The Auto Scaling group of its capacity provider, when only that one's instances can have it.
+    pub instances_of: Option<String>,
 }
 
 /// `tasks` are those that run in the cluster.
@@ -65,6 +68,8 @@ fn request(wanted: &Wanted<'_>, definition: &TaskDefinition) -> Option<Request> 
         strategies: Vec::new(),
         providers: Vec::new(),
     };
+    let of_group = |name: &String| model::Attribute { name: GROUP_ATTRIBUTE.to_owned(), value: Some(name.clone()) };
+    request.requires_attributes.extend(wanted.instances_of.as_ref().map(of_group));
     let of_definition = definition.placement_constraints.iter().flatten();
     let both = of_definition.map(|one| (&one.r#type, &one.expression));
     let both = both.chain(wanted.constraints.iter().map(|one| (&one.r#type, &one.expression)));

@@ -1,6 +1,7 @@
 //! How one task is.
 
 use api_ecs::{Container, ContainerInstance, Task};
+use model::capacity_provider::GROUP_ATTRIBUTE;
 use shape::Timestamp;
 
 use super::advice;
@@ -121,9 +122,22 @@ fn running(story: &mut Story, task: &Task) {
     }
 }
 
+/// It has no instance yet.
+pub fn is_waiting(task: &Task) -> bool {
+    task.container_instance_arn.is_none() && task.last_status.as_deref() == Some("PROVISIONING")
+}
+
 fn starting(story: &mut Story, task: &Task, now: Timestamp) {
     let waits = age(task.created_at, now);
-    if task.container_instance_arn.is_none() {
+    if let Some(provider) = task.capacity_provider_name.as_deref().filter(|_| is_waiting(task)) {
+        story.why(format!(
+            "Capacity provider {provider} had no room for it {waits} ago. Its managed scaling is on, so the task waits for an \
+             instance, for half an hour at most."
+        ));
+        story.next(format!(
+            "Start an instance of the provider's Auto Scaling group: `berth agent` with the attribute {GROUP_ATTRIBUTE}."
+        ));
+    } else if task.container_instance_arn.is_none() {
         story.why(format!("It has waited for {waits} for a place to run."));
         story.next("`berth top` shows the instances and what is free on them.");
     } else if task.pull_started_at.is_some() && task.pull_stopped_at.is_none() {

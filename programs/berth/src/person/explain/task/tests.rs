@@ -223,6 +223,25 @@ fn one_that_is_on_its_way() {
           `berth top` shows the instances and what is free on them.
     "#]],
     );
+    let waiting = Task { capacity_provider_name: some("fleet"), ..unplaced };
+    check(
+        &waiting,
+        None,
+        expect![[r#"
+        task 01234567: PROVISIONING
+          arn         arn:aws:ecs:us-east-1:000000000000:task/blue/0123456789abcdef0123456789abcdef
+          service     web
+          definition  web:3
+          cluster     blue
+          times       created 5m ago
+
+        Why
+          Capacity provider fleet had no room for it 5m ago. Its managed scaling is on, so the task waits for an instance, for half an hour at most.
+
+        Next
+          Start an instance of the provider's Auto Scaling group: `berth agent` with the attribute berth.auto-scaling-group.
+    "#]],
+    );
     let stopping = Task {
         desired_status: some("STOPPED"),
         stopping_at: ago(3),
