@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
+use model::service::StopType;
 use model::{ContainerInstanceStatus, HealthStatus, RolloutState, StopCode, Task, TaskStatus};
 use state::Snapshot;
 
@@ -110,6 +111,12 @@ impl Story {
             ["all", "fail", "to", "start"] => {
                 let pending = |task: &&Arc<Task>| task.last_status == TaskStatus::Pending;
                 world.live().iter().filter(pending).for_each(|task| world.fails_to_start(&task.id));
+            }
+            ["stop", "the", "deployment", kind] => {
+                let mut service = world.service();
+                let kind = if kind == "rollback" { StopType::Rollback } else { StopType::Abort };
+                service.deployments[0].stop_requested = Some(kind);
+                world.put(&service);
             }
             ["delete"] => world.delete_service(),
             ["wait", time] => world.wait(duration(time)),
@@ -426,6 +433,9 @@ stories! {
     daemon_on_each_instance
     daemon_where_attributes_fit
     daemon_leaves_last
+    daemon_breaker_rolls_back
+    daemon_deployment_is_aborted
+    daemon_deployment_is_rolled_back
     daemon_dies_and_is_sick
     daemon_rolls_0_100
     daemon_rolls_50_100

@@ -10,7 +10,8 @@ mod view;
 
 use std::collections::BTreeMap;
 
-use model::{DeploymentStatus, RolloutState, Scope, Service, ServiceStatus, Task};
+use model::service::CompletedDeployment;
+use model::{Deployment, DeploymentStatus, RolloutState, Scope, Service, ServiceStatus, Task};
 use scheduler::{Explanation, Indexes, Rejection, Scheduler, Shortage};
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
@@ -18,7 +19,7 @@ use stdx::{Ids, Timestamp};
 use self::rollout::{Rollout, Why};
 use self::view::DaemonView;
 use crate::Plan;
-use crate::service::{backoff, message};
+use crate::service::{backoff, breaker, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted, request};
 
 /// What the service needs next.
@@ -27,6 +28,11 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
         return Plan::default();
     }
     let mut turn = Turn::new(snapshot, indexes, service, now, ids);
+    if let Some(failure) = breaker::judge_daemon(snapshot, service, now) {
+        let said = failure.write(snapshot, &mut turn.service, now, turn.ids);
+        said.into_iter().for_each(|message| turn.record(message));
+        return turn.plan(service, Some(now));
+    }
     let primary = service.primary();
     let wanted = primary.and_then(|one| turn.wanted((&one.family, one.revision), service.launch_type, &one.id));
     let view = DaemonView::new(snapshot, service, wanted.as_ref().map(|wanted| &wanted.request), now);
@@ -150,8 +156,8 @@ fn finish(turn: &mut Turn<'_>, view: &DaemonView<'_>) {
         }
         return;
     }
-    let has_tasks = |id: &str| view.places.iter().any(|place| place.all().any(|task| task.started_by == id));
-    turn.service.deployments.retain(|one| one.status == DeploymentStatus::Primary || has_tasks(&one.id));
+    let has_tasks = |one: &Deployment| view.places.iter().any(|place| place.all().any(|task| one.has(task)));
+    turn.service.deployments.retain(|one| one.status == DeploymentStatus::Primary || has_tasks(one));
     if !view.is_steady() {
         return;
     }
@@ -161,8 +167,15 @@ fn finish(turn: &mut Turn<'_>, view: &DaemonView<'_>) {
         primary.rollout_state = RolloutState::Completed;
         primary.rollout_state_reason = format!("ECS deployment {} completed.", primary.id);
         primary.updated_at = now;
-        let id = primary.id.clone();
-        turn.record(message::deployment_completed(&name, &id));
+        let completed = CompletedDeployment {
+            id: primary.id.clone(),
+            adopted: primary.adopted.clone(),
+            family: primary.family.clone(),
+            revision: primary.revision,
+            service_revision: primary.service_revision.clone(),
+        };
+        turn.record(message::deployment_completed(&name, &completed.id));
+        turn.service.last_completed = Some(completed);
     }
     turn.record_once(message::steady_state(&name));
 }

@@ -85,6 +85,13 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
             proven_at = earliest(proven_at, successor.and_then(|task| view.proof.proven_at(task)));
         }
     }
+    if view.has_failed() {
+        // It goes no further: what it has not replaced stays.
+        rollout.protected.clear();
+        rollout.stop(Why::Deployment, extra);
+        rollout.stop(Why::Unhealthy, sick);
+        return rollout;
+    }
     let spare = (ready + old.working.len() + old.waiting + rollout.protected.len()).saturating_sub(tasks_min);
     old.working.sort_by_key(|task| (task.created_at, &task.id));
     let held = old.working.len().saturating_sub(spare);

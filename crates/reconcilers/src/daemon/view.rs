@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{ContainerInstance, ContainerInstanceStatus, LaunchType, Service, Task, TaskStatus};
+use model::{ContainerInstance, ContainerInstanceStatus, LaunchType, RolloutState, Service, Task, TaskStatus};
 use scheduler::{Candidate, Request};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
@@ -55,7 +55,7 @@ impl<'a> DaemonView<'a> {
         for task in snapshot.tasks.by("service", &service.name()) {
             by_instance.entry(&task.container_instance).or_default().push(task);
         }
-        let primary = service.primary().map(|primary| primary.id.as_str());
+        let primary = service.primary();
         let mut view = DaemonView { service, places: Vec::new(), live: 0, proof: Proof::new(snapshot, now), now };
         let here = |status| !matches!(status, ContainerInstanceStatus::Inactive);
         let instances = snapshot.container_instances.range(&format!("{}/{}/", service.scope, service.cluster));
@@ -65,7 +65,7 @@ impl<'a> DaemonView<'a> {
             let mut place = Place { instance, standing, current: Vec::new(), old: Vec::new(), stopping: Vec::new() };
             view.live += tasks.len();
             for task in tasks {
-                let of_primary = primary == Some(&task.started_by);
+                let of_primary = primary.is_some_and(|primary| primary.has(task));
                 match task.desired_status {
                     TaskStatus::Stopped => place.stopping.push(task),
                     _ if of_primary => place.current.push(task),
@@ -80,6 +80,11 @@ impl<'a> DaemonView<'a> {
     /// How many instances should have a task: the `desiredCount` that is shown.
     pub fn desired(&self) -> u32 {
         self.places.iter().filter(|place| place.standing == Standing::Eligible).count() as u32
+    }
+
+    /// True when the newest deployment goes no further.
+    pub fn has_failed(&self) -> bool {
+        self.service.primary().is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
     }
 
     /// Every eligible instance has its task, it does its work, and nothing is on its way in or out.

@@ -48,14 +48,8 @@ pub(crate) struct Failure {
 /// Whether the newest deployment fails now.
 pub(crate) fn judge(view: &ServiceView<'_>) -> Option<Failure> {
     let primary = view.primary.filter(|one| one.rollout_state == RolloutState::InProgress)?;
-    match primary.stop_requested {
-        Some(StopType::Rollback) => {
-            return Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back: true, alike: None });
-        }
-        Some(StopType::Abort) => {
-            return Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back: false, alike: None });
-        }
-        None => {}
+    if let Some(failure) = by_a_user(primary) {
+        return Some(failure);
     }
     // The way back is gone to its end: there is nothing behind it.
     let breaker = view.service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
@@ -70,6 +64,26 @@ pub(crate) fn judge(view: &ServiceView<'_>) -> Option<Failure> {
     }
     let reason = format!("{NAME}: tasks failed to start.");
     Some(Failure { by: NAME, reason, rolls_back: breaker.rollback, alike })
+}
+
+/// The same of a daemon, whose tasks wait for each other less: it is held back on each instance alone.
+pub(crate) fn judge_daemon(snapshot: &Snapshot, service: &Service, now: Timestamp) -> Option<Failure> {
+    let primary = service.primary().filter(|one| one.rollout_state == RolloutState::InProgress)?;
+    if let Some(failure) = by_a_user(primary) {
+        return Some(failure);
+    }
+    let breaker = service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
+    let threshold = CircuitBreaker::threshold(service.desired_count) as usize;
+    if primary.is_rollback() || failures(snapshot, service, primary, now).len() < threshold {
+        return None;
+    }
+    let reason = format!("{NAME}: tasks failed to start.");
+    Some(Failure { by: NAME, reason, rolls_back: breaker.rollback, alike: None })
+}
+
+fn by_a_user(deployment: &Deployment) -> Option<Failure> {
+    let rolls_back = deployment.stop_requested? == StopType::Rollback;
+    Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back, alike: None })
 }
 
 /// The tasks of a deployment that failed, since one of its tasks has proved itself; the newest first. No more than matter.

@@ -4,7 +4,7 @@ use model::{Service, ServiceDeployment, ServiceDeploymentStatus};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx, unchanged};
-use crate::error::{invalid, unsupported};
+use crate::error::invalid;
 use crate::lookup;
 
 /// What the service does about it is its reconciler's to decide; it looks when its deployment says that it is to stop.
@@ -31,9 +31,6 @@ pub(crate) fn apply(input: &StopServiceDeploymentRequest, ctx: &mut Ctx<'_>) -> 
     }
     let name = format!("{}/{}/{}", kept.scope, kept.cluster, kept.service);
     let mut service = Service::clone(ctx.snapshot.services.get(&name).ok_or_else(not_found)?);
-    if service.is_daemon() {
-        return Err(unsupported("Stopping a deployment of a service with the DAEMON scheduling strategy"));
-    }
     if stop == StopType::Rollback && service.last_completed.is_none() {
         return Err(invalid("The service has no completed deployment to roll back to."));
     }
