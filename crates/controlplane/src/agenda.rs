@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use model::{ContainerInstanceStatus, Service, ServiceStatus, Task, TaskStatus};
+use reconcilers::service::{is_uneven, zones_of_cluster};
 use reconcilers::{Indexes, Plan};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -89,15 +90,18 @@ fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Subj
             ServiceWake::Service(name) => drop(subjects.insert(service(snapshot, name))),
             ServiceWake::Provisioning { cluster } => subjects.extend(provisioning(snapshot, cluster)),
             ServiceWake::Capacity { cluster } => {
+                let zones = zones_of_cluster(snapshot, &cluster);
                 let services = snapshot.services.range(&format!("{cluster}/"));
-                let lacking = services.filter(|service| lacks(snapshot, service));
-                subjects.extend(lacking.map(|service| subject(service)));
+                let concerned = services.filter(|one| lacks(snapshot, one) || is_uneven(snapshot, one, &zones));
+                subjects.extend(concerned.map(|service| subject(service)));
                 subjects.extend(provisioning(snapshot, cluster));
             }
             ServiceWake::Instances { cluster } => {
                 let on_each = |service: &Service| service.is_daemon() && service.status != ServiceStatus::Inactive;
+                let zones = zones_of_cluster(snapshot, &cluster);
                 let services = snapshot.services.range(&format!("{cluster}/"));
-                let concerned = services.filter(|service| on_each(service) || lacks(snapshot, service));
+                let concerned =
+                    services.filter(|one| on_each(one) || lacks(snapshot, one) || is_uneven(snapshot, one, &zones));
                 subjects.extend(concerned.map(|service| subject(service)));
                 subjects.extend(provisioning(snapshot, cluster));
             }

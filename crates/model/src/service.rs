@@ -50,6 +50,9 @@ pub struct Service {
     pub ecs_managed_tags_enabled: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub execute_command_enabled: bool,
+    /// Its tasks are kept evenly spread over the Availability Zones.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub availability_zone_rebalancing: bool,
     /// The newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub events: Vec<ServiceEvent>,

@@ -213,6 +213,8 @@ pub fn in_use(snapshot: &Snapshot, definition: &TaskDefinition) -> bool {
     let is_it = |other: (&String, u32)| other == (family, *revision);
     let in_service = |service: &Service| {
         service.deployments.iter().any(|one| is_it((&one.family, one.revision)))
+            // A deployment that fails goes back to it.
+            || service.last_completed.as_ref().is_some_and(|one| is_it((&one.family, one.revision)))
             || service.task_sets.iter().any(|set| is_it((&set.family, set.revision)))
     };
     by_task || services.into_iter().any(|service| in_service(service))

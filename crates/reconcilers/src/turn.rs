@@ -76,6 +76,17 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// The same of what keeps a steady service from being evened out over its zones: it stays steady.
+    pub fn record_obstacle(&mut self, cause: Cause) {
+        let name = &self.service.name;
+        let mut since_even =
+            self.service.events.iter().take_while(|one| !message::ends_rebalancing(name, &one.message));
+        let said = since_even.find(|event| cause.is_in(&event.message));
+        if said.is_none_or(|said| self.now.since(said.created_at) >= SAID_AGAIN_AFTER) {
+            self.record(cause.text);
+        }
+    }
+
     /// Somebody protects these tasks, which would have left.
     pub fn record_protected(&mut self, speaker: &str, tasks: &[&Task]) {
         if !tasks.is_empty() {

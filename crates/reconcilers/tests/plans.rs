@@ -79,6 +79,9 @@ impl Story {
                 service.placement_strategy = vec![model::service::PlacementStrategy { kind: "spread".into(), field }];
                 world.put(&service);
             }
+            ["balance", "zones"] => {
+                world.put(&model::Service { availability_zone_rebalancing: true, ..world.service() });
+            }
             ["instance", id, ref features @ ..] => instance(world, id, features),
             ["running", ref tasks @ .., "on", instance] => {
                 let mut service = world.service();
@@ -423,6 +426,16 @@ stories! {
     ports_are_in_use
     one_task_per_instance
     spread_by_zone
+    zones_are_evened_out
+    zones_are_evened_out_one_by_one
+    zones_wait_for_health
+    zones_around_protected_tasks
+    zones_without_room
+    zones_that_no_task_may_have
+    zones_where_tasks_fail
+    zones_in_a_deployment
+    zones_and_scale_in
+    zones_leave_no_room_to_move
     failing_to_start
     crashing
     many_fail_at_once

@@ -6,14 +6,18 @@ mod world;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ContainerInstanceStatus, DeploymentStatus, HealthStatus, RolloutState, Service, Task, TaskStatus};
+use model::{
+    Attribute, ContainerInstanceStatus, DeploymentStatus, HealthStatus, RolloutState, Service, Task, TaskStatus,
+};
 use proptest::prelude::*;
 use reconcilers::Plan;
+use reconcilers::service::ZONE;
 use state::{CommitError, Snapshot};
 
 use world::World;
 
 const INSTANCES: [&str; 3] = ["a", "b", "c"];
+const ZONES: [&str; 3] = ["us-east-1a", "us-east-1a", "us-east-1b"];
 /// Revision 2 has a health check.
 const REVISIONS: [u32; 3] = [1, 2, 3];
 /// A calm world comes to rest within so many turns: a few for each task that is replaced one by one.
@@ -94,16 +98,19 @@ struct Run {
 }
 
 impl Run {
-    fn new(desired: u32, (minimum, maximum): (u32, u32)) -> Run {
+    fn new(desired: u32, (minimum, maximum): (u32, u32), rebalances: bool) -> Run {
         let mut world = World::new();
         for revision in REVISIONS {
             let definition = world::definition(revision);
             world.define(&if revision == 2 { world::with_check(definition) } else { definition });
         }
-        for id in INSTANCES {
-            world.put(&world::instance(id));
+        for (id, zone) in INSTANCES.into_iter().zip(ZONES) {
+            let mut instance = world::instance(id);
+            instance.attributes.push(Attribute { name: ZONE.into(), value: Some(zone.into()) });
+            world.put(&instance);
         }
         world.create_service(desired, minimum, maximum);
+        world.put(&Service { availability_zone_rebalancing: rebalances, ..world.service() });
         Run { world }
     }
 
@@ -178,6 +185,10 @@ impl Run {
         assert_eq!(service.deployments.len(), 1);
         assert_eq!(primary.rollout_state, RolloutState::Completed);
         assert_eq!(service.events[0].message, "(service web) has reached a steady state.");
+        let in_the_second = live.iter().filter(|task| task.container_instance == "c").count();
+        let in_the_first = live.len() - in_the_second;
+        let is_even = in_the_first.abs_diff(in_the_second) <= 1;
+        assert!(is_even || !service.availability_zone_rebalancing, "{in_the_first} and {in_the_second}");
     }
 }
 
@@ -280,9 +291,10 @@ proptest! {
     fn a_service_stays_within_its_bounds_and_gets_where_it_wants_to_be(
         desired in 0u32..7,
         bounds in bounds(),
+        rebalances: bool,
         steps in prop::collection::vec(step(), 0..60),
     ) {
-        let mut run = Run::new(desired, bounds);
+        let mut run = Run::new(desired, bounds, rebalances);
         for step in &steps {
             run.take(step);
         }
@@ -297,7 +309,7 @@ proptest! {
         desired in 0u32..7,
         steps in prop::collection::vec(step(), 0..40),
     ) {
-        let mut run = Run::new(desired, (100, 200));
+        let mut run = Run::new(desired, (100, 200), true);
         for step in &steps {
             run.take(step);
         }

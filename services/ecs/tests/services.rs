@@ -203,3 +203,89 @@ async fn tasks_carry_the_tags_that_the_service_says() {
     let managed = [tag("aws:ecs:clusterName", "default"), tag("aws:ecs:serviceName", "s")];
     assert_eq!(tags, [&[tag("team", "web")][..], &managed].concat());
 }
+
+type Wish<'a> = &'a dyn Fn(&mut CreateServiceRequest);
+
+/// By default enabled where it can be; asked for where it cannot be, it is refused.
+#[tokio::test]
+async fn zones_are_balanced_where_nothing_speaks_against_it() {
+    let (world, _) = World::ready().await;
+    let numbers = std::cell::Cell::new(0);
+    let create = async |change: Wish<'_>, wish: Option<&str>| {
+        numbers.set(numbers.get() + 1);
+        let mut input = CreateServiceRequest {
+            service_name: Some(format!("zones-{}", numbers.get())),
+            task_definition: text("web"),
+            availability_zone_rebalancing: wish.map(str::to_owned),
+            ..Default::default()
+        };
+        change(&mut input);
+        let made = world.ecs.create_service(&world.caller, input).await;
+        made.map(|answer| answer.service.unwrap().availability_zone_rebalancing.unwrap())
+    };
+    let strategy = |kind: &str, field: &str| {
+        Some(vec![
+            PlacementStrategy { r#type: text(kind), field: text(field) },
+            PlacementStrategy { r#type: text("random"), field: None },
+        ])
+    };
+    let maximum = |percent| Some(DeploymentConfiguration { maximum_percent: Some(percent), ..Default::default() });
+    let spread = |input: &mut CreateServiceRequest| {
+        input.placement_strategy = strategy("spread", "attribute:ecs.availability-zone");
+    };
+    let fitting: [Wish<'_>; 2] = [&|_| {}, &spread];
+    for fits in fitting {
+        assert_eq!(create(fits, None).await.unwrap(), "ENABLED");
+        assert_eq!(create(fits, Some("ENABLED")).await.unwrap(), "ENABLED");
+        assert_eq!(create(fits, Some("DISABLED")).await.unwrap(), "DISABLED");
+    }
+    let member_of = |input: &mut CreateServiceRequest| {
+        let expression = text("attribute:ecs.availability-zone == us-east-1a");
+        input.placement_constraints = Some(vec![PlacementConstraint { r#type: text("memberOf"), expression }]);
+    };
+    let external = |input: &mut CreateServiceRequest| {
+        input.task_definition = None;
+        input.deployment_controller = Some(DeploymentController { r#type: text("EXTERNAL") });
+    };
+    let refusals: [(Wish<'_>, &str); 6] = [
+        (&|input| input.deployment_configuration = maximum(100), "maximumPercent <= 100"),
+        (&|input| input.scheduling_strategy = text("DAEMON"), "the DAEMON scheduling strategy"),
+        (&external, "the EXTERNAL deployment controller"),
+        (
+            &|input| input.placement_strategy = strategy("binpack", "memory"),
+            "a placement strategy whose first step is not spread by attribute:ecs.availability-zone",
+        ),
+        (
+            &|input| input.placement_strategy = strategy("spread", "host"),
+            "a placement strategy whose first step is not spread by attribute:ecs.availability-zone",
+        ),
+        (&member_of, "attribute:ecs.availability-zone as a task placement constraint"),
+    ];
+    for (change, what) in refusals {
+        assert_eq!(create(change, None).await.unwrap(), "DISABLED", "{what}");
+        let message = format!("AvailabilityZoneRebalancing does not support {what}");
+        refused(create(change, Some("ENABLED")).await, "InvalidParameterException", &message);
+    }
+    refused(
+        create(&|_| {}, Some("SOMETIMES")).await,
+        "InvalidParameterException",
+        "Invalid availabilityZoneRebalancing: SOMETIMES.",
+    );
+
+    world.service("s", 1).await.unwrap();
+    let of = |service: Service| service.availability_zone_rebalancing.unwrap();
+    assert_eq!(of(update(&world, |input| input.desired_count = Some(2)).await.unwrap()), "ENABLED", "it stays");
+    let narrow = update(&world, |input| input.deployment_configuration = maximum(100)).await;
+    let message = "AvailabilityZoneRebalancing does not support maximumPercent <= 100";
+    refused(narrow, "InvalidParameterException", message);
+    let off = update(&world, |input| {
+        input.deployment_configuration = maximum(100);
+        input.availability_zone_rebalancing = text("DISABLED");
+    });
+    let off = off.await.unwrap();
+    assert_eq!(off.deployments.as_ref().unwrap().len(), 1, "it is no new deployment");
+    assert_eq!(of(off), "DISABLED");
+    assert_eq!(of(update(&world, |input| input.desired_count = Some(3)).await.unwrap()), "DISABLED", "it stays");
+    let on = update(&world, |input| input.availability_zone_rebalancing = text("ENABLED")).await;
+    refused(on, "InvalidParameterException", message);
+}

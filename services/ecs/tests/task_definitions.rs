@@ -66,6 +66,38 @@ async fn a_revision_in_use_is_deleted_when_it_is_free() {
     refused(delete(&world, &["web:1"; 11]).await, "InvalidParameterException", many);
 }
 
+/// A deployment that fails goes back to it, though no task and no deployment of it is left.
+#[tokio::test]
+async fn a_revision_to_roll_back_to_is_deleted_when_the_next_one_is_through() {
+    let (world, _) = World::ready().await;
+    world.service("s", 0).await.unwrap();
+    world.reconcile("s");
+    world.define("web").await;
+    let input = UpdateServiceRequest {
+        service: text("s"),
+        task_definition: text("web:2"),
+        desired_count: Some(1),
+        ..Default::default()
+    };
+    world.ecs.update_service(&world.caller, input).await.unwrap();
+    world.reconcile("s");
+    deregister(&world, "web:1").await.unwrap();
+    delete(&world, &["web:1"]).await.unwrap();
+    let clean_up = || {
+        let plan = reconcilers::janitor::reconcile(&world.snapshot(), &Default::default(), world.now());
+        world.ledger.commit_now(&plan.changes).unwrap();
+    };
+    clean_up();
+    let kept = describe(&world, "web:1", &[]).await.unwrap().task_definition.unwrap();
+    assert_eq!(kept.status, text("DELETE_IN_PROGRESS"));
+
+    let task = world.list(|input| input.service_name = text("s")).await.unwrap().task_arns.unwrap().remove(0);
+    world.report(&task, "RUNNING", |_| {}).await;
+    world.reconcile("s");
+    clean_up();
+    refused(describe(&world, "web:1", &[]).await, "ClientException", "Unable to describe task definition.");
+}
+
 #[tokio::test]
 async fn what_does_not_exist() {
     let world = World::new().await;

@@ -2,6 +2,8 @@
 //!
 //! Source: Amazon ECS Developer Guide, "Amazon ECS service event messages".
 
+use std::collections::BTreeMap;
+
 use model::Task;
 use scheduler::Explanation;
 
@@ -117,9 +119,64 @@ pub(crate) fn protected(service: &str, tasks: &[&Task]) -> Cause {
     )
 }
 
+const UNEVEN: &str = "is not AZ balanced with ";
+const EVEN: &str = "is AZ balanced with ";
+
+/// Source of these: Amazon ECS Developer Guide, "Amazon ECS Availability Zone service rebalancing service event messages".
+pub(crate) fn zones_are_uneven(service: &str, counts: &BTreeMap<&str, usize>) -> String {
+    let mut counts = counts.iter();
+    let first = counts.next().map(|(zone, count)| format!("{count} tasks in {zone}"));
+    let zones: Vec<String> =
+        first.into_iter().chain(counts.map(|(zone, count)| format!("{count} in {zone}"))).collect();
+    format!("(service {service}) {UNEVEN}{}. AZ Rebalancing in progress.", listed(&zones))
+}
+
+pub(crate) fn zones_are_balanced(service: &str, counts: &BTreeMap<&str, usize>) -> String {
+    let zones: Vec<String> = counts.iter().map(|(zone, count)| format!("{count} tasks in {zone}")).collect();
+    format!("(service {service}) {EVEN}{}.", listed(&zones))
+}
+
+/// Rebalancing begins or ends with it.
+pub(crate) fn is_about_zones(service: &str, message: &str) -> bool {
+    begins_rebalancing(service, message) || ends_rebalancing(service, message)
+}
+
+pub(crate) fn begins_rebalancing(service: &str, message: &str) -> bool {
+    message.strip_prefix(&*format!("(service {service}) ")).is_some_and(|text| text.starts_with(UNEVEN))
+}
+
+pub(crate) fn ends_rebalancing(service: &str, message: &str) -> bool {
+    message.strip_prefix(&*format!("(service {service}) ")).is_some_and(|text| text.starts_with(EVEN))
+}
+
+pub(crate) fn started_in_zone(service: &str, zone: &str, ids: &[String]) -> String {
+    let names = named(ids.iter().map(String::as_str));
+    format!("(service {service}) has started {} tasks in {zone} to AZ Rebalance: {names}.", ids.len())
+}
+
+pub(crate) fn stopped_in_zone(service: &str, zone: &str, tasks: &[&Task]) -> String {
+    let names = named(tasks.iter().map(|task| task.id.as_str()));
+    format!("(service {service}) has stopped {} running tasks in {zone} due to AZ rebalancing: {names}.", tasks.len())
+}
+
+pub(crate) fn zone_is_full(service: &str, zone: &str) -> Cause {
+    let text = format!(
+        "(service {service}) is unable to place a task in {zone} because no container instance met all of its requirements."
+    );
+    Cause::new(text, "", String::new())
+}
+
+fn listed(items: &[String]) -> String {
+    match items {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first @ .., last] => format!("{}, and {last}", first.join(", ")),
+    }
+}
+
 pub(crate) fn stopped_reason(why: Why, deployment: &str) -> String {
     match why {
-        Why::Scaling => format!("Scaling activity initiated by (deployment {deployment})"),
+        Why::Scaling | Why::Rebalancing => format!("Scaling activity initiated by (deployment {deployment})"),
         Why::Unhealthy => "Task failed container health checks".to_owned(),
     }
 }

@@ -9,6 +9,7 @@ mod place;
 mod rollout;
 mod victims;
 pub(crate) mod view;
+pub(crate) mod zones;
 
 use model::service::CompletedDeployment;
 use model::{DeploymentStatus, RolloutState, Service, ServiceStatus, Task};
@@ -22,6 +23,7 @@ pub use backoff::failed_tasks;
 use place::Trial;
 use rollout::{Capacity, Need, Rollout, Why};
 use view::ServiceView;
+pub use zones::{ZONE, is_uneven, of_cluster as zones_of_cluster};
 
 /// What the service needs next. Nothing to change and no time to look again: it is as it should be, or waits for the world.
 ///
@@ -53,7 +55,7 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     };
     let rollout = rollout::decide(&view, need, capacity);
     for (why, tasks) in &rollout.stop {
-        act.stop(tasks, *why);
+        act.stop(&view, tasks, *why);
     }
     act.turn.record_protected(&service.name, &rollout.protected);
     if rollout.is_stalled {
@@ -64,8 +66,9 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
         act.turn.record_cause(&service.name, message::keeps_failing(&service.name));
     }
     let more = trial.and_then(|trial| act.start(&trial, &rollout));
-    let steady = act.finish(&view);
-    let look_again = [rollout.look_again, retry_at, more, steady].into_iter().flatten().min();
+    let balance = zones::rebalance(&view, &mut act.turn);
+    let steady = if balance.moves { None } else { act.finish(&view) };
+    let look_again = [rollout.look_again, retry_at, more, balance.look_again, steady].into_iter().flatten().min();
     act.turn.plan(service, look_again)
 }
 
@@ -76,13 +79,19 @@ struct Act<'a> {
 }
 
 impl<'a> Act<'a> {
-    fn stop(&mut self, tasks: &[&Task], why: Why) {
+    fn stop(&mut self, view: &ServiceView<'_>, tasks: &[&Task], why: Why) {
         let primary = self.turn.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
         self.turn.stop(tasks, &message::stopped_reason(why, &primary));
         if why == Why::Unhealthy {
             for task in tasks {
                 self.turn.record(message::failed_health_checks(&self.name, &task.id));
             }
+        }
+        if why == Why::Rebalancing {
+            for (zone, tasks) in zones::by_zone(view, tasks) {
+                self.turn.record(message::stopped_in_zone(&self.name, zone, &tasks));
+            }
+            return;
         }
         self.turn.record(message::stopped(&self.name, tasks));
     }
@@ -118,6 +127,7 @@ impl<'a> Act<'a> {
         if !view.is_steady() {
             return None;
         }
+        let mut also = None;
         let primary = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary);
         if let Some(primary) = primary.filter(|one| one.rollout_state == RolloutState::InProgress) {
             // What ends right after its start would have completed its deployment before anybody saw it fail.
@@ -138,8 +148,10 @@ impl<'a> Act<'a> {
             let message = message::deployment_completed(&self.name, &completed.id);
             service.last_completed = Some(completed);
             self.turn.record(message);
+            // A service that has just become steady may lie unevenly over the zones.
+            also = view.service.availability_zone_rebalancing.then_some(self.turn.now);
         }
         self.turn.record_once(message::steady_state(&self.name));
-        None
+        also
     }
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use model::{ServiceStatus, StopCode, Task, TaskStatus};
 use stdx::Timestamp;
 
-use super::victims;
 use super::view::{ServiceView, works};
+use super::{victims, zones};
 
 /// How long new tasks wait for old ones that make room. A stop that takes longer holds nobody up: what fits is started then.
 const ROOM_AWAITED_MAX: Duration = Duration::from_secs(45);
@@ -39,6 +39,8 @@ pub(crate) enum Why {
     /// There are more than desired, or a newer deployment takes over.
     Scaling,
     Unhealthy,
+    /// Another one does its work in a zone with fewer tasks.
+    Rebalancing,
 }
 
 /// What the cluster says to the tasks that are missing.
@@ -58,6 +60,8 @@ pub(crate) struct Need<'a> {
     extra: Vec<&'a Task>,
     /// Kept only because they are protected.
     protected: Vec<&'a Task>,
+    /// Some are kept only until others do their work.
+    waits: bool,
     /// How many tasks the newest deployment lacks.
     pub missing: u32,
     /// How many of them the maximum lets start now.
@@ -73,6 +77,7 @@ impl<'a> Need<'a> {
                 kept: Vec::new(),
                 extra: Vec::new(),
                 protected: Vec::new(),
+                waits: false,
                 missing: 0,
                 startable: 0,
                 ready: 0,
@@ -80,12 +85,13 @@ impl<'a> Need<'a> {
         }
         let desired = view.service.desired_count as usize;
         let tasks_max = view.service.deployment_configuration.tasks_max(view.service.desired_count) as usize;
-        let (kept, extra, protected) = keep_best(view, desired);
+        let Kept { kept, extra, protected, waits } = keep_best(view, desired);
         let missing = desired.saturating_sub(kept.len());
         // Tasks on their way out still have their ports and memory, and count until they have stopped.
         let room = tasks_max.saturating_sub(view.live.len());
         let ready = kept.iter().filter(|task| view.counts(task)).count();
-        Need { kept, extra, protected, missing: missing as u32, startable: missing.min(room) as u32, ready }
+        let (missing, startable) = (missing as u32, missing.min(room) as u32);
+        Need { kept, extra, protected, waits, missing, startable, ready }
     }
 
     /// True when it makes a difference whether all that are missing fit.
@@ -105,9 +111,10 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let tasks_min = view.service.deployment_configuration.tasks_min(view.service.desired_count) as usize;
     // More than the desired count never comes up, so a higher minimum would hold the old tasks for ever.
     let tasks_min = tasks_min.min(desired);
-    let Need { kept, extra, protected, missing, startable, ready } = need;
+    let Need { kept, extra, protected, waits, missing, startable, ready } = need;
     rollout.protected = protected;
-    rollout.stop(Why::Scaling, extra);
+    let evens_out = zones::are_balanced(view) && zones::is_rebalancing(view.service);
+    rollout.stop(if evens_out { Why::Rebalancing } else { Why::Scaling }, extra);
 
     let sick_leaving = sick_leaving(view, &kept, ready, startable);
     rollout.stop(Why::Unhealthy, sick_leaving);
@@ -146,7 +153,7 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     }
     let leaving: usize = rollout.stop.iter().map(|(_, tasks)| tasks.len()).sum();
     rollout.room_comes = matches!(capacity, Capacity::Lacks(_)) && leaving + view.stopping > 0;
-    let waiting = kept.len() + leaving < view.live.len() - view.stopping;
+    let waiting = waits || kept.len() + leaving < view.live.len() - view.stopping;
     let proven = if waiting { kept.iter().filter_map(|task| view.awaited_at(task)).min() } else { None };
     let unprotected = rollout.protected.iter().filter_map(|task| task.protection(view.now)).min();
     rollout.look_again = [awaited, proven, unprotected, view.grace_ends()].into_iter().flatten().min();
@@ -195,15 +202,30 @@ fn sick_leaving<'a>(view: &ServiceView<'a>, kept: &[&Task], ready: usize, starta
 }
 
 /// Those to keep, those that are too many, and those of the first that would be too many if they were not protected.
-fn keep_best<'a>(view: &ServiceView<'a>, count: usize) -> (Vec<&'a Task>, Vec<&'a Task>, Vec<&'a Task>) {
+#[derive(Default)]
+struct Kept<'a> {
+    kept: Vec<&'a Task>,
+    extra: Vec<&'a Task>,
+    protected: Vec<&'a Task>,
+    waits: bool,
+}
+
+fn keep_best<'a>(view: &ServiceView<'a>, count: usize) -> Kept<'a> {
     let too_many = view.current.len().saturating_sub(count);
     if too_many == 0 {
-        return (view.current.clone(), Vec::new(), Vec::new());
+        return Kept { kept: view.current.clone(), ..Kept::default() };
     }
     let (protected, free): (Vec<&Task>, Vec<&Task>) = view.current.iter().partition(|task| view.is_protected(task));
-    let extra = victims::newest_first(view, &free, too_many.min(free.len()));
+    let mut waits = false;
+    let extra = if zones::are_balanced(view) {
+        let surplus = zones::surplus(view, too_many);
+        waits = surplus.waits;
+        surplus.leaving
+    } else {
+        victims::newest_first(view, &free, too_many.min(free.len()))
+    };
     let leaves = |task: &&Task| extra.iter().any(|one| one.id == task.id);
     let kept = view.current.iter().copied().filter(|task| !leaves(task)).collect();
-    let held = if too_many > free.len() { protected } else { Vec::new() };
-    (kept, extra, held)
+    let protected = if too_many > free.len() { protected } else { Vec::new() };
+    Kept { kept, extra, protected, waits }
 }

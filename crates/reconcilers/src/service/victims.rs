@@ -11,8 +11,8 @@ use scheduler::Strategy;
 use stdx::Timestamp;
 
 use super::view::{ServiceView, works};
+use super::zones::ZONE;
 
-pub(crate) const ZONE: &str = "ecs.availability-zone";
 const INSTANCE: &str = "instanceId";
 
 /// For scaling in: what does not work goes first, then what keeps the rest spread, then the youngest. What has run longest

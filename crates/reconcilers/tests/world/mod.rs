@@ -104,6 +104,7 @@ impl World {
             propagate_tags: None,
             ecs_managed_tags_enabled: false,
             execute_command_enabled: false,
+            availability_zone_rebalancing: false,
             events: Vec::new(),
             tags: Vec::new(),
             created_at: START,

@@ -8,6 +8,7 @@ pub(crate) mod linux_parameters;
 pub(crate) mod number;
 pub(crate) mod overrides;
 pub(crate) mod placement;
+pub(crate) mod rebalancing;
 pub(crate) mod service;
 pub(crate) mod tags;
 pub(crate) mod volume;

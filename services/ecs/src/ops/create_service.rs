@@ -88,11 +88,14 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         propagate_tags: input.propagate_tags.clone().filter(|from| from != "NONE"),
         ecs_managed_tags_enabled: input.enable_ecs_managed_tags.unwrap_or_default(),
         execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
+        availability_zone_rebalancing: false,
         events: Vec::new(),
         tags: convert::tags::parse(input.tags.as_ref())?,
         created_at: ctx.now,
         created_by: ctx.caller.principal.arn.clone(),
     };
+    service.availability_zone_rebalancing =
+        convert::rebalancing::of_new(input.availability_zone_rebalancing.as_deref(), &service)?;
     let mut changes = Changes::new();
     if let Some(definition) = definition {
         deploy::begin(ctx, &mut service, &definition, &mut changes);

@@ -51,6 +51,9 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         service.propagate_tags = Some(from.clone()).filter(|from| from != "NONE");
     }
 
+    service.availability_zone_rebalancing =
+        convert::rebalancing::of_updated(input.availability_zone_rebalancing.as_deref(), &service)?;
+
     let mut changes = Changes::new();
     let definition = match input.task_definition.as_deref() {
         Some(text) => Some(lookup::runnable_task_definition(ctx, Some(text))?),

@@ -80,7 +80,7 @@ pub(crate) fn service(snapshot: &Snapshot, service: &Service, include: Option<&V
         enable_ecs_managed_tags: Some(service.ecs_managed_tags_enabled),
         propagate_tags: Some(service.propagate_tags.clone().unwrap_or_else(|| "NONE".into())),
         enable_execute_command: Some(service.execute_command_enabled),
-        availability_zone_rebalancing: Some("DISABLED".into()),
+        availability_zone_rebalancing: Some(convert::rebalancing::view(service.availability_zone_rebalancing)),
         ..Default::default()
     }
 }
