@@ -11,6 +11,10 @@ pub enum RuntimeError {
     #[error("failed to start container {container}: {message}")]
     CannotStart { container: ContainerId, message: String },
 
+    /// One more program did not run in a container. The reason is for who asked.
+    #[error("{reason}")]
+    CannotExecute { reason: String },
+
     /// It ran before; a container runs once.
     #[error("container {container} has already ended")]
     AlreadyEnded { container: ContainerId },

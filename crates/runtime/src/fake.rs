@@ -16,8 +16,8 @@ use tokio::sync::broadcast;
 use crate::board::Board;
 use crate::link::lock;
 use crate::{
-    ContainerId, ContainerRuntime, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, Exit, Limits,
-    RuntimeError, Started, Task, TaskId,
+    Attach, Attached, ContainerId, ContainerRuntime, ContainerSpec, ContainerState, ContainerStatus, Event, Executed,
+    Exit, Limits, RuntimeError, Started, Task, TaskId,
 };
 
 pub struct FakeRuntime {
@@ -151,6 +151,12 @@ impl Task for FakeTask {
     ) -> Result<Executed, RuntimeError> {
         let alive = self.board.get(container).is_some_and(|state| state.is_alive());
         Ok(Executed::Exited(if alive { 0 } else { 1 }))
+    }
+
+    /// There is nothing in a fake container that could be executed.
+    async fn attach(&self, _: &ContainerId, args: &[String], _: Attach) -> Result<Attached, RuntimeError> {
+        let program = args.first().cloned().unwrap_or_default();
+        Err(RuntimeError::CannotExecute { reason: format!("exec: {program:?}: executable file not found in $PATH") })
     }
 
     fn status(&self) -> Vec<ContainerStatus> {

@@ -17,6 +17,7 @@
 //! [`spec_json`](spec_json()) is the pure middle.
 
 mod abi;
+mod attached;
 mod board;
 mod capabilities;
 mod cgroup;
@@ -44,6 +45,7 @@ mod spec_json;
 mod spread;
 mod state;
 mod task;
+mod terminal;
 mod users;
 mod volumes;
 
@@ -52,6 +54,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use attached::{Attach, Attached, AttachedControl, AttachedEnd};
 pub use cgroup::{Cgroups, Usage};
 pub use container_spec::{ContainerSpec, Device, EtcFiles, Limits, Mount, MountSource, Namespace, SHM_BYTES, Ulimit};
 pub use devices::DeviceNode;
@@ -100,6 +103,10 @@ pub trait Task: Send + Sync {
         args: &[String],
         timeout: std::time::Duration,
     ) -> Result<Executed, RuntimeError>;
+
+    /// Starts one more program in a running container, as the container's own program runs, and returns when it can be
+    /// talked to. It is hung up when the caller drops what it was given, and ends with the container in any case.
+    async fn attach(&self, container: &ContainerId, args: &[String], attach: Attach) -> Result<Attached, RuntimeError>;
 
     /// All containers that were started and not removed, by name.
     fn status(&self) -> Vec<ContainerStatus>;

@@ -13,8 +13,9 @@ use shim_api::{ExitRecord, Refusal, RequestBody};
 use tokio::net::UnixStream;
 use tokio::sync::broadcast;
 
+use crate::attached::{self, Attach, Attached, Place};
 use crate::board::Board;
-use crate::exec::exec;
+use crate::exec::{end_forgotten, exec};
 use crate::link::{self, Link, Listener, NotDone};
 use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
@@ -64,7 +65,10 @@ impl ShimTask {
             return Ok(());
         }
         match self.connect().await? {
-            Some(found) => *link = Some(found),
+            Some(found) => {
+                *link = Some(found);
+                self.end_forgotten();
+            }
             None => self.mourn().await?,
         }
         Ok(())
@@ -98,6 +102,18 @@ impl ShimTask {
         };
         *link = Some(opened.clone());
         Ok(opened)
+    }
+
+    fn place<'a>(&'a self, container: &'a ContainerId, oci_root: &'a Path, bundle: &'a Path) -> Place<'a> {
+        Place { oci: &self.environment.config.oci, oci_root, container: container.as_str(), bundle }
+    }
+
+    /// Ends what an earlier process executed in the containers of this task.
+    fn end_forgotten(&self) {
+        for status in self.board.list() {
+            let bundle = self.environment.container_dir(&self.id, &status.id).bundle();
+            end_forgotten(&bundle, &cgroup_path(&self.environment.config.cgroup_parent, &self.id, &status.id));
+        }
     }
 
     /// A connection to a shim that lives, with its containers on the board.
@@ -279,7 +295,13 @@ impl Task for ShimTask {
     ) -> Result<Executed, RuntimeError> {
         let oci_root = self.environment.oci_root(&self.id);
         let bundle = self.environment.container_dir(&self.id, container).bundle();
-        exec(&self.environment.config.oci, &oci_root, container.as_str(), &bundle, args, timeout).await
+        exec(self.place(container, &oci_root, &bundle), args, timeout).await
+    }
+
+    async fn attach(&self, container: &ContainerId, args: &[String], attach: Attach) -> Result<Attached, RuntimeError> {
+        let oci_root = self.environment.oci_root(&self.id);
+        let bundle = self.environment.container_dir(&self.id, container).bundle();
+        attached::attach(self.place(container, &oci_root, &bundle), args, attach).await
     }
 
     fn status(&self) -> Vec<ContainerStatus> {

@@ -21,12 +21,19 @@ use libcontainer::workload::{Executor, ExecutorError, ExecutorSetEnvsError, Exec
 #[derive(Clone)]
 pub struct ReportingExecutor {
     report: Rc<File>,
+    /// Its end is the word to begin.
+    word: Option<Rc<File>>,
     env: RefCell<HashMap<String, String>>,
 }
 
 impl ReportingExecutor {
     pub fn new(report: File) -> Self {
-        ReportingExecutor { report: Rc::new(report), env: RefCell::default() }
+        ReportingExecutor { report: Rc::new(report), word: None, env: RefCell::default() }
+    }
+
+    /// Executes the program only when this ends.
+    pub fn after(self, word: File) -> Self {
+        ReportingExecutor { word: Some(Rc::new(word)), ..self }
     }
 
     fn explain(&self, message: &str) {
@@ -55,6 +62,10 @@ impl Executor for ReportingExecutor {
                 let args = spec.process().as_ref().and_then(|process| process.args().as_deref()).unwrap_or_default();
                 let (name, rest) = args.split_first().map_or(("", args), |(name, rest)| (name.as_str(), rest));
                 let env = self.env.take();
+                if let Some(word) = &self.word {
+                    // What it says does not matter, and one that cannot be read has ended.
+                    let _ = io::copy(&mut word.as_ref(), &mut io::sink());
+                }
                 // `exec` also gives SIGPIPE its default action back, which this process ignores as every Rust program.
                 let err = Command::new(&path).arg0(name).args(rest).env_clear().envs(env).exec();
                 format!("exec {}: {}", path.display(), reason(&err))

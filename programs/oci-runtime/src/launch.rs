@@ -140,7 +140,7 @@ fn make_working_directory(root: &Path, cwd: &str) -> Result<()> {
 }
 
 /// Did the program replace the container's first process?
-fn executed(report: &mut impl io::Read) -> Result<()> {
+pub fn executed(report: &mut impl io::Read) -> Result<()> {
     let mut message = String::new();
     report.read_to_string(&mut message).context("failed to hear from the container")?;
     match message.is_empty() {
@@ -150,7 +150,7 @@ fn executed(report: &mut impl io::Read) -> Result<()> {
 }
 
 /// What the first process said about its failure is better than what libcontainer makes of it.
-fn explained(report: &mut impl io::Read, err: anyhow::Error) -> anyhow::Error {
+pub fn explained(report: &mut impl io::Read, err: anyhow::Error) -> anyhow::Error {
     executed(report).err().unwrap_or(err)
 }
 

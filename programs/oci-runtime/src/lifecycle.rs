@@ -1,7 +1,9 @@
 //! The steps after the start.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -12,6 +14,7 @@ use libcontainer::signal::Signal;
 use libcontainer::syscall::syscall::SyscallType;
 use serde_json::json;
 
+use crate::executor::ReportingExecutor;
 use crate::launch;
 use crate::options::{Exec, Global};
 
@@ -80,12 +83,22 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         .filter_map(|pair| pair.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect::<HashMap<_, _>>();
+    let (mut report, writer) = io::pipe().context("failed to make a pipe")?;
+    let mut executor = ReportingExecutor::new(File::from(OwnedFd::from(writer)));
+    if exec.console_socket.is_some() {
+        // Our caller has the terminal now, and may have something to do with it before the program begins.
+        let word = io::stdin().as_fd().try_clone_to_owned().context("failed to keep standard input")?;
+        executor = executor.after(File::from(word));
+    }
     let built = ContainerBuilder::new(exec.id.clone(), SyscallType::default())
+        .with_executor(executor)
+        // libcontainer wants a socket for the terminal of a detached process alone, and does nothing else with the word.
+        .with_console_socket(exec.console_socket.as_ref())
         .with_root_path(&global.root)?
         .with_pid_file(exec.pid_file.as_ref())?
         .validate_id()?
         .as_tenant()
-        .with_detach(exec.detach)
+        .with_detach(exec.detach || exec.console_socket.is_some())
         .with_env(env)
         .with_cwd(exec.cwd)
         .with_container_args(exec.args)
@@ -94,7 +107,12 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
     if built.is_err() {
         reap();
     }
-    let pid = built.with_context(|| format!("failed to execute in {:?}", exec.id))?;
+    let built = built.with_context(|| format!("failed to execute in {:?}", exec.id));
+    let pid = built.map_err(|err| launch::explained(&mut report, err))?;
+    if let Err(err) = launch::executed(&mut report) {
+        reap();
+        return Err(err);
+    }
     if exec.detach {
         return Ok(ExitCode::SUCCESS);
     }

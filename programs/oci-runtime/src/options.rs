@@ -62,6 +62,9 @@ pub struct Exec {
     pub id: String,
     pub pid_file: Option<PathBuf>,
     pub detach: bool,
+    /// A socket that is given the process's terminal. Other runtimes take one only with `detach`; this one also
+    /// waits. The program begins when standard input ends.
+    pub console_socket: Option<PathBuf>,
     /// A file with an OCI `process` object; it wins over `args`.
     pub process: Option<PathBuf>,
     pub cwd: Option<PathBuf>,
@@ -103,6 +106,7 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<(Global, Command)> 
 fn command(name: &str, mut words: Words) -> Result<Command> {
     let mut bundle = PathBuf::from(".");
     let mut process = None;
+    let mut console_socket = None;
     let mut pid_file = None;
     let mut cwd = None;
     let mut env = Vec::new();
@@ -114,6 +118,7 @@ fn command(name: &str, mut words: Words) -> Result<Command> {
                 ("run" | "create", "bundle" | "b") => bundle = words.value("bundle")?.into(),
                 ("run" | "create" | "exec", "pid-file") => pid_file = Some(words.value("pid-file")?.into()),
                 ("run" | "exec", "detach" | "d") => detach = true,
+                ("exec", "console-socket") => console_socket = Some(words.value("console-socket")?.into()),
                 ("exec", "process" | "p") => process = Some(words.value("process")?.into()),
                 ("exec", "cwd") => cwd = Some(words.value("cwd")?.into()),
                 ("exec", "env" | "e") => env.push(words.value("env")?),
@@ -145,7 +150,10 @@ fn command(name: &str, mut words: Words) -> Result<Command> {
         "state" => Command::State { id },
         "kill" => Command::Kill { id, signal: plain.next().unwrap_or_else(|| "SIGTERM".to_owned()), all },
         "delete" => Command::Delete { id, force },
-        "exec" => Command::Exec(Exec { id, pid_file, detach, process, cwd, env, args: plain.by_ref().collect() }),
+        "exec" => {
+            let args = plain.by_ref().collect();
+            Command::Exec(Exec { id, pid_file, detach, console_socket, process, cwd, env, args })
+        }
         "version" => Command::Version,
         other => bail!("unknown command {other:?}"),
     };

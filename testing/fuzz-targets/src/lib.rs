@@ -15,6 +15,7 @@ mod mutator;
 mod node;
 mod records;
 mod registries;
+mod sessions;
 mod text;
 mod wires;
 mod worlds;
@@ -56,6 +57,7 @@ pub const TARGETS: &[Target] = &[
     target("query_input", 1024, wires::query_input),
     target("registry_manifest", 2048, registries::registry_manifest),
     target("registry_requests", 512, registries::registry_requests),
+    target("session_frames", 2048, sessions::session_frames),
     target("shim_frames", 512, node::shim_frames),
     target("sigv4", 1024, wires::sigv4),
     target("state_records", 2048, records::state_records),

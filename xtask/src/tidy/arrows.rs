@@ -6,7 +6,7 @@ use super::Package;
 /// nothing but what [`NEIGHBOURS`] lists.
 const ROWS: &[&[&str]] = &[
     &["stdx", "failpoint"],
-    &["shape", "shim-api", "agent-api", "model"],
+    &["shape", "shim-api", "ssm-session", "agent-api", "model"],
     &["state"],
     &["scheduler", "reconcilers", "task-engine", "routing", "policy", "log-insights"],
     &["store", "wire", "blobs", "log-store", "objects", API],
@@ -43,6 +43,7 @@ const PURE: &[&str] = &[
     "policy",
     "log-insights",
     "shim-api",
+    "ssm-session",
 ];
 const IMPURE: &[&str] = &[
     "axum",

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -18,6 +19,9 @@ static void print_file(const char *path) {
     while ((length = read(fd, buffer, sizeof buffer)) > 0) fwrite(buffer, 1, length, stdout);
     close(fd);
 }
+
+static volatile sig_atomic_t resized;
+static void note_resize(int signal) { (void)signal; resized = 1; }
 
 int main(int count, char **args) {
     setvbuf(stdout, NULL, _IONBF, 0);
@@ -46,6 +50,10 @@ int main(int count, char **args) {
         else if (!strcmp(word, "env")) puts(getenv(args[++i]) ? getenv(args[i]) : "(none)");
         else if (!strcmp(word, "files")) { struct rlimit limit; getrlimit(RLIMIT_NOFILE, &limit); printf("%lu\n", limit.rlim_cur); }
         else if (!strcmp(word, "reopen")) { int fd = open("/dev/stdout", O_WRONLY); dprintf(fd < 0 ? 2 : fd, fd < 0 ? "refused\n" : "reopened\n"); }
+        else if (!strcmp(word, "tty")) puts(ttyname(0) ? ttyname(0) : "no terminal");
+        else if (!strcmp(word, "size")) { struct winsize size = {0}; ioctl(0, TIOCGWINSZ, &size); printf("%dx%d\n", size.ws_col, size.ws_row); }
+        else if (!strcmp(word, "resized")) { signal(SIGWINCH, note_resize); puts("listening"); while (!resized) usleep(1000); }
+        else if (!strcmp(word, "echo")) { char buffer[4096]; ssize_t length; while ((length = read(0, buffer, sizeof buffer)) > 0) write(1, buffer, length); }
         else if (!strcmp(word, "orphan")) { if (fork() == 0) { puts("orphan"); for (;;) pause(); } }
         else if (!strcmp(word, "lines")) { long n = atol(args[++i]); static char line[1024]; memset(line, 'x', 1000); for (long k = 0; k < n; k++) { int length = sprintf(line, "%ld", k); line[length] = ' '; line[1000] = '\n'; for (int at = 0; at < 1001;) at += write(1, line + at, 1001 - at); } }
         else { fprintf(stderr, "what is %s?\n", word); return 99; }
