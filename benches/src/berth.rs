@@ -19,6 +19,7 @@ use crate::first_line;
 
 const DEFINITION: &str = r#"
 register("bench", [hello(cpu=1, memory=16, logConfiguration={"logDriver": "json-file"})])
+register("idle", [hello(cpu=1, memory=16, command=["idle"], logConfiguration={"logDriver": "json-file"})])
 "#;
 
 /// What the machine's own process does; see [`inside`].
@@ -82,7 +83,7 @@ ecs.delete_service(service="kept", force=True)
     /// Starts idle tasks and leaves them running.
     pub fn run_tasks(&self, count: usize) {
         let script = format!(
-            "for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: ecs.describe_clusters()['clusters'][0]['runningTasksCount'] == {count}, 300)"
+            "for _ in range({count} // 10): run('idle', count=10)\nuntil('all run', lambda: ecs.describe_clusters()['clusters'][0]['runningTasksCount'] == {count}, 300)"
         );
         self.machine.python(&script);
     }
@@ -99,7 +100,7 @@ pub async fn inside(count: usize, together: usize) {
     let client = Client::new("http://127.0.0.1:4566", credentials, "us-east-1").expect("an endpoint");
     // A connection and every cache are warm before anything is measured.
     // Whoever waits asks; more of them ask less often, or their questions would be what is measured.
-    let pause = Duration::from_micros(500) * u32::try_from(together).expect("a small number");
+    let pause = if together == 1 { Duration::from_micros(500) } else { Duration::from_millis(10) };
     for _ in 0..together {
         stop(&client, launch(&client, pause).await.task).await;
     }

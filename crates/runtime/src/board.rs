@@ -8,8 +8,8 @@ use tokio::sync::broadcast;
 use crate::link::lock;
 use crate::{ContainerId, ContainerState, ContainerStatus, Event};
 
-/// A receiver that lags further than this looks at the status instead.
-const EVENTS_KEPT: usize = 256;
+/// A receiver that lags further than this looks at the status instead. Their room is taken for each task.
+const EVENTS_KEPT: usize = 16;
 
 pub struct Board {
     states: Mutex<BTreeMap<ContainerId, ContainerState>>,

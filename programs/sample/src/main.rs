@@ -5,7 +5,7 @@
 //! learns who it is from the ECS task metadata endpoint, or from its host name.
 //!
 //! `berth-sample check` asks a running sample on this host whether it is well, for a container health check.
-//! `berth-sample lines 1000` prints so many and ends, for whoever tries out logs.
+//! `berth-sample lines 1000` prints so many and ends, for whoever tries out logs; `berth-sample idle` does nothing until it is stopped.
 //!
 //! Start reading at `app.rs`.
 
@@ -52,7 +52,18 @@ fn main() -> ExitCode {
             Some(Ok(count)) => print_lines(count),
             _ => fail(format_args!("`lines` needs to know how many")),
         },
-        Some(other) => fail(format_args!("`{other}` is not a command; there are `check` and `lines`")),
+        Some("idle") => idle(),
+        Some(other) => fail(format_args!("`{other}` is not a command; there are `check`, `lines` and `idle`")),
+    }
+}
+
+fn idle() -> ExitCode {
+    match Signals::new([SIGTERM, SIGINT]) {
+        Ok(mut signals) => {
+            signals.forever().next();
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(format_args!("cannot handle signals: {error}")),
     }
 }
 

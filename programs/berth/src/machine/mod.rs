@@ -27,6 +27,8 @@ use tracing_subscriber::EnvFilter;
 
 /// Threads that serve. Two are enough for a laptop, and containers want the other cores.
 const WORKERS: usize = 2;
+/// Threads for what waits for a disk or the kernel. Hundreds at once are no faster, and stay as long as there is work for one.
+const BLOCKING_MAX: usize = 32;
 
 /// Runs one command to its end: 0 when it left as it was asked to, 1 when it could not run.
 pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
@@ -36,7 +38,8 @@ pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     if let Err(error) = runtime::raise_open_files() {
         tracing::warn!(%error, "the number of open files stays as it is");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build();
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = builder.worker_threads(WORKERS).max_blocking_threads(BLOCKING_MAX).enable_all().build();
     let done = runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(command));
     match done {
         Ok(()) => ExitCode::SUCCESS,
