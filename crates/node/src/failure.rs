@@ -47,7 +47,8 @@ pub fn runtime(error: &RuntimeError) -> Failure {
             start(format!("error gathering device information while adding custom device {path:?}: {why}"))
         }
         RuntimeError::InvalidSpec(message) => create(message),
-        RuntimeError::ShimGone { .. }
+        RuntimeError::CannotExecute { .. }
+        | RuntimeError::ShimGone { .. }
         | RuntimeError::Refused { .. }
         | RuntimeError::Io { .. }
         | RuntimeError::AlreadyEnded { .. }
