@@ -97,11 +97,14 @@ trait Apply<O>: FnMut(&mut Ctx<'_>) -> Applied<O> + Send + 'static {}
 
 impl<O, F: FnMut(&mut Ctx<'_>) -> Applied<O> + Send + 'static> Apply<O> for F {}
 
+/// Each operation alone, or together with others; of `@sure` ones a refusal is checked against the store as a change is.
 macro_rules! operations {
     (
         $($alone:ident: $alone_input:ident => $alone_output:ident,)*
         @together
         $($together:ident: $together_input:ident => $together_output:ident,)*
+        @sure
+        $($sure:ident: $sure_input:ident => $sure_output:ident,)*
     ) => {
         #[async_trait]
         impl Ecs for EcsService {
@@ -113,6 +116,11 @@ macro_rules! operations {
             $(
                 async fn $together(&self, caller: &Caller, input: $together_input) -> Result<$together_output, Error> {
                     self.together(caller, move |ctx| ops::$together::apply(&input, ctx)).await
+                }
+            )*
+            $(
+                async fn $sure(&self, caller: &Caller, input: $sure_input) -> Result<$sure_output, Error> {
+                    self.alone(caller, move |ctx| ops::$sure::apply(&input, ctx)).await?
                 }
             )*
         }
@@ -160,7 +168,6 @@ operations! {
     put_account_setting_default: PutAccountSettingDefaultRequest => PutAccountSettingDefaultResponse,
     put_attributes: PutAttributesRequest => PutAttributesResponse,
     put_cluster_capacity_providers: PutClusterCapacityProvidersRequest => PutClusterCapacityProvidersResponse,
-    register_container_instance: RegisterContainerInstanceRequest => RegisterContainerInstanceResponse,
     register_task_definition: RegisterTaskDefinitionRequest => RegisterTaskDefinitionResponse,
     stop_service_deployment: StopServiceDeploymentRequest => StopServiceDeploymentResponse,
     stop_task: StopTaskRequest => StopTaskResponse,
@@ -181,4 +188,6 @@ operations! {
     @together
     run_task: RunTaskRequest => RunTaskResponse,
     start_task: StartTaskRequest => StartTaskResponse,
+    @sure
+    register_container_instance: RegisterContainerInstanceRequest => RegisterContainerInstanceResponse,
 }

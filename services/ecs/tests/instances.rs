@@ -318,3 +318,29 @@ async fn the_websockets_are_where_the_agent_has_called() {
     assert_eq!(answer.endpoint, text("http://127.0.0.1:4566/acs/"));
     assert_eq!(answer.telemetry_endpoint, text("http://127.0.0.1:4566/tcs/"));
 }
+
+/// A refusal ends an agent for good, so a replica that has not heard of its instance, or of its cluster, looks again first.
+#[tokio::test]
+async fn a_late_replica_turns_no_agent_away() {
+    let world = World::new().await;
+    let late = world.late();
+    let instance = world.instance(2048, 4096).await;
+    let mut again = registration(2048, 4096, &[]);
+    again.container_instance_arn = text(&instance);
+    let answer = late.register_container_instance(&world.caller, again.clone()).await.unwrap();
+    assert_eq!(answer.container_instance.unwrap().container_instance_arn, text(&instance));
+
+    let late = world.late();
+    world.cluster("new").await;
+    let mut first = registration(2048, 4096, &[]);
+    first.cluster = text("new");
+    assert!(late.register_container_instance(&world.caller, first).await.is_ok());
+
+    let (place, _) = instance.rsplit_once('/').unwrap();
+    again.container_instance_arn = Some(format!("{place}/{}", "0".repeat(32)));
+    let unknown = world.late().register_container_instance(&world.caller, again.clone()).await;
+    assert_eq!(unknown.unwrap_err().code, ErrorCode::ClientException);
+    again.container_instance_arn = text("arn:aws:ecs:us-east-1:123456789012:container-instance/default/no id");
+    let broken = world.late().register_container_instance(&world.caller, again).await;
+    assert!(broken.is_err(), "what is no id has no record, and is no key");
+}

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use api_ecs::{RegisterContainerInstanceRequest, RegisterContainerInstanceResponse};
 use model::container_instance::VersionInfo;
 use model::{
-    Attribute, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, CpuUnits, MemoryMib, Resources,
+    Attribute, Cluster, ContainerInstance, ContainerInstanceArn, ContainerInstanceStatus, CpuUnits, MemoryMib,
+    Resources,
 };
 use state::Changes;
 
+use super::create_cluster::valid_name;
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{Error, client, invalid};
@@ -19,11 +21,34 @@ mod identity;
 
 use identity::{Identity, managed_instance};
 
-/// An agent joins, or comes back: one that names the ARN it had keeps it, its tasks and its custom attributes.
+/// An agent joins, or comes back. A refusal ends the agent for good, so what it rests on must be true, and not only late news.
 pub(crate) fn apply(
     input: &RegisterContainerInstanceRequest,
     ctx: &mut Ctx<'_>,
-) -> Applied<RegisterContainerInstanceResponse> {
+) -> Applied<Result<RegisterContainerInstanceResponse, Error>> {
+    match register(input, ctx) {
+        Ok((changes, answer)) => Ok((changes, Ok(answer))),
+        Err(error) => Ok((grounds(input, ctx), Err(error))),
+    }
+}
+
+/// What a refusal rests on: the records of the cluster and of the instance as they were seen, or that there are none.
+fn grounds(input: &RegisterContainerInstanceRequest, ctx: &Ctx<'_>) -> Changes {
+    let mut changes = Changes::new();
+    let Ok(cluster) = lookup::cluster_name(ctx, input.cluster.as_deref()) else { return changes };
+    if valid_name(&cluster) {
+        changes.rely_on::<Cluster>(ctx.snapshot, &format!("{}/{cluster}", ctx.scope));
+    }
+    let arn = input.container_instance_arn.as_deref().and_then(|arn| arn.parse::<ContainerInstanceArn>().ok());
+    if let Some(arn) = arn.filter(|arn| arn.scope == ctx.scope && valid_name(&arn.cluster) && valid_name(&arn.id)) {
+        let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.id);
+        changes.rely_on::<ContainerInstance>(ctx.snapshot, &name);
+    }
+    changes
+}
+
+/// One that names the ARN it had keeps it, its tasks and its custom attributes.
+fn register(input: &RegisterContainerInstanceRequest, ctx: &mut Ctx<'_>) -> Applied<RegisterContainerInstanceResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
     let mut registered = resources(input.total_resources.as_ref())?;
     registered.gpus.extend(gpus(input.platform_devices.as_ref()));

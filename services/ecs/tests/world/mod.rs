@@ -2,15 +2,15 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api_ecs::*;
 use model::{ContainerInstance, Task};
 use service_ecs::{EcsService, Environment};
 use shape::{Caller, ErrorCode as _};
-use state::{Changes, Ledger, MemoryLedger, Record, Snapshot};
+use state::{Changes, CommitError, Ledger, MemoryLedger, Record, Revision, Snapshot};
 use stdx::{Ids, Timestamp};
 
 pub const START: i64 = 1_795_384_329_148;
@@ -37,7 +37,32 @@ impl Environment for Clock {
     }
 }
 
+/// What a replica sees that hears late: the records as they were, until it collides with what came since.
+pub struct Late {
+    ledger: Arc<MemoryLedger>,
+    seen: Mutex<Arc<Snapshot>>,
+}
+
+#[async_trait::async_trait]
+impl Ledger for Late {
+    fn snapshot(&self) -> Arc<Snapshot> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    async fn commit(&self, changes: Changes) -> Result<Revision, CommitError> {
+        let committed = self.ledger.commit(changes).await;
+        *self.seen.lock().unwrap() = self.ledger.snapshot();
+        committed
+    }
+}
+
 impl World {
+    /// Another replica, which has seen up to now.
+    pub fn late(&self) -> EcsService {
+        let late = Late { ledger: self.ledger.clone(), seen: Mutex::new(self.ledger.snapshot()) };
+        EcsService::new(Arc::new(late), self.clock.clone())
+    }
+
     /// With the cluster `default`.
     pub async fn new() -> World {
         let ledger = Arc::new(MemoryLedger::default());
