@@ -407,6 +407,7 @@ stories! {
     rolling_bad_revision
     scale_in_around_a_protected_task
     rolling_around_a_protected_task
+    rolling_in_place_around_a_protected_task
     scale_in_keeps_zones_even
     scale_in_of_a_packed_service
     sick_in_its_grace_period
@@ -446,6 +447,7 @@ stories! {
     daemon_on_each_instance
     daemon_where_attributes_fit
     daemon_leaves_last
+    daemon_leaves_an_instance_when_it_may
     daemon_breaker_rolls_back
     daemon_deployment_is_aborted
     daemon_deployment_is_rolled_back
@@ -458,8 +460,10 @@ stories! {
     daemon_has_no_room
     daemon_is_deleted
     task_sets_side_by_side
+    task_sets_want_the_same_room
     task_set_scales_in_around_a_protected_task
     task_set_on_a_draining_instance
+    task_set_drains_around_a_protected_task
     task_set_one_task_sick
     task_set_has_no_room
     task_set_fails_to_start

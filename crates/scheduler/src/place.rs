@@ -67,6 +67,12 @@ impl<'a> Scheduler<'a> {
         self.kept.push(daemon);
     }
 
+    /// What is placed from now on is shared among capacity providers by itself, whatever they were asked for before.
+    pub fn share_anew(&mut self) {
+        self.asked.clear();
+        self.asked_last = None;
+    }
+
     /// Places one task on the best instance. Nothing when it fits nowhere; [`explain`](Self::explain) says why.
     ///
     /// A request with capacity providers goes to the one whose turn it is.

@@ -14,6 +14,16 @@ pub enum Call {
     DeleteService(DeleteServiceRequest),
     RunTask(RunTaskRequest),
     StopTask(StopTaskRequest),
+    StopServiceDeployment(StopServiceDeploymentRequest),
+    CreateTaskSet(CreateTaskSetRequest),
+    UpdateTaskSet(UpdateTaskSetRequest),
+    UpdateServicePrimaryTaskSet(UpdateServicePrimaryTaskSetRequest),
+    DeleteTaskSet(DeleteTaskSetRequest),
+    UpdateTaskProtection(UpdateTaskProtectionRequest),
+    DeregisterTaskDefinition(DeregisterTaskDefinitionRequest),
+    DeleteTaskDefinitions(DeleteTaskDefinitionsRequest),
+    CreateCapacityProvider(CreateCapacityProviderRequest),
+    PutClusterCapacityProviders(PutClusterCapacityProvidersRequest),
     UpdateContainerInstancesState(UpdateContainerInstancesStateRequest),
     DeregisterContainerInstance(DeregisterContainerInstanceRequest),
     RegisterContainerInstance(RegisterContainerInstanceRequest),
@@ -47,6 +57,16 @@ impl Call {
             Call::DeleteService(_) => "DeleteService",
             Call::RunTask(_) => "RunTask",
             Call::StopTask(_) => "StopTask",
+            Call::StopServiceDeployment(_) => "StopServiceDeployment",
+            Call::CreateTaskSet(_) => "CreateTaskSet",
+            Call::UpdateTaskSet(_) => "UpdateTaskSet",
+            Call::UpdateServicePrimaryTaskSet(_) => "UpdateServicePrimaryTaskSet",
+            Call::DeleteTaskSet(_) => "DeleteTaskSet",
+            Call::UpdateTaskProtection(_) => "UpdateTaskProtection",
+            Call::DeregisterTaskDefinition(_) => "DeregisterTaskDefinition",
+            Call::DeleteTaskDefinitions(_) => "DeleteTaskDefinitions",
+            Call::CreateCapacityProvider(_) => "CreateCapacityProvider",
+            Call::PutClusterCapacityProviders(_) => "PutClusterCapacityProviders",
             Call::UpdateContainerInstancesState(_) => "UpdateContainerInstancesState",
             Call::DeregisterContainerInstance(_) => "DeregisterContainerInstance",
             Call::RegisterContainerInstance(_) => "RegisterContainerInstance",
@@ -76,6 +96,22 @@ impl Call {
                 Answer::Started(tasks.filter_map(|task| task.task_arn).collect())
             }),
             Call::StopTask(input) => now(ecs.stop_task(caller, input), |_| Answer::Done),
+            Call::StopServiceDeployment(input) => now(ecs.stop_service_deployment(caller, input), |_| Answer::Done),
+            Call::CreateTaskSet(input) => now(ecs.create_task_set(caller, input), |_| Answer::Done),
+            Call::UpdateTaskSet(input) => now(ecs.update_task_set(caller, input), |_| Answer::Done),
+            Call::UpdateServicePrimaryTaskSet(input) => {
+                now(ecs.update_service_primary_task_set(caller, input), |_| Answer::Done)
+            }
+            Call::DeleteTaskSet(input) => now(ecs.delete_task_set(caller, input), |_| Answer::Done),
+            Call::UpdateTaskProtection(input) => now(ecs.update_task_protection(caller, input), |_| Answer::Done),
+            Call::DeregisterTaskDefinition(input) => {
+                now(ecs.deregister_task_definition(caller, input), |_| Answer::Done)
+            }
+            Call::DeleteTaskDefinitions(input) => now(ecs.delete_task_definitions(caller, input), |_| Answer::Done),
+            Call::CreateCapacityProvider(input) => now(ecs.create_capacity_provider(caller, input), |_| Answer::Done),
+            Call::PutClusterCapacityProviders(input) => {
+                now(ecs.put_cluster_capacity_providers(caller, input), |_| Answer::Done)
+            }
             Call::UpdateContainerInstancesState(input) => {
                 now(ecs.update_container_instances_state(caller, input), |_| Answer::Done)
             }

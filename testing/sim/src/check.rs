@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
+use model::capacity_provider::GROUP_ATTRIBUTE;
 use model::{
-    ContainerInstance, ContainerInstanceStatus, HealthStatus, RolloutState, Service, ServiceStatus, Task, TaskStatus,
+    ContainerInstance, ContainerInstanceStatus, DeploymentController, HealthStatus, RolloutState, Service,
+    ServiceDeploymentStatus, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus, TaskStatus,
 };
 use state::{Record, Revision, Snapshot, Touched};
 use stdx::Timestamp;
@@ -40,6 +42,14 @@ pub enum Checker {
     NotReached,
     /// Everything is as wanted, and still changes.
     Restless,
+    /// The scheduler stopped a task that somebody protects.
+    Protected,
+    /// An instance has two tasks of one daemon.
+    Twice,
+    /// A task is where its capacity provider is not.
+    Elsewhere,
+    /// A deployment goes on that has failed, or that was to stop.
+    GoesOn,
 }
 
 /// The first thing that must not be.
@@ -85,6 +95,10 @@ pub struct Checks {
     disagree: BTreeMap<String, Timestamp>,
     /// Tasks whose start was answered to a client.
     acknowledged: BTreeSet<String>,
+    /// The service deployments that have ended, and how.
+    ended: BTreeMap<String, ServiceDeploymentStatus>,
+    /// Since when a deployment should go on no more.
+    goes_on: BTreeMap<String, Timestamp>,
     started: BTreeSet<Run>,
     reached_at: Option<Timestamp>,
     changed_at: Timestamp,
@@ -194,6 +208,11 @@ impl World {
                     if let Some(task) = is {
                         reason(task).map_err(|what| (Checker::WithoutReason, what))?;
                         self.counts.tasks_started += u64::from(was.is_none());
+                        if matches!(&batch.author, Author::Service(_)) {
+                            spared(before, was.map(|task| &**task), task, self.now)
+                                .map_err(|what| (Checker::Protected, what))?;
+                            offered(after, was.map(|task| &**task), task).map_err(|what| (Checker::Elsewhere, what))?;
+                        }
                     }
                     services.extend(task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)));
                     instances.insert(format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
@@ -206,6 +225,7 @@ impl World {
         for name in &services {
             if let Some(service) = after.services.get(name) {
                 maximum(before, after, service).map_err(|what| (Checker::AboveMaximum, what))?;
+                one_each(before, after, service).map_err(|what| (Checker::Twice, what))?;
                 if matches!(&batch.author, Author::Service(_)) {
                     minimum(before, after, service).map_err(|what| (Checker::BelowMinimum, what))?;
                 }
@@ -275,7 +295,43 @@ impl World {
             }
         }
         self.words(snapshot)?;
+        self.deployments(snapshot)?;
         self.agreement(snapshot)
+    }
+
+    /// What has ended stays so, what has failed or was stopped goes on no more, and what a deployment needs is there.
+    fn deployments(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        for record in snapshot.service_deployments.iter().filter(|record| !record.status.is_ongoing()) {
+            let known = *self.checks.ended.entry(record.name()).or_insert(record.status);
+            if known != record.status {
+                let what = format!("a deployment of {} was {known:?} and is {:?}", record.service, record.status);
+                return Err((Checker::Backwards, what));
+            }
+        }
+        let now = self.now;
+        let all_there = self.replicas.iter().all(|replica| replica.is_up && replica.slow_until < now);
+        for service in snapshot.services.iter().filter(|service| service.status == ServiceStatus::Active) {
+            let wanted = service.deployments.iter().map(|one| (&one.family, one.revision));
+            let before = service.last_completed.iter().map(|one| (&one.family, one.revision));
+            for (family, revision) in wanted.chain(before) {
+                if snapshot.task_definitions.get(&format!("{}/{family}/{revision:010}", service.scope)).is_none() {
+                    let what = format!("{} needs {family}:{revision}, which is deleted", service.name);
+                    return Err((Checker::Lost, what));
+                }
+            }
+            let Some(primary) = service.primary() else { continue };
+            let key = format!("{}/{}", service.name(), primary.id);
+            if !all_there || !should_have_ended(snapshot, service) {
+                self.checks.goes_on.remove(&key);
+                continue;
+            }
+            let since = *self.checks.goes_on.entry(key).or_insert(now);
+            if now.since(since) > WORDLESS {
+                let what = format!("the newest deployment of {} has failed or was stopped, and goes on", service.name);
+                return Err((Checker::GoesOn, what));
+            }
+        }
+        Ok(())
     }
 
     /// A service that lacks tasks, with nothing on its way, has said why.
@@ -343,6 +399,9 @@ impl World {
             return Err(format!("{} is still {}", short(&task.id), task.last_status.as_str()));
         }
         for node in self.nodes.iter().filter(|node| !node.is_burnt) {
+            if node.arn().is_none() {
+                return Err(format!("{} has not joined yet", node.name()));
+            }
             if let Some(arn) = disagreements(snapshot, node).first() {
                 return Err(format!("{} and the record of {} disagree", node.name(), short(arn)));
             }
@@ -474,36 +533,140 @@ fn live<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &
     snapshot.tasks.by("service", &service.name()).filter(is_there).map(|task| &**task)
 }
 
-/// Whoever starts a task leaves no more of them than the maximum. What is stopping still counts.
-fn maximum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
-    let (had, has) = (live(before, service).count(), live(after, service).count());
-    let maximum = match service.status {
-        ServiceStatus::Active => service.deployment_configuration.tasks_max(service.desired_count) as usize,
-        ServiceStatus::Draining | ServiceStatus::Inactive => 0,
+/// True for a deployment that was to stop, or whose tasks cannot even start and are enough for its circuit breaker.
+fn should_have_ended(snapshot: &Snapshot, service: &Service) -> bool {
+    let Some(primary) = service.primary().filter(|one| one.rollout_state == RolloutState::InProgress) else {
+        return false;
     };
-    match has > had && has > maximum {
-        true => Err(format!("{} has {has} tasks after {had}, and {maximum} is the maximum", service.name)),
+    let breaks = service.deployment_configuration.circuit_breaker.is_some_and(|breaker| breaker.enable);
+    let is_hopeless = primary.family == crate::kind::Kind::Broken.family() && !primary.is_rollback();
+    let enough = || {
+        let threshold = model::service::CircuitBreaker::threshold(service.desired_count) as usize;
+        reconcilers::service::failed_tasks(snapshot, service, primary) >= threshold
+    };
+    primary.stop_requested.is_some() || breaks && is_hopeless && enough()
+}
+
+/// The scheduler lets alone what is protected and works, unless its service or its task set is deleted.
+fn spared(before: &Snapshot, was: Option<&Task>, is: &Task, now: Timestamp) -> Result<(), String> {
+    let Some(was) = was.filter(|was| was.desired_status == TaskStatus::Running) else { return Ok(()) };
+    let stays = was.last_status == TaskStatus::Running
+        && was.health != HealthStatus::Unhealthy
+        && was.protection(now).is_some();
+    let name = was.service().map(|name| format!("{}/{}/{name}", was.scope, was.cluster)).unwrap_or_default();
+    let service = before.services.get(&name).filter(|service| service.status == ServiceStatus::Active);
+    let goes = service.is_none_or(|service| {
+        service.task_sets.iter().any(|set| set.id == was.started_by && set.status == TaskSetStatus::Draining)
+    });
+    match stays && !goes && is.desired_status == TaskStatus::Stopped {
+        true => Err(format!("{} is protected, and its scheduler stops it: {}", short(&is.id), is.stopped_reason)),
         false => Ok(()),
     }
 }
 
-/// The scheduler's own stops leave as many working tasks as the minimum, unless there were fewer before.
-fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
-    if service.status != ServiceStatus::Active {
+/// A task of a service with capacity providers is on an instance of the one that it names.
+fn offered(after: &Snapshot, was: Option<&Task>, task: &Task) -> Result<(), String> {
+    if was.is_some() {
         return Ok(());
     }
+    let name = task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)).unwrap_or_default();
+    let Some(service) = after.services.get(&name) else { return Ok(()) };
+    let strategy = &service.capacity_provider_strategy;
+    let place = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
+    let group = after.container_instances.get(&place).and_then(|one| one.attribute(GROUP_ATTRIBUTE));
+    let is_named = strategy.iter().any(|item| Some(&item.capacity_provider) == task.capacity_provider.as_ref());
+    match strategy.is_empty() || is_named && group == task.capacity_provider.as_deref() {
+        true => Ok(()),
+        false => Err(format!(
+            "{} of {} is of the provider {:?}, on an instance of {group:?}",
+            short(&task.id),
+            service.name,
+            task.capacity_provider
+        )),
+    }
+}
+
+/// Whoever starts a daemon's task starts it where none of the same deployment is, and none at all where the old one goes first.
+fn one_each(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
+    if !service.is_daemon() {
+        return Ok(());
+    }
+    let beside = service.deployment_configuration.maximum_percent > 100;
+    for new in live(after, service).filter(|task| before.tasks.get(&task.name()).is_none()) {
+        let mut others =
+            live(after, service).filter(|task| task.id != new.id && task.container_instance == new.container_instance);
+        let other = others
+            .find(|task| !beside || task.started_by == new.started_by && task.desired_status == TaskStatus::Running);
+        if let Some(other) = other {
+            let (one, two) = (short(&new.id), short(&other.id));
+            return Err(format!("{} starts {one} on an instance that has {two}", service.name));
+        }
+    }
+    Ok(())
+}
+
+/// Whoever starts a task leaves no more of them than the maximum. What is stopping still counts.
+fn maximum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
+    let bounds = &service.deployment_configuration;
+    for part in parts(service) {
+        let counts = |snapshot| live(snapshot, service).filter(|task| part.has(task)).count();
+        let (had, has) = (counts(before), counts(after));
+        let maximum = bounds.tasks_max(part.desired).max(if part.is_bound { 0 } else { part.desired }) as usize;
+        if has > had && has > maximum {
+            return Err(format!("{} has {has} tasks after {had}, and {maximum} is the maximum", service.name));
+        }
+    }
+    Ok(())
+}
+
+/// The scheduler's own stops leave as many working tasks as the minimum, unless there were fewer before.
+fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
     let works = |task: &&Task| {
         task.desired_status == TaskStatus::Running
             && task.last_status == TaskStatus::Running
             && task.health != HealthStatus::Unhealthy
     };
-    let working = |snapshot| live(snapshot, service).filter(works).count();
-    let minimum = service.deployment_configuration.tasks_min(service.desired_count).min(service.desired_count) as usize;
-    let (had, has) = (working(before), working(after));
-    match has < had && has < minimum {
-        true => Err(format!("{} has {has} working tasks after {had}, and {minimum} is the minimum", service.name)),
-        false => Ok(()),
+    for part in parts(service) {
+        let working = |snapshot| live(snapshot, service).filter(|task| part.has(task)).filter(works).count();
+        let minimum = service.deployment_configuration.tasks_min(part.desired).min(part.desired) as usize;
+        let (had, has) = (working(before), working(after));
+        if has < had && has < minimum {
+            return Err(format!("{} has {has} working tasks after {had}, and {minimum} is the minimum", service.name));
+        }
     }
+    Ok(())
+}
+
+/// What the bounds of a service are about: all its tasks, or those of a task set.
+struct Part<'a> {
+    set: Option<&'a str>,
+    desired: u32,
+    /// The maximum may be less than what is desired.
+    is_bound: bool,
+}
+
+impl Part<'_> {
+    fn has(&self, task: &Task) -> bool {
+        self.set.is_none_or(|set| task.started_by == set)
+    }
+}
+
+/// A daemon's tasks are counted by their instances.
+fn parts(service: &Service) -> Vec<Part<'_>> {
+    let is_active = service.status == ServiceStatus::Active;
+    if service.is_daemon() {
+        return Vec::new();
+    }
+    if service.deployment_controller == DeploymentController::External {
+        let part = |set: &TaskSet| {
+            let is_wanted = is_active && set.status != TaskSetStatus::Draining;
+            let desired = if is_wanted { set.computed_desired_count(service.desired_count) } else { 0 };
+            (set.id.clone(), desired)
+        };
+        let sets = service.task_sets.iter();
+        return sets.map(|set| Part { set: Some(&set.id), desired: part(set).1, is_bound: false }).collect();
+    }
+    vec![Part { set: None, desired: if is_active { service.desired_count } else { 0 }, is_bound: true }]
 }
 
 fn resources(snapshot: &Snapshot, instance: &ContainerInstance) -> Result<(), (Checker, String)> {
@@ -527,17 +690,18 @@ fn resources(snapshot: &Snapshot, instance: &ContainerInstance) -> Result<(), (C
 
 /// It has fewer tasks of its newest deployment than desired, and none is on its way in or out.
 fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
-    if service.status != ServiceStatus::Active {
+    let Some(primary) = service.primary().filter(|_| service.status == ServiceStatus::Active) else { return false };
+    // A daemon lacks what an instance has no room for, and what has failed waits for its owner.
+    if service.is_daemon() || primary.rollout_state == RolloutState::Failed {
         return false;
     }
-    let Some(primary) = service.primary() else { return false };
     let mut of_primary = 0;
     for task in live(snapshot, service) {
         let moves = task.desired_status == TaskStatus::Stopped || task.last_status < TaskStatus::Running;
         if moves {
             return false;
         }
-        of_primary += usize::from(task.started_by == primary.id);
+        of_primary += usize::from(primary.has(task));
     }
     of_primary < service.desired_count as usize
 }
@@ -549,7 +713,12 @@ fn says_why(service: &Service, now: Timestamp) -> bool {
     }
     let steady = "has reached a steady state.";
     let mut since = service.events.iter().take_while(|event| !event.message.ends_with(steady));
-    let causes = ["was unable to place a task", "is unable to consistently start", "was unable to stop or start tasks"];
+    let causes = [
+        "was unable to place a task",
+        "is unable to consistently start",
+        "was unable to stop or start tasks",
+        "task scale-in protection is on",
+    ];
     since.any(|event| causes.iter().any(|cause| event.message.contains(cause)))
 }
 
@@ -577,21 +746,82 @@ fn as_wanted(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
             false => Err(format!("{name} is {} with {} tasks", service.status.as_str(), tasks.len())),
         };
     }
+    if service.deployment_controller == DeploymentController::External {
+        return sets_as_wanted(service, &tasks);
+    }
     let Some(primary) = service.primary() else { return Err(format!("{name} has no deployment")) };
-    let good =
-        tasks.iter().filter(|task| task.started_by == primary.id && task.last_status == TaskStatus::Running).count();
-    if (good, tasks.len()) != (service.desired_count as usize, service.desired_count as usize) {
-        let last = service.events.first().map(|event| event.message.clone()).unwrap_or_default();
-        let (live, desired) = (tasks.len(), service.desired_count);
+    let good = tasks.iter().filter(|task| primary.has(task) && task.last_status == TaskStatus::Running).count();
+    let desired = if service.is_daemon() { places(snapshot, service) } else { service.desired_count as usize };
+    let last = service.events.first().map(|event| event.message.clone()).unwrap_or_default();
+    if (good, tasks.len()) != (desired, desired) {
+        let live = tasks.len();
         return Err(format!(
             "{name} has {good} of {desired} tasks of its newest deployment, {live} in all; last event: {last}"
         ));
     }
+    // An instance without room for a daemon has none, and its deployment waits for it.
+    if service.is_daemon() && (service.desired_count as usize) > desired {
+        return Ok(());
+    }
     if service.deployments.len() != 1 || primary.rollout_state != RolloutState::Completed {
         return Err(format!("{name} has all its tasks, and its deployment is {}", primary.rollout_state.as_str()));
     }
-    match service.events.first() {
-        Some(event) if event.message.ends_with("has reached a steady state.") => Ok(()),
-        event => Err(format!("{name} is steady and does not say so; it says {:?}", event.map(|event| &event.message))),
+    let record = snapshot.service_deployments.get(&format!("{}/{}", service.name(), primary.service_deployment));
+    let ends = if primary.is_rollback() {
+        ServiceDeploymentStatus::RollbackSuccessful
+    } else {
+        ServiceDeploymentStatus::Successful
+    };
+    if record.is_none_or(|record| record.status != ends) {
+        return Err(format!("{name} is deployed, and the record of it says {:?}", record.map(|record| record.status)));
+    }
+    evenly_spread(snapshot, service)?;
+    match last.ends_with("has reached a steady state.") {
+        true => Ok(()),
+        false => Err(format!("{name} is steady and does not say so; it says {last}")),
+    }
+}
+
+/// Each task set has its tasks, and nobody else has any.
+fn sets_as_wanted(service: &Service, tasks: &[&Task]) -> Result<(), String> {
+    let name = &service.name;
+    for set in &service.task_sets {
+        let desired = set.computed_desired_count(service.desired_count) as usize;
+        let of_it = || tasks.iter().filter(|task| task.started_by == set.id);
+        let good = of_it().filter(|task| task.last_status == TaskStatus::Running).count();
+        if set.status == TaskSetStatus::Draining || (good, of_it().count()) != (desired, desired) {
+            let (status, live) = (set.status.as_str(), of_it().count());
+            return Err(format!("{} of {name} is {status} and has {good} of {desired} tasks, {live} in all", set.id));
+        }
+        if set.stability != StabilityStatus::SteadyState {
+            return Err(format!("{} of {name} has all its tasks and is not steady", set.id));
+        }
+    }
+    match tasks.iter().find(|task| service.task_sets.iter().all(|set| set.id != task.started_by)) {
+        Some(task) => Err(format!("{} of {name} is of no task set", short(&task.id))),
+        None => Ok(()),
+    }
+}
+
+/// How many instances have a task of the daemon, or room for one.
+fn places(snapshot: &Snapshot, service: &Service) -> usize {
+    let prefix = format!("{}/{}/", service.scope, service.cluster);
+    let instances = snapshot.container_instances.range(&prefix);
+    let has_place = |instance: &&std::sync::Arc<ContainerInstance>| {
+        let load = snapshot.load(instance);
+        let fits = load.memory.0 + crate::kind::MIB as u32 <= instance.registered.memory.0
+            && load.cpu.0 + crate::kind::CPU as u32 <= instance.registered.cpu.0;
+        let has = live(snapshot, service).any(|task| task.container_instance == instance.id);
+        instance.status == ContainerInstanceStatus::Active && (fits || has)
+    };
+    instances.filter(has_place).count()
+}
+
+/// The zones of a service that balances them have as many tasks as each other, or one more.
+fn evenly_spread(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
+    let zones = reconcilers::service::zones_of_cluster(snapshot, &format!("{}/{}", service.scope, service.cluster));
+    match reconcilers::service::is_uneven(snapshot, service, &zones) {
+        true => Err(format!("{} balances its zones, and they are uneven", service.name)),
+        false => Ok(()),
     }
 }

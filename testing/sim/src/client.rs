@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use api_ecs::*;
-use model::{ContainerInstanceStatus, Service, ServiceStatus};
+use model::{
+    ContainerInstanceStatus, DeploymentController as Controller, RolloutState, Service, ServiceStatus, TaskSetStatus,
+};
+use state::Snapshot;
 use stdx::Ids;
 
 use crate::call::{Answer, Call};
 use crate::dice::Dice;
 use crate::kind::{Kind, REVISIONS};
-use crate::scenario::{Bounds, Placement, Shape, Step};
+use crate::scenario::{Bounds, GROUPS, Manner, Placement, Shape, Step};
 use crate::world::{Event, From, World};
 
 /// How often a client says something before it gives up.
@@ -56,6 +59,12 @@ impl World {
         let calls: Vec<Call> = [Call::CreateCluster(CreateClusterRequest::default())]
             .into_iter()
             .chain(definitions.map(Call::RegisterTaskDefinition))
+            .chain(GROUPS.map(|group| Call::CreateCapacityProvider(provider(group))))
+            .chain([Call::PutClusterCapacityProviders(PutClusterCapacityProvidersRequest {
+                cluster: Some("default".to_owned()),
+                capacity_providers: Some(GROUPS.map(str::to_owned).into()),
+                default_capacity_provider_strategy: Some(Vec::new()),
+            })])
             .collect();
         for call in calls {
             let answer = call.run(&self.replicas[0].ecs, &self.caller);
@@ -70,8 +79,67 @@ impl World {
     /// A client's step.
     pub(crate) fn wish(&mut self, step: Step) {
         let call = match step {
-            Step::Create { service, kind, desired, bounds, placement } => {
-                Call::CreateService(self.create(service, kind, desired, bounds, placement))
+            Step::Create { service, kind, desired, bounds, placement, manner } => {
+                let token = self.client.ids.uuid();
+                Call::CreateService(create((service, manner), kind, desired, bounds, placement, token))
+            }
+            Step::Rebalance { service, on } => Call::UpdateService(UpdateServiceRequest {
+                availability_zone_rebalancing: Some(if on { "ENABLED" } else { "DISABLED" }.to_owned()),
+                ..update(service)
+            }),
+            Step::StopDeployment { service, abort } => match self.newest_deployment(service) {
+                Some(arn) => Call::StopServiceDeployment(StopServiceDeploymentRequest {
+                    service_deployment_arn: Some(arn),
+                    stop_type: Some(if abort { "ABORT" } else { "ROLLBACK" }.to_owned()),
+                }),
+                None => return,
+            },
+            Step::Protect { nth, minutes } => {
+                let snapshot = self.engine.snapshot();
+                let live: Vec<_> =
+                    snapshot.tasks.iter().filter(|one| one.is_live() && one.service().is_some()).collect();
+                if live.is_empty() {
+                    return;
+                }
+                let task = live[(nth % live.len() as u64) as usize].arn().to_string();
+                Call::UpdateTaskProtection(UpdateTaskProtectionRequest {
+                    cluster: Some("default".to_owned()),
+                    tasks: Some(vec![task]),
+                    protection_enabled: Some(minutes > 0),
+                    expires_in_minutes: (minutes > 0).then_some(minutes as i32),
+                })
+            }
+            Step::NewTaskSet { service, kind, revision, scale } => Call::CreateTaskSet(CreateTaskSetRequest {
+                client_token: Some(self.client.ids.uuid()),
+                ..task_set(&name(service), &format!("{}:{revision}", kind.family()), scale)
+            }),
+            Step::ScaleTaskSet { service, nth, scale: percent } => match self.task_set(service, nth) {
+                Some(set) => Call::UpdateTaskSet(UpdateTaskSetRequest {
+                    cluster: Some("default".to_owned()),
+                    service: Some(name(service)),
+                    task_set: Some(set),
+                    scale: Some(scale(percent)),
+                }),
+                None => return,
+            },
+            Step::PromoteTaskSet { service, nth } => match self.task_set(service, nth) {
+                Some(set) => Call::UpdateServicePrimaryTaskSet(UpdateServicePrimaryTaskSetRequest {
+                    cluster: Some("default".to_owned()),
+                    service: Some(name(service)),
+                    primary_task_set: Some(set),
+                }),
+                None => return,
+            },
+            Step::DeleteTaskSet { service, nth } => match self.task_set(service, nth) {
+                Some(set) => Call::DeleteTaskSet(delete_task_set(&name(service), &set)),
+                None => return,
+            },
+            Step::Forget { kind, revision } => {
+                let definition = format!("{}:{revision}", kind.family());
+                self.ask(Call::DeregisterTaskDefinition(DeregisterTaskDefinitionRequest {
+                    task_definition: Some(definition.clone()),
+                }));
+                Call::DeleteTaskDefinitions(DeleteTaskDefinitionsRequest { task_definitions: Some(vec![definition]) })
             }
             Step::Scale { service, desired } => {
                 Call::UpdateService(UpdateServiceRequest { desired_count: Some(desired as i32), ..update(service) })
@@ -128,33 +196,22 @@ impl World {
         self.nodes.get(node)?.arn()
     }
 
-    fn create(
-        &mut self,
-        service: usize,
-        kind: Kind,
-        desired: u32,
-        bounds: Bounds,
-        placement: Placement,
-    ) -> CreateServiceRequest {
-        let strategy = |kind: &str, field: &str| {
-            Some(vec![PlacementStrategy { r#type: Some(kind.to_owned()), field: Some(field.to_owned()) }])
-        };
-        CreateServiceRequest {
-            service_name: Some(name(service)),
-            task_definition: Some(kind.family().to_owned()),
-            desired_count: Some(desired as i32),
-            deployment_configuration: Some(configuration(bounds)),
-            client_token: Some(self.client.ids.uuid()),
-            placement_strategy: match placement {
-                Placement::SpreadRacks => strategy("spread", "attribute:rack"),
-                Placement::Binpack => strategy("binpack", "memory"),
-                Placement::Anywhere | Placement::Distinct => None,
-            },
-            placement_constraints: (placement == Placement::Distinct).then(|| {
-                vec![PlacementConstraint { r#type: Some("distinctInstance".to_owned()), ..Default::default() }]
-            }),
-            ..Default::default()
-        }
+    fn service(&self, number: usize) -> Option<std::sync::Arc<Service>> {
+        let snapshot = self.engine.snapshot();
+        snapshot.services.iter().find(|service| service.name == name(number)).cloned()
+    }
+
+    fn newest_deployment(&self, number: usize) -> Option<String> {
+        let service = self.service(number)?;
+        let id = service.primary().map(|primary| primary.service_deployment.clone()).filter(|id| !id.is_empty())?;
+        let arn = model::ServiceDeploymentArn::new(&service.scope, &service.cluster, &service.name, &id);
+        Some(arn.to_string())
+    }
+
+    fn task_set(&self, number: usize, nth: u64) -> Option<String> {
+        let service = self.service(number)?;
+        let count = service.task_sets.len() as u64;
+        (count > 0).then(|| service.task_sets[(nth % count) as usize].id.clone())
     }
 
     fn ask(&mut self, call: Call) {
@@ -225,34 +282,65 @@ impl World {
             }
         }
         let services = || snapshot.services.iter().filter(|service| service.status == ServiceStatus::Active);
-        calls.extend(services().filter_map(|service| mended(service)).map(Call::UpdateService));
-        // Twice as much as wanted, for deployments; and a machine for each task that wants one of its own.
-        let tasks: u32 = services().map(|service| service.desired_count * 2 + 1).sum();
+        calls.extend(services().flat_map(mended));
+        // Twice as much as wanted, for deployments; and a machine for each task that wants one of its own. In each zone, and of
+        // each group.
+        let tasks: u32 = services().map(|service| reconcilers::desired_tasks(service) * 2 + 1).sum();
         calls.into_iter().for_each(|call| self.ask(call));
-        for _ in 0..tasks.div_ceil(2).max(if services().any(|one| wants_its_own(one)) { tasks } else { 0 }) {
-            self.add_node(ROOMY);
-        }
+        let racks = self.nodes.iter().filter(|node| !node.is_burnt).map(|node| node.shape.rack);
+        let racks: std::collections::BTreeSet<&'static str> = racks.chain([ROOMY.rack]).collect();
+        let shapes: Vec<Shape> =
+            racks.into_iter().flat_map(|rack| [2, 1].map(|cpus| Shape { cpus, rack, ..ROOMY })).collect();
+        let needed = if services().any(|one| wants_its_own(one)) { tasks } else { tasks.div_ceil(2) } as usize;
+        let split = services().any(|service| !service.capacity_provider_strategy.is_empty());
+        let needed = if split { needed * 2 } else { needed };
+        shapes.iter().cycle().take(needed).for_each(|shape| self.add_node(*shape));
+    }
+
+    /// What has failed is tried again, now that nothing stands against it.
+    pub(crate) fn look_after(&mut self) {
+        let snapshot: std::sync::Arc<Snapshot> = self.engine.snapshot();
+        let failed = |service: &&std::sync::Arc<Service>| {
+            service.status == ServiceStatus::Active
+                && service.primary().is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
+        };
+        let calls: Vec<Call> = snapshot.services.iter().filter(failed).flat_map(mended).collect();
+        calls.into_iter().for_each(|call| self.ask(call));
     }
 }
 
 /// What has to change so that the service can get where it wants to be.
-fn mended(service: &Service) -> Option<UpdateServiceRequest> {
+fn mended(service: &std::sync::Arc<Service>) -> Vec<Call> {
+    if service.deployment_controller == Controller::External {
+        let broken = service.task_sets.iter().filter(|set| {
+            set.status != TaskSetStatus::Draining && Kind::of(&set.family).is_none_or(|kind| !kind.works())
+        });
+        return broken.map(|set| Call::DeleteTaskSet(delete_task_set(&service.name, &set.id))).collect();
+    }
     let bounds = &service.deployment_configuration;
     let desired = service.desired_count;
+    let evens_out = !service.availability_zone_rebalancing || bounds.tasks_max(desired) > desired;
     let moves = desired == 0 || bounds.tasks_max(desired) > desired || bounds.tasks_min(desired) < desired;
-    let kind = Kind::of(&service.primary()?.family)?;
-    let configuration = (!moves).then(|| configuration((100, 200)));
-    let task_definition = (!kind.works()).then(|| format!("{}:1", Kind::Web.family()));
-    (configuration.is_some() || task_definition.is_some()).then(|| UpdateServiceRequest {
+    let Some(primary) = service.primary() else { return Vec::new() };
+    let works = Kind::of(&primary.family).is_some_and(Kind::works);
+    let configuration = (!moves || !evens_out).then(|| configuration((100, 200)));
+    let task_definition = (!works).then(|| format!("{}:1", Kind::Web.family()));
+    let again = (works && primary.rollout_state == RolloutState::Failed).then_some(true);
+    let is_mended = configuration.is_some() || task_definition.is_some() || again.is_some();
+    let update = UpdateServiceRequest {
         service: Some(service.name.clone()),
         deployment_configuration: configuration,
         task_definition,
+        force_new_deployment: again,
         ..Default::default()
-    })
+    };
+    is_mended.then_some(Call::UpdateService(update)).into_iter().collect()
 }
 
 fn wants_its_own(service: &Service) -> bool {
-    let is_edge = service.deployments.iter().any(|one| one.family == Kind::Edge.family());
+    let mut families =
+        service.deployments.iter().map(|one| &one.family).chain(service.task_sets.iter().map(|one| &one.family));
+    let is_edge = families.any(|family| family == Kind::Edge.family());
     is_edge || service.placement_constraints.iter().any(|one| one.kind == "distinctInstance")
 }
 
@@ -262,6 +350,89 @@ pub fn name(service: usize) -> String {
 
 fn update(service: usize) -> UpdateServiceRequest {
     UpdateServiceRequest { service: Some(name(service)), ..Default::default() }
+}
+
+fn create(
+    (service, manner): (usize, Manner),
+    kind: Kind,
+    desired: u32,
+    bounds: Bounds,
+    placement: Placement,
+    token: String,
+) -> CreateServiceRequest {
+    let strategy = |kind: &str, field: &str| {
+        Some(vec![PlacementStrategy { r#type: Some(kind.to_owned()), field: Some(field.to_owned()) }])
+    };
+    let breaker = match manner {
+        Manner::Guarded { rollback } => Some(DeploymentCircuitBreaker { enable: Some(true), rollback: Some(rollback) }),
+        _ => None,
+    };
+    let item = |group: &str, base, weight| CapacityProviderStrategyItem {
+        capacity_provider: Some(group.to_owned()),
+        base: Some(base),
+        weight: Some(weight),
+    };
+    let is_external = manner == Manner::External;
+    CreateServiceRequest {
+        service_name: Some(name(service)),
+        task_definition: (!is_external).then(|| kind.family().to_owned()),
+        desired_count: (manner != Manner::Daemon).then_some(desired as i32),
+        scheduling_strategy: (manner == Manner::Daemon).then(|| "DAEMON".to_owned()),
+        deployment_controller: is_external.then(|| DeploymentController { r#type: Some("EXTERNAL".to_owned()) }),
+        deployment_configuration: (!is_external)
+            .then(|| DeploymentConfiguration { deployment_circuit_breaker: breaker, ..configuration(bounds) }),
+        capacity_provider_strategy: match manner {
+            Manner::Provided { both: true } => Some(vec![item(GROUPS[0], 1, 1), item(GROUPS[1], 0, 2)]),
+            Manner::Provided { both: false } => Some(vec![item(GROUPS[1], 0, 1)]),
+            _ => None,
+        },
+        client_token: Some(token),
+        placement_strategy: match placement {
+            Placement::SpreadRacks => strategy("spread", "attribute:rack"),
+            Placement::SpreadZones => strategy("spread", "attribute:ecs.availability-zone"),
+            Placement::Binpack => strategy("binpack", "memory"),
+            Placement::Anywhere | Placement::Distinct => None,
+        },
+        placement_constraints: (placement == Placement::Distinct)
+            .then(|| vec![PlacementConstraint { r#type: Some("distinctInstance".to_owned()), ..Default::default() }]),
+        ..Default::default()
+    }
+}
+
+fn provider(group: &str) -> CreateCapacityProviderRequest {
+    let arn =
+        format!("arn:aws:autoscaling:us-east-1:123456789012:autoScalingGroup:6d0d2c8a:autoScalingGroupName/{group}");
+    CreateCapacityProviderRequest {
+        name: Some(group.to_owned()),
+        auto_scaling_group_provider: Some(AutoScalingGroupProvider {
+            auto_scaling_group_arn: Some(arn),
+            ..Default::default()
+        }),
+        ..Default::default()
+    }
+}
+
+fn scale(percent: u32) -> Scale {
+    Scale { value: Some(percent.into()), unit: Some("PERCENT".to_owned()) }
+}
+
+fn task_set(service: &str, definition: &str, percent: u32) -> CreateTaskSetRequest {
+    CreateTaskSetRequest {
+        cluster: Some("default".to_owned()),
+        service: Some(service.to_owned()),
+        task_definition: Some(definition.to_owned()),
+        scale: Some(scale(percent)),
+        ..Default::default()
+    }
+}
+
+fn delete_task_set(service: &str, set: &str) -> DeleteTaskSetRequest {
+    DeleteTaskSetRequest {
+        cluster: Some("default".to_owned()),
+        service: Some(service.to_owned()),
+        task_set: Some(set.to_owned()),
+        force: Some(true),
+    }
 }
 
 fn configuration((minimum, maximum): Bounds) -> DeploymentConfiguration {

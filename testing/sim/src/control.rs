@@ -277,7 +277,8 @@ impl World {
             return;
         };
         self.counts.turns += 1;
-        let plan = decide::plan(&view, &replica.indexes, &subject, now, &mut replica.ids);
+        let seen = crate::sabotage::view(self.sabotage, &view);
+        let plan = decide::plan(&seen, &replica.indexes, &subject, now, &mut replica.ids);
         let name = subject.name();
         let plan = plan.map(|plan| crate::sabotage::plan(self.sabotage, plan, &view, name, now, &mut replica.ids));
         let due = plan.as_ref().and_then(|plan| plan.look_again);
@@ -326,7 +327,8 @@ impl World {
         if !replica.is_up || replica.life != life {
             return;
         }
-        let plan = reconcilers::janitor::reconcile(&replica.seat.view(), &RETENTION, self.now);
+        let mut plan = reconcilers::janitor::reconcile(&replica.seat.view(), &RETENTION, self.now);
+        crate::sabotage::janitor(self.sabotage, &mut plan, &replica.seat.view());
         let next = plan.look_again.unwrap_or(self.now + reconcilers::janitor::EVERY);
         if !plan.changes.is_empty() {
             replica.seat.sign(Author::Janitor);
@@ -509,7 +511,8 @@ impl World {
 
     fn send_down(&mut self, id: u64, message: Box<ToAgent>) {
         let Some(wire) = self.wires.get_mut(&id) else { return };
-        wire.arrives_below = wire.arrives_below.max(self.now + self.dice.millis(0, 5));
+        let takes = self.nodes[wire.node].crosses(self.now, &mut self.dice);
+        wire.arrives_below = wire.arrives_below.max(self.now + takes);
         let at = wire.arrives_below;
         self.push(at, Event::Down { wire: id, message });
     }

@@ -31,6 +31,9 @@ pub const REVISIONS: u32 = 3;
 pub const EDGE_PORT: u16 = 8080;
 /// Memory of [`Kind::Big`], in MiB.
 const BIG_MIB: i32 = 900;
+/// What a container asks for.
+pub const MIB: i32 = 128;
+pub const CPU: i32 = 64;
 
 impl Kind {
     pub const ALL: [Kind; 9] = [
@@ -108,8 +111,8 @@ fn container(name: &str, image: &str) -> ContainerDefinition {
     ContainerDefinition {
         name: Some(name.into()),
         image: Some(format!("{image}:1")),
-        cpu: Some(64),
-        memory: Some(128),
+        cpu: Some(CPU),
+        memory: Some(MIB),
         essential: Some(true),
         stop_timeout: Some(5),
         ..Default::default()

@@ -17,6 +17,7 @@ use agent_api::payload::{self, DesiredStatus};
 use agent_api::tcs::{HealthMetadata, PublishHealth};
 use agent_api::{Ack, FromAgent, HeartbeatAck, ManifestTask, TaskManifest, TaskStopVerification, ToAgent};
 use api_ecs::SubmitTaskStateChangeRequest;
+use model::capacity_provider::GROUP_ATTRIBUTE;
 use stdx::{Ids, Timestamp};
 use task_engine::{Action, Binding, Event as Engine, Failure, FailureKind, Found, Phase, Task, TaskSpec, TaskStatus};
 
@@ -123,6 +124,8 @@ pub struct Node {
     pub shape: Shape,
     pub slow_until: Timestamp,
     pub sick_until: Timestamp,
+    /// What goes over its wire takes long.
+    pub behind_until: Timestamp,
     unplugged_until: Timestamp,
     pub is_burnt: bool,
     pub is_up: bool,
@@ -157,6 +160,7 @@ impl Node {
             shape,
             slow_until: Timestamp::EPOCH,
             sick_until: Timestamp::EPOCH,
+            behind_until: Timestamp::EPOCH,
             unplugged_until: Timestamp::EPOCH,
             is_burnt: false,
             is_up: false,
@@ -203,6 +207,11 @@ impl Node {
     fn takes(&mut self, now: Timestamp, low: u64, high: u64) -> Duration {
         let wait = self.dice.millis(low, high);
         if now < self.slow_until { wait * 10 } else { wait }
+    }
+
+    /// How long a message over its wire takes.
+    pub fn crosses(&self, now: Timestamp, dice: &mut Dice) -> Duration {
+        if now < self.behind_until { dice.millis(100, 20_000) } else { dice.millis(0, 5) }
     }
 
     /// What a health message says, if there is anything that has health.
@@ -408,7 +417,7 @@ impl World {
             let now = self.now;
             let node = &mut self.nodes[number];
             // Who is unplugged is so to its end: what waits on its wire must not be overtaken.
-            (node.slow_until, node.sick_until) = (now, now);
+            (node.slow_until, node.sick_until, node.behind_until) = (now, now, now);
             if !node.is_up && !node.is_burnt {
                 self.node_after(number, Duration::from_millis(100), Happening::Boots);
             }
@@ -419,9 +428,14 @@ impl World {
         let replica = self.any_replica();
         let node = &mut self.nodes[number];
         let mut config = AgentConfig::new("http://127.0.0.1:4566", "/sim");
-        config.instance_attributes = [("rack", node.shape.rack), ("machine", &node.name())]
-            .map(|(key, value)| (key.into(), value.into()))
-            .into();
+        config.instance_attributes = [
+            ("rack", node.shape.rack),
+            ("machine", &node.name()),
+            ("ecs.availability-zone", &node.shape.zone()),
+            (GROUP_ATTRIBUTE, node.shape.group()),
+        ]
+        .map(|(key, value)| (key.into(), value.into()))
+        .into();
         let machine = Machine { cpus: node.shape.cpus, memory_mib: node.shape.memory_mib, architecture: "x86_64" };
         let request = say::registration(&config, &machine, node.identity.as_deref(), node.token.clone());
         let from = From::Registration { node: number, life: node.life };

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Service, StopCode, Task, TaskStatus};
+use model::{ContainerInstance, ContainerInstanceStatus, RolloutState, Service, StopCode, Task, TaskStatus};
 use reconcilers::Plan;
-use state::{Changes, Op, Record, Snapshot, decode};
+use state::{Changes, Op, Record, Snapshot, Table, decode, encode};
 use stdx::{Ids, Timestamp};
 
 use crate::call::Call;
@@ -40,10 +40,22 @@ pub enum Sabotage {
     Restless,
     /// Once a minute the service is written down, changed or not.
     Scribbler,
+    /// Zones are never evened out.
+    Lopsided,
+    /// Nobody looks whether a task is protected.
+    Unprotected,
+    /// Tasks go anywhere, whatever their capacity provider offers.
+    AnyProvider,
+    /// A deployment never fails.
+    NeverFails,
+    /// Definitions are forgotten as soon as somebody deletes them.
+    Forgetful,
+    /// Task sets never get to all their tasks.
+    HalfSets,
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 12] = [
+    pub const ALL: [Sabotage; 18] = [
         Sabotage::NoFences,
         Sabotage::OneTooMany,
         Sabotage::StopsOneMore,
@@ -56,6 +68,12 @@ impl Sabotage {
         Sabotage::NoEvents,
         Sabotage::Restless,
         Sabotage::Scribbler,
+        Sabotage::Lopsided,
+        Sabotage::Unprotected,
+        Sabotage::AnyProvider,
+        Sabotage::NeverFails,
+        Sabotage::Forgetful,
+        Sabotage::HalfSets,
     ];
 }
 
@@ -88,9 +106,72 @@ pub(crate) fn plan(
                 plan.changes.put(snapshot, &Service { created_at: now, ..Service::clone(known) });
             }
         }
+        Some(Sabotage::Lopsided) => {
+            let moves = |service: &Service| {
+                service.events.first().is_some_and(|event| event.message.contains("to AZ Rebalance"))
+            };
+            if written::<Service>(&plan).iter().any(moves) {
+                (plan.changes, plan.look_again) = (Changes::new(), None);
+            }
+        }
+        Some(Sabotage::AnyProvider) => any_provider(&mut plan, snapshot),
+        Some(Sabotage::NeverFails) => {
+            let fails =
+                |service: &Service| service.deployments.iter().any(|one| one.rollout_state == RolloutState::Failed);
+            if written::<Service>(&plan).iter().any(fails) {
+                (plan.changes, plan.look_again) = (Changes::new(), Some(now + SCRIBBLES_EVERY));
+            }
+        }
+        Some(Sabotage::HalfSets) if snapshot.services.get(service).is_some_and(|one| !one.task_sets.is_empty()) => {
+            if let Some(task) = written::<Task>(&plan).iter().find(|task| snapshot.tasks.get(&task.name()).is_none()) {
+                let only = task.clone();
+                let has_one = snapshot.tasks.by("service", service).next().is_some();
+                (plan.changes, plan.look_again) = (Changes::new(), None);
+                if !has_one {
+                    plan.changes.put(snapshot, &only);
+                }
+            }
+        }
         _ => {}
     }
     plan
+}
+
+/// What a service sees that believes in no protection.
+pub(crate) fn view(sabotage: Option<Sabotage>, snapshot: &Arc<Snapshot>) -> Arc<Snapshot> {
+    if sabotage != Some(Sabotage::Unprotected) {
+        return snapshot.clone();
+    }
+    let mut bare = Snapshot::clone(snapshot);
+    for task in snapshot.tasks.iter().filter(|task| task.protected_until.is_some()) {
+        let key = Table::<Task>::key(&task.name());
+        let Some(revision) = snapshot.revision_of(&key) else { continue };
+        let task = Task { protected_until: None, ..Task::clone(task) };
+        bare.absorb(&key, Some(&encode(&task)), revision).expect("what is written can be read");
+    }
+    Arc::new(bare)
+}
+
+/// What a janitor forgets, and more.
+pub(crate) fn janitor(sabotage: Option<Sabotage>, plan: &mut Plan, snapshot: &Snapshot) {
+    if sabotage == Some(Sabotage::Forgetful) {
+        for definition in snapshot.task_definitions.under("deleting", "") {
+            plan.changes.delete(snapshot, &**definition);
+        }
+    }
+}
+
+/// The first new task goes to an instance of another group.
+fn any_provider(plan: &mut Plan, snapshot: &Snapshot) {
+    let is_new = |task: &Task| snapshot.tasks.get(&task.name()).is_none() && task.capacity_provider.is_some();
+    let Some(mut task) = written::<Task>(plan).into_iter().find(is_new) else { return };
+    let elsewhere = |one: &&Arc<ContainerInstance>| {
+        one.attribute(model::capacity_provider::GROUP_ATTRIBUTE) != task.capacity_provider.as_deref()
+            && one.status == ContainerInstanceStatus::Active
+    };
+    let Some(other) = snapshot.container_instances.iter().find(elsewhere) else { return };
+    task.container_instance.clone_from(&other.id);
+    plan.changes.put(snapshot, &task);
 }
 
 /// The records of one kind among the changes.

@@ -18,7 +18,7 @@ pub struct Scenario {
     pub steps: Vec<(Duration, Step)>,
 }
 
-/// What a machine has.
+/// What a machine has. Its rack is its Availability Zone, and its CPUs say of which Auto Scaling group it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
     pub cpus: u32,
@@ -28,6 +28,20 @@ pub struct Shape {
 
 pub const SMALL: Shape = Shape { cpus: 1, memory_mib: 2048, rack: "a" };
 
+impl Shape {
+    pub fn zone(&self) -> String {
+        format!("us-east-1{}", self.rack)
+    }
+
+    /// Also the name of the capacity provider that offers it.
+    pub fn group(&self) -> &'static str {
+        GROUPS[usize::from(self.cpus > 1)]
+    }
+}
+
+/// The Auto Scaling groups, and the capacity providers of the same names.
+pub const GROUPS: [&str; 2] = ["small", "large"];
+
 /// Minimum and maximum percent.
 pub type Bounds = (u32, u32);
 
@@ -36,8 +50,27 @@ pub type Bounds = (u32, u32);
 pub enum Placement {
     Anywhere,
     SpreadRacks,
+    SpreadZones,
     Binpack,
     Distinct,
+}
+
+/// What kind of service it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    #[default]
+    Replica,
+    /// With a circuit breaker, which may roll back.
+    Guarded {
+        rollback: bool,
+    },
+    /// Its tasks go to capacity providers.
+    Provided {
+        both: bool,
+    },
+    Daemon,
+    /// Somebody else deploys it, by task sets.
+    External,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -49,6 +82,47 @@ pub enum Step {
         desired: u32,
         bounds: Bounds,
         placement: Placement,
+        manner: Manner,
+    },
+    /// On, or off.
+    Rebalance {
+        service: usize,
+        on: bool,
+    },
+    /// Its newest deployment ends, and what was before comes back unless it is an abort.
+    StopDeployment {
+        service: usize,
+        abort: bool,
+    },
+    /// Of all live tasks of services, the nth is protected for that long, or no longer.
+    Protect {
+        nth: u64,
+        minutes: u32,
+    },
+    /// Of a service that somebody else deploys. The scale is in percent.
+    NewTaskSet {
+        service: usize,
+        kind: Kind,
+        revision: u32,
+        scale: u32,
+    },
+    ScaleTaskSet {
+        service: usize,
+        nth: u64,
+        scale: u32,
+    },
+    PromoteTaskSet {
+        service: usize,
+        nth: u64,
+    },
+    DeleteTaskSet {
+        service: usize,
+        nth: u64,
+    },
+    /// A revision is deregistered and deleted.
+    Forget {
+        kind: Kind,
+        revision: u32,
     },
     Scale {
         service: usize,
@@ -124,6 +198,11 @@ pub enum Step {
         node: usize,
         lasts: Duration,
     },
+    /// What its agent and its replica say to each other arrives late.
+    Behind {
+        node: usize,
+        lasts: Duration,
+    },
     /// Of all running containers, the nth ends.
     Exits {
         nth: u64,
@@ -158,6 +237,14 @@ impl Step {
                 | Activate { .. }
                 | Deregister { .. }
                 | AddNode { .. }
+                | Rebalance { .. }
+                | StopDeployment { .. }
+                | Protect { .. }
+                | NewTaskSet { .. }
+                | ScaleTaskSet { .. }
+                | PromoteTaskSet { .. }
+                | DeleteTaskSet { .. }
+                | Forget { .. }
         )
     }
 }
@@ -165,13 +252,35 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Step::Create { service, kind, desired, bounds, placement } => write!(
+            Step::Create { service, kind, desired, bounds, placement, manner } => write!(
                 f,
-                "CreateService s{service} of {}, desired {desired}, bounds {}/{}, {placement:?}",
+                "CreateService s{service} of {}, {manner:?}, desired {desired}, bounds {}/{}, {placement:?}",
                 kind.family(),
                 bounds.0,
                 bounds.1
             ),
+            Step::Rebalance { service, on } => {
+                write!(f, "UpdateService s{service}, zones are {}balanced", if *on { "" } else { "not " })
+            }
+            Step::StopDeployment { service, abort } => {
+                write!(f, "StopServiceDeployment s{service}, {}", if *abort { "abort" } else { "rollback" })
+            }
+            Step::Protect { nth, minutes } => {
+                write!(f, "UpdateTaskProtection, live task of a service number {nth}, for {minutes} min")
+            }
+            Step::NewTaskSet { service, kind, revision, scale } => {
+                write!(f, "CreateTaskSet of s{service}, {}:{revision}, {scale} %", kind.family())
+            }
+            Step::ScaleTaskSet { service, nth, scale } => {
+                write!(f, "UpdateTaskSet of s{service}, number {nth}, {scale} %")
+            }
+            Step::PromoteTaskSet { service, nth } => {
+                write!(f, "UpdateServicePrimaryTaskSet of s{service}, number {nth}")
+            }
+            Step::DeleteTaskSet { service, nth } => write!(f, "DeleteTaskSet of s{service}, number {nth}"),
+            Step::Forget { kind, revision } => {
+                write!(f, "DeregisterTaskDefinition and DeleteTaskDefinitions {}:{revision}", kind.family())
+            }
             Step::Scale { service, desired } => write!(f, "UpdateService s{service}, desired {desired}"),
             Step::Deploy { service, kind, revision } => {
                 write!(f, "UpdateService s{service} to {}:{revision}", kind.family())
@@ -201,6 +310,9 @@ impl fmt::Display for Step {
                 write!(f, "replica-{replica} is slow and sees everything late, for {lasts:?}")
             }
             Step::Lossy { lasts } => write!(f, "requests and answers get lost or come twice, for {lasts:?}"),
+            Step::Behind { node, lasts } => {
+                write!(f, "node-{node} and its replica hear each other late for {lasts:?}")
+            }
             Step::SlowNode { node, lasts } => write!(f, "node-{node} is slow for {lasts:?}"),
             Step::Exits { nth, code } => write!(f, "running container number {nth} exits with {code}"),
             Step::Sick { node, lasts } => write!(f, "health checks on node-{node} fail for {lasts:?}"),
@@ -212,6 +324,7 @@ impl fmt::Display for Step {
 }
 
 const BOUNDS: [Bounds; 7] = [(100, 200), (100, 200), (50, 200), (50, 100), (0, 100), (100, 150), (75, 125)];
+const BOUNDS_OF_DAEMONS: [Bounds; 4] = [(0, 100), (50, 100), (100, 150), (50, 200)];
 const KINDS: [Kind; 12] = [
     Kind::Web,
     Kind::Web,
@@ -226,6 +339,23 @@ const KINDS: [Kind; 12] = [
     Kind::Crashing,
     Kind::Sickly,
 ];
+/// What leaves room and ports of each instance to others.
+const KINDS_OF_DAEMONS: [Kind; 8] =
+    [Kind::Web, Kind::Web, Kind::Web, Kind::Api, Kind::Api, Kind::Pair, Kind::Crashing, Kind::Broken];
+const MANNERS: [Manner; 12] = [
+    Manner::Replica,
+    Manner::Replica,
+    Manner::Replica,
+    Manner::Replica,
+    Manner::Guarded { rollback: true },
+    Manner::Guarded { rollback: true },
+    Manner::Guarded { rollback: false },
+    Manner::Provided { both: true },
+    Manner::Provided { both: false },
+    Manner::Daemon,
+    Manner::External,
+    Manner::External,
+];
 
 impl Scenario {
     /// The story of a seed.
@@ -233,24 +363,18 @@ impl Scenario {
         let mut dice = Dice::new(seed, "scenario");
         let replicas = dice.pick(&[1, 1, 2, 2, 3]);
         let nodes: Vec<Shape> = (0..dice.between(1, 6)).map(|_| shape(&mut dice)).collect();
-        let services = dice.between(1, 4) as usize;
+        let services: Vec<Manner> = (0..dice.between(1, 4)).map(|_| dice.pick(&MANNERS)).collect();
         let length = dice.between(60, 900) * 1000;
         let count = dice.between(3, 45);
         let mut steps: Vec<(Duration, Step)> = Vec::new();
-        for service in 0..services {
-            let create = Step::Create {
-                service,
-                kind: dice.pick(&KINDS),
-                desired: dice.between(0, 6) as u32,
-                bounds: dice.pick(&BOUNDS),
-                placement: dice.pick(&[
-                    Placement::Anywhere,
-                    Placement::SpreadRacks,
-                    Placement::Binpack,
-                    Placement::Distinct,
-                ]),
-            };
-            steps.push((dice.millis(0, 20_000), create));
+        for (service, manner) in services.iter().enumerate() {
+            let at = dice.millis(0, 20_000);
+            steps.push((at, create(&mut dice, service, *manner)));
+            if *manner == Manner::External {
+                let scale = dice.pick(&[100, 100, 50]);
+                let set = Step::NewTaskSet { service, kind: dice.pick(&KINDS), revision: revision(&mut dice), scale };
+                steps.push((at + dice.millis(100, 20_000), set));
+            }
         }
         // Some stories are about clients alone, some about one kind of bad luck, most about everything.
         let faults = dice.pick(&[0, 30, 50, 50, 70]);
@@ -259,7 +383,7 @@ impl Scenario {
             let what = if dice.chance(faults) {
                 fault(&mut dice, nodes.len(), replicas)
             } else {
-                wish(&mut dice, nodes.len(), services)
+                wish(&mut dice, nodes.len(), &services)
             };
             steps.push((at, what));
         }
@@ -277,15 +401,38 @@ fn shape(dice: &mut Dice) -> Shape {
     Shape { cpus: dice.pick(&[1, 2]), memory_mib: dice.pick(&[1024, 2048, 4096]), rack: dice.pick(&["a", "b", "c"]) }
 }
 
-fn wish(dice: &mut Dice, nodes: usize, services: usize) -> Step {
-    let service = dice.below(services as u64) as usize;
+fn revision(dice: &mut Dice) -> u32 {
+    dice.between(1, u64::from(REVISIONS)) as u32
+}
+
+fn create(dice: &mut Dice, service: usize, manner: Manner) -> Step {
+    let is_daemon = manner == Manner::Daemon;
+    let places =
+        [Placement::Anywhere, Placement::SpreadRacks, Placement::SpreadZones, Placement::Binpack, Placement::Distinct];
+    Step::Create {
+        service,
+        kind: kind(dice, manner),
+        desired: dice.between(0, 6) as u32,
+        bounds: if is_daemon { dice.pick(&BOUNDS_OF_DAEMONS) } else { dice.pick(&BOUNDS) },
+        placement: if is_daemon { Placement::Anywhere } else { dice.pick(&places) },
+        manner,
+    }
+}
+
+fn kind(dice: &mut Dice, manner: Manner) -> Kind {
+    if manner == Manner::Daemon { dice.pick(&KINDS_OF_DAEMONS) } else { dice.pick(&KINDS) }
+}
+
+fn wish(dice: &mut Dice, nodes: usize, services: &[Manner]) -> Step {
+    let service = dice.below(services.len() as u64) as usize;
+    let manner = services[service];
     let node = dice.below(nodes as u64) as usize;
-    match dice.below(20) {
+    match dice.below(27) {
         0..=4 => Step::Scale { service, desired: dice.between(0, 8) as u32 },
-        5..=8 => {
-            Step::Deploy { service, kind: dice.pick(&KINDS), revision: dice.between(1, u64::from(REVISIONS)) as u32 }
-        }
+        5..=8 if manner == Manner::External => task_set(dice, service),
+        5..=8 => Step::Deploy { service, kind: kind(dice, manner), revision: revision(dice) },
         9 => Step::Redeploy { service },
+        10 if manner == Manner::Daemon => Step::Bounds { service, bounds: dice.pick(&BOUNDS_OF_DAEMONS) },
         10 => Step::Bounds { service, bounds: dice.pick(&BOUNDS) },
         11 => Step::Delete { service },
         12 | 13 => Step::Run {
@@ -296,14 +443,30 @@ fn wish(dice: &mut Dice, nodes: usize, services: usize) -> Step {
         16 => Step::Drain { node },
         17 => Step::Activate { node },
         18 => Step::AddNode { shape: shape(dice) },
+        19 => Step::Rebalance { service, on: dice.chance(50) },
+        20 | 21 if manner == Manner::External => task_set(dice, service),
+        20 | 21 => Step::StopDeployment { service, abort: dice.chance(30) },
+        22..=24 => Step::Protect { nth: dice.number(), minutes: dice.pick(&[0, 1, 3, 10]) },
+        // The first revision stays: in the end something must be there that works.
+        25 => Step::Forget { kind: dice.pick(&KINDS), revision: dice.between(2, u64::from(REVISIONS)) as u32 },
         _ => Step::Deregister { node },
+    }
+}
+
+fn task_set(dice: &mut Dice, service: usize) -> Step {
+    let scale = dice.pick(&[0, 10, 25, 50, 100]);
+    match dice.below(6) {
+        0 | 1 => Step::NewTaskSet { service, kind: dice.pick(&KINDS), revision: revision(dice), scale },
+        2 | 3 => Step::ScaleTaskSet { service, nth: dice.number(), scale },
+        4 => Step::PromoteTaskSet { service, nth: dice.number() },
+        _ => Step::DeleteTaskSet { service, nth: dice.number() },
     }
 }
 
 fn fault(dice: &mut Dice, nodes: usize, replicas: usize) -> Step {
     let node = dice.below(nodes as u64) as usize;
     let replica = dice.below(replicas as u64) as usize;
-    match dice.below(20) {
+    match dice.below(22) {
         0..=2 => Step::AgentDies { node, down: dice.millis(10, 30_000) },
         3 => Step::Reboots { node, down: dice.millis(5_000, 120_000) },
         4 => Step::Burns { node },
@@ -317,6 +480,7 @@ fn fault(dice: &mut Dice, nodes: usize, replicas: usize) -> Step {
         13 => Step::SlowNode { node, lasts: dice.millis(1_000, 120_000) },
         14..=16 => Step::Exits { nth: dice.number(), code: dice.pick(&[0, 1, 137]) },
         17 | 18 => Step::Sick { node, lasts: dice.millis(1_000, 60_000) },
+        19 | 20 => Step::Behind { node, lasts: dice.millis(1_000, 120_000) },
         _ => {
             Step::ImageGone { kind: dice.pick(&[Kind::Web, Kind::Api, Kind::Edge]), lasts: dice.millis(1_000, 120_000) }
         }

@@ -28,6 +28,9 @@ const EVENTS_MAX: u64 = 5_000_000;
 /// How often everything is looked at as a whole.
 const SAMPLE_EVERY: Duration = Duration::from_secs(5);
 
+/// How often the operator looks whether something has failed.
+const LOOKS_AFTER_EVERY: Duration = Duration::from_secs(5 * 60);
+
 /// Everything that can happen.
 pub enum Event {
     Step(Step),
@@ -35,6 +38,8 @@ pub enum Event {
     Calm,
     /// The operator cleans up.
     CleanUp,
+    /// The operator looks again at what has failed.
+    LookAfter,
     Sample,
     /// A replica hears of what others committed.
     Follow {
@@ -318,6 +323,11 @@ impl World {
                 self.note("operator", || "cleans up".to_owned());
                 self.calm_since = Some(self.now);
                 self.clean_up();
+                self.after(LOOKS_AFTER_EVERY, Event::LookAfter);
+            }
+            Event::LookAfter => {
+                self.look_after();
+                self.after(LOOKS_AFTER_EVERY, Event::LookAfter);
             }
             Event::Sample => {
                 self.sample();
@@ -361,6 +371,11 @@ impl World {
             Step::SlowNode { node, lasts } => {
                 if let Some(node) = self.nodes.get_mut(node) {
                     node.slow_until = now + lasts;
+                }
+            }
+            Step::Behind { node, lasts } => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.behind_until = now + lasts;
                 }
             }
             Step::Exits { nth, code } => self.some_process_exits(nth, code),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sim::kind::Kind;
-use sim::scenario::{Placement, SMALL, Shape};
+use sim::scenario::{Manner, Placement, SMALL, Shape};
 use sim::{Options, Scenario, Step};
 
 const ROOMY: Shape = Shape { cpus: 2, memory_mib: 4096, rack: "a" };
@@ -13,7 +13,7 @@ fn at(seconds: f64) -> Duration {
 }
 
 fn create(service: usize, kind: Kind, desired: u32, bounds: (u32, u32)) -> Step {
-    Step::Create { service, kind, desired, bounds, placement: Placement::SpreadRacks }
+    Step::Create { service, kind, desired, bounds, placement: Placement::SpreadRacks, manner: Manner::Replica }
 }
 
 #[track_caller]
@@ -28,8 +28,14 @@ fn ends_well(nodes: &[Shape], replicas: usize, steps: &[(Duration, Step)]) {
 /// It has as many tasks as desired, all of them old: nobody thought that it waited.
 #[test]
 fn a_deployment_that_waits_for_room_sees_a_new_instance() {
-    let one_each =
-        Step::Create { service: 0, kind: Kind::Web, desired: 2, bounds: (100, 200), placement: Placement::Distinct };
+    let one_each = Step::Create {
+        service: 0,
+        kind: Kind::Web,
+        desired: 2,
+        bounds: (100, 200),
+        placement: Placement::Distinct,
+        manner: Manner::Replica,
+    };
     ends_well(&[SMALL, SMALL], 1, &[(at(5.0), one_each), (at(20.0), Step::Redeploy { service: 0 })]);
 }
 
@@ -69,4 +75,48 @@ fn a_late_turn_stops_nobody_on_whom_a_minimum_rests() {
         (at(53.3), Step::Lags { replica: 0, lasts: at(33.0) }),
     ];
     ends_well(&[ROOMY, ROOMY, ROOMY], 1, &steps);
+}
+
+/// Two task sets of one service planned on the same free memory in one turn, each as if it were alone.
+#[test]
+fn task_sets_do_not_share_what_one_of_them_has() {
+    let set = |revision| Step::NewTaskSet { service: 0, kind: Kind::Big, revision, scale: 100 };
+    let create = Step::Create {
+        service: 0,
+        kind: Kind::Web,
+        desired: 0,
+        bounds: (100, 200),
+        placement: Placement::SpreadZones,
+        manner: Manner::External,
+    };
+    let scale = Step::Scale { service: 0, desired: 2 };
+    let steps = [(at(5.0), create), (at(10.0), set(1)), (at(15.0), set(2)), (at(20.0), scale)];
+    ends_well(&[SMALL, SMALL], 1, &steps);
+}
+
+fn create_as(manner: Manner, kind: Kind, desired: u32, bounds: (u32, u32)) -> Step {
+    Step::Create { service: 0, kind, desired, bounds, placement: Placement::Anywhere, manner }
+}
+
+/// Nobody looked when the protection ended that kept an old task from making room for the last new one.
+#[test]
+fn a_deployment_waits_for_a_protected_task_no_longer_than_it_is() {
+    let steps = [
+        (at(5.0), create_as(Manner::Replica, Kind::Api, 5, (0, 100))),
+        (at(20.0), Step::Protect { nth: 0, minutes: 10 }),
+        (at(35.0), Step::Deploy { service: 0, kind: Kind::Web, revision: 2 }),
+    ];
+    ends_well(&[SMALL], 1, &steps);
+}
+
+/// Those of daemons and of task sets were stopped there.
+#[test]
+fn a_protected_task_stays_on_an_instance_that_drains() {
+    let protect = |nth| (at(30.0), Step::Protect { nth, minutes: 3 });
+    let rest = [protect(0), protect(1), (at(40.0), Step::Drain { node: 0 }), (at(300.0), Step::Activate { node: 0 })];
+    let daemon = [(at(5.0), create_as(Manner::Daemon, Kind::Web, 0, (0, 100)))];
+    ends_well(&[SMALL, SMALL], 1, &[&daemon[..], &rest].concat());
+    let set = Step::NewTaskSet { service: 0, kind: Kind::Web, revision: 1, scale: 100 };
+    let external = [(at(5.0), create_as(Manner::External, Kind::Web, 2, (100, 200))), (at(10.0), set)];
+    ends_well(&[SMALL, SMALL], 1, &[&external[..], &rest].concat());
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use sim::kind::Kind;
-use sim::scenario::{Placement, SMALL, Shape};
+use sim::scenario::{Manner, Placement, SMALL, Shape};
 use sim::{Checker, Doom, Options, Sabotage, Scenario, Step};
 
 const ROOMY: Shape = Shape { cpus: 4, memory_mib: 8192, rack: "a" };
@@ -14,7 +14,11 @@ fn at(seconds: u64) -> Duration {
 }
 
 fn create(service: usize, kind: Kind, desired: u32, bounds: (u32, u32)) -> Step {
-    Step::Create { service, kind, desired, bounds, placement: Placement::Binpack }
+    Step::Create { service, kind, desired, bounds, placement: Placement::Binpack, manner: Manner::Replica }
+}
+
+fn create_as(manner: Manner, kind: Kind, desired: u32) -> Step {
+    Step::Create { service: 0, kind, desired, bounds: (100, 200), placement: Placement::Anywhere, manner }
 }
 
 /// Of some seeds at least one is caught, and none for another reason.
@@ -155,4 +159,71 @@ fn who_looks_again_at_once_and_for_ever_spins() {
 fn a_service_at_rest_is_not_written() {
     let steps = vec![(at(10), create(0, Kind::Web, 2, (100, 200)))];
     check(Sabotage::Scribbler, &[Checker::Restless], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn zones_that_nobody_evens_out_are_seen() {
+    let steps = vec![(at(10), create_as(Manner::Replica, Kind::Web, 4))];
+    check(Sabotage::Lopsided, &[Checker::NotReached], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_protected_task_is_let_alone() {
+    let mut steps = vec![(at(10), create_as(Manner::Replica, Kind::Web, 4))];
+    steps.extend((0..4).map(|nth| (at(40), Step::Protect { nth, minutes: 10 })));
+    steps.push((at(60), Step::Scale { service: 0, desired: 1 }));
+    check(Sabotage::Unprotected, &[Checker::Protected], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_task_is_where_its_provider_is() {
+    let steps = vec![(at(10), create_as(Manner::Provided { both: true }, Kind::Web, 4))];
+    check(Sabotage::AnyProvider, &[Checker::Elsewhere], story(vec![ROOMY, SMALL], 1, steps));
+}
+
+#[test]
+fn a_circuit_breaker_that_never_breaks_is_seen() {
+    let steps = vec![
+        (at(10), create_as(Manner::Guarded { rollback: false }, Kind::Broken, 4)),
+        // Not yet the end of the story.
+        (at(200), Step::Activate { node: 0 }),
+    ];
+    check(Sabotage::NeverFails, &[Checker::GoesOn], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_deployment_that_a_user_stops_ends() {
+    let steps = vec![
+        (at(10), create_as(Manner::Replica, Kind::Web, 4)),
+        (at(40), Step::Deploy { service: 0, kind: Kind::Sickly, revision: 1 }),
+        (at(50), Step::StopDeployment { service: 0, abort: false }),
+        (at(200), Step::Activate { node: 0 }),
+    ];
+    check(Sabotage::NeverFails, &[Checker::GoesOn], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn what_a_deployment_may_go_back_to_is_kept() {
+    let steps = vec![
+        (at(10), create_as(Manner::Guarded { rollback: false }, Kind::Web, 4)),
+        (at(40), Step::Deploy { service: 0, kind: Kind::Broken, revision: 1 }),
+        (at(41), Step::Forget { kind: Kind::Web, revision: 3 }),
+        (at(200), Step::Activate { node: 0 }),
+    ];
+    check(Sabotage::Forgetful, &[Checker::Lost], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_task_set_has_all_its_tasks() {
+    let steps = vec![
+        (at(10), create_as(Manner::External, Kind::Web, 4)),
+        (at(12), Step::NewTaskSet { service: 0, kind: Kind::Web, revision: 1, scale: 100 }),
+    ];
+    check(Sabotage::HalfSets, &[Checker::NotReached], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_daemon_is_on_each_instance_once() {
+    let steps = vec![(at(10), create_as(Manner::Daemon, Kind::Web, 0))];
+    check(Sabotage::OneTooMany, &[Checker::Twice], story(vec![ROOMY, SMALL], 1, steps));
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use sim::kind::Kind;
-use sim::scenario::{Placement, Shape};
+use sim::scenario::{Manner, Placement, Shape};
 use sim::{Options, Scenario, Step, shrink};
 
 const SEEDS: u64 = 200;
@@ -62,8 +62,14 @@ fn a_thousand_instances() {
     let nodes =
         (0..1000).map(|number| Shape { cpus: 2, memory_mib: 4096, rack: racks[number % racks.len()] }).collect();
     let at = Duration::from_secs;
-    let service =
-        |service, desired, placement| Step::Create { service, kind: Kind::Web, desired, bounds: (100, 150), placement };
+    let service = |service, desired, placement| Step::Create {
+        service,
+        kind: Kind::Web,
+        desired,
+        bounds: (100, 150),
+        placement,
+        manner: Manner::Replica,
+    };
     let mut steps = vec![
         (at(10), service(0, 300, Placement::SpreadRacks)),
         (at(10), service(1, 200, Placement::Binpack)),

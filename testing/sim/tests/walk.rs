@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sim::kind::Kind;
-use sim::scenario::{Placement, SMALL};
+use sim::scenario::{Manner, Placement, SMALL};
 use sim::{Options, Scenario, Step};
 
 #[test]
@@ -22,6 +22,7 @@ fn a_service_is_created_scaled_deployed_and_deleted() {
                     desired: 4,
                     bounds: (100, 200),
                     placement: Placement::Anywhere,
+                    manner: Manner::Replica,
                 },
             ),
             (at(30), Step::Scale { service: 0, desired: 6 }),

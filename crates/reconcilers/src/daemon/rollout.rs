@@ -19,7 +19,7 @@ pub(crate) struct Rollout<'a> {
     /// The instances that may have a new task now.
     pub start: Vec<&'a ContainerInstance>,
     pub look_again: Option<Timestamp>,
-    /// Of older deployments, and not to be stopped.
+    /// Of older deployments, or on an instance that goes, and not to be stopped.
     pub protected: Vec<&'a Task>,
     /// Old tasks are left, nothing is on its way, and the bounds leave no room.
     pub is_stalled: bool,
@@ -48,10 +48,15 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
         places.flat_map(|place| [&place.current[..], &place.old].concat()).collect::<Vec<&Task>>()
     };
     rollout.stop(Why::Constraints, on(Standing::Barred));
-    rollout.stop(Why::Drained, on(Standing::Drained));
+    // What is protected stays until it is not, on an instance that goes as on any other.
+    let protection = |task: &&Task| task.protection(view.now).filter(|_| works(task));
+    let (protected, drained): (Vec<&Task>, Vec<&Task>) =
+        on(Standing::Drained).into_iter().partition(|task| protection(task).is_some());
+    rollout.stop(Why::Drained, drained);
 
     let eligible: Vec<&Place<'a>> = view.places.iter().filter(|place| place.standing == Standing::Eligible).collect();
-    let (extra, sick) = superfluous(&eligible);
+    let (mut extra, sick) = superfluous(&eligible);
+    extra.retain(|task| protection(task).is_none());
     let leaving = |task: &Task| extra.iter().chain(&sick).any(|one| one.id == task.id);
 
     let desired = view.desired();
@@ -60,7 +65,8 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     let tasks_min = bounds.tasks_min(desired).min(desired) as usize;
     let starts_first = tasks_max > desired as usize;
 
-    let (mut old, mut look_again) = (OldTasks::default(), None);
+    let (mut old, mut look_again) = (OldTasks::default(), protected.iter().filter_map(protection).min());
+    rollout.protected = protected;
     // When the first of the new tasks that do not count yet will have proved itself.
     let mut proven_at = None;
     let mut ready = 0;
@@ -72,6 +78,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
             if let Some(until) = task.protection(view.now) {
                 look_again = earliest(look_again, Some(until));
                 rollout.protected.push(*task);
+                old.protected += 1;
             } else if !works(task) {
                 old.idle.push(*task);
             } else if starts_first && !successor_counts {
@@ -92,7 +99,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
         rollout.stop(Why::Unhealthy, sick);
         return rollout;
     }
-    let spare = (ready + old.working.len() + old.waiting + rollout.protected.len()).saturating_sub(tasks_min);
+    let spare = (ready + old.working.len() + old.waiting + old.protected).saturating_sub(tasks_min);
     old.working.sort_by_key(|task| (task.created_at, &task.id));
     let held = old.working.len().saturating_sub(spare);
     old.working.truncate(spare);
@@ -132,6 +139,8 @@ struct OldTasks<'a> {
     /// Of no use to anybody.
     idle: Vec<&'a Task>,
     waiting: usize,
+    /// Not to be stopped.
+    protected: usize,
 }
 
 /// Of several tasks of the newest deployment on one instance, all but the best; and those whose health check fails.

@@ -135,7 +135,9 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let room_leaves = would_fit && dispensable.min(free) > replaced;
     let leaving = if room_leaves { dispensable } else { replaced };
     let (protected, free): (Vec<&Task>, Vec<&Task>) = working.iter().partition(|task| view.is_protected(task));
-    if leaving > free.len() {
+    // Also what would make room if it were let: when its protection ends, somebody has to look.
+    let would_leave = if would_fit { dispensable.max(replaced) } else { replaced };
+    if would_leave > free.len() {
         rollout.protected.extend(protected);
     }
     let leaving = victims::oldest_first(view, free, leaving);
@@ -158,6 +160,7 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let unprotected = rollout.protected.iter().filter_map(|task| task.protection(view.now)).min();
     rollout.look_again = [awaited, proven, unprotected, view.grace_ends()].into_iter().flatten().min();
     rollout.is_stalled = !view.has_failed()
+        && rollout.protected.is_empty()
         && missing > 0
         && startable == 0
         && leaving == 0

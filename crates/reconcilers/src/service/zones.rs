@@ -17,7 +17,7 @@ use super::backoff;
 use super::message::{self, Cause};
 use super::place::wanted;
 use super::victims;
-use super::view::ServiceView;
+use super::view::{ServiceView, works};
 use crate::daemon;
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
 
@@ -97,17 +97,25 @@ pub(crate) fn surplus<'a>(view: &ServiceView<'a>, count: usize) -> Surplus<'a> {
         *counts.get_mut(zone).expect("it was counted") -= one.len();
         chosen.extend(one);
     }
-    let at_work = view.current.iter().filter(|task| view.counts(task)).count();
-    let mut replaced = at_work.saturating_sub(view.service.desired_count as usize);
-    let (needed, idle): (Vec<&Task>, Vec<&Task>) = chosen.into_iter().partition(|task| view.counts(task));
-    let waits = needed.len() > replaced;
-    let mut leaving = idle;
-    for task in needed {
-        if replaced > 0 {
-            replaced -= 1;
-            leaving.push(task);
-        }
-    }
+    // As many as desired run without those that leave, and as many have proved themselves without those of them that have.
+    let spare = |is_needed: &dyn Fn(&Task) -> bool| {
+        let count = view.current.iter().filter(|task| is_needed(task)).count();
+        count.saturating_sub(view.service.desired_count as usize)
+    };
+    let (mut running, mut proven) = (spare(&works), spare(&|task| view.counts(task)));
+    let count = chosen.len();
+    let leaving: Vec<&Task> = chosen
+        .into_iter()
+        .filter(|task| {
+            let (runs, is_proven) = (usize::from(works(task)), usize::from(view.counts(task)));
+            let leaves = runs <= running && is_proven <= proven;
+            if leaves {
+                (running, proven) = (running - runs, proven - is_proven);
+            }
+            leaves
+        })
+        .collect();
+    let waits = leaving.len() < count;
     Surplus { leaving, waits }
 }
 

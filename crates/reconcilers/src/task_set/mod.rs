@@ -27,10 +27,12 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     let mut look_again: Option<Timestamp> = None;
     let proof = Proof::new(snapshot, now);
     let mut sets = service.task_sets.clone();
+    // One for all sets: what the first of them gets, the next does not.
+    let mut scheduler = None;
     for (set, after) in service.task_sets.iter().zip(&mut sets) {
         let view = TaskSetView::new(snapshot, service, set, &proof, now);
         let scale = scale::decide(&view);
-        let again = [scale.look_again, carry_out(&mut turn, &view, &scale)];
+        let again = [scale.look_again, carry_out(&mut turn, &view, &scale, &mut scheduler)];
         look_again = again.into_iter().flatten().chain(look_again).min();
         settle(&mut turn, &view, after);
     }
@@ -43,7 +45,12 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
 }
 
 /// Stops and starts. Says when to go on with what has to wait.
-fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> Option<Timestamp> {
+fn carry_out<'a>(
+    turn: &mut Turn<'a>,
+    view: &TaskSetView<'_>,
+    scale: &Scale<'_>,
+    scheduler: &mut Option<Scheduler<'a>>,
+) -> Option<Timestamp> {
     let set = view.set;
     let speaker = speaker(view.service, set);
     for (why, tasks) in &scale.stop {
@@ -80,14 +87,18 @@ fn carry_out(turn: &mut Turn<'_>, view: &TaskSetView<'_>, scale: &Scale<'_>) -> 
     let live = view.live.iter().copied();
     wanted.request.providers =
         scheduler::providers(turn.snapshot, &service.scope, &set.capacity_provider_strategy, live);
-    let seed = turn.ids.number();
-    let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
-    daemon::keep_room(&mut scheduler, turn.snapshot, &service.scope, &service.cluster);
+    let scheduler = scheduler.get_or_insert_with(|| {
+        let seed = turn.ids.number();
+        let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &service.scope, &service.cluster, seed);
+        daemon::keep_room(&mut scheduler, turn.snapshot, &service.scope, &service.cluster);
+        scheduler
+    });
+    scheduler.share_anew();
     let mut started = Vec::new();
     let count = (scale.start as usize).min(STARTS_PER_TURN_MAX);
     let mut spots = Spots::new(turn.snapshot, service, &wanted.request);
     while started.len() < count
-        && let Some(spot) = spots.next(&mut scheduler, &wanted.request)
+        && let Some(spot) = spots.next(scheduler, &wanted.request)
     {
         started.push(turn.start_at(&wanted, &spot));
     }

@@ -125,8 +125,13 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
     scale.stop(Why::Unhealthy, sick);
 
     // On an instance that drains, working ones go as far as the minimum allows.
-    let (mut working, idle): (Vec<&Task>, Vec<&Task>) = view.leaving.iter().partition(|task| works(task));
+    let (working, idle): (Vec<&Task>, Vec<&Task>) = view.leaving.iter().partition(|task| works(task));
     let spare = (ready + working.len()).saturating_sub(tasks_min);
+    let (stays, mut working): (Vec<&Task>, Vec<&Task>) =
+        working.into_iter().partition(|task| protected(task).is_some());
+    let unprotected = stays.iter().filter_map(|task| protected(task)).min();
+    scale.look_again = scale.look_again.into_iter().chain(unprotected).min();
+    scale.protected.extend(stays);
     working.sort_by_key(|task| (task.created_at, &task.id));
     let held = working.split_off(spare.min(working.len()));
     scale.stop(Why::Scaling, [idle, working].concat());

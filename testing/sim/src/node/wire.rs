@@ -120,7 +120,8 @@ impl World {
 
     pub(crate) fn say_up(&mut self, id: u64, message: FromAgent) {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.open_below) else { return };
-        wire.arrives_above = wire.arrives_above.max(self.now + self.dice.millis(0, 5));
+        let takes = self.nodes[wire.node].crosses(self.now, &mut self.dice);
+        wire.arrives_above = wire.arrives_above.max(self.now + takes);
         let at = wire.arrives_above;
         self.push(at, Event::Up { wire: id, message });
     }
