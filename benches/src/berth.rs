@@ -19,7 +19,6 @@ use crate::first_line;
 
 const DEFINITION: &str = r#"
 register("bench", [hello(cpu=1, memory=16, logConfiguration={"logDriver": "json-file"})])
-register("idle", [hello(cpu=1, memory=16, command=["idle"], logConfiguration={"logDriver": "json-file"})])
 "#;
 
 /// What the machine's own process does; see [`inside`].
@@ -83,7 +82,7 @@ ecs.delete_service(service="kept", force=True)
     /// Starts idle tasks and leaves them running.
     pub fn run_tasks(&self, count: usize) {
         let script = format!(
-            "for _ in range({count} // 10): run('idle', count=10)\nuntil('all run', lambda: ecs.describe_clusters()['clusters'][0]['runningTasksCount'] == {count}, 300)"
+            "for _ in range({count} // 10): run('bench', count=10)\nuntil('all run', lambda: ecs.describe_clusters()['clusters'][0]['runningTasksCount'] == {count}, 300)"
         );
         self.machine.python(&script);
     }

@@ -7,6 +7,7 @@
 
 mod agent;
 mod berth;
+mod containers;
 mod control;
 mod docker;
 mod figures;
@@ -61,7 +62,12 @@ fn main() {
         ["recovery"] => control::recovery(),
         ["rates"] => control::rates(),
         ["images"] => images::run(),
-        ["idle"] => idle(),
+        ["containers"] => {
+            let mut machine = Machine::new();
+            start(&mut machine);
+            containers::starts(&machine);
+        }
+        ["idle"] => containers::idle(),
         ["services"] => {
             let mut machine = Machine::new();
             start(&mut machine);
@@ -70,7 +76,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: bench [launches | lines | control | transitions | recovery | rates | images | idle | services]"
+                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | idle | services]"
             );
             std::process::exit(2);
         }
@@ -86,20 +92,6 @@ fn start(machine: &mut Machine) {
     machine.start(&["--demo"]);
     machine.python("ecs.delete_service(service='sample', force=True)\nuntil('it is gone', lambda: not ecs.list_tasks()['taskArns'])");
     footprint::settle();
-}
-
-/// What a container that does nothing takes, when there are a thousand: its process, its shim, and the kernel's share.
-fn idle() {
-    const IDLE: usize = 1000;
-    let mut machine = Machine::new();
-    start(&mut machine);
-    let bench = berth::Bench::new(&machine);
-    let before = footprint::used_kib();
-    bench.run_tasks(IDLE);
-    footprint::settle();
-    let each = (footprint::used_kib() - before) as f64 / IDLE as f64;
-    println!("{IDLE} idle containers take {each:.0} KiB each of the machine's memory");
-    bench.stop_tasks();
 }
 
 /// Berth's launches alone, for whoever makes them faster.
