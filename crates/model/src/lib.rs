@@ -13,6 +13,7 @@ pub mod capacity_provider;
 pub mod cluster;
 pub mod container_definition;
 pub mod container_instance;
+pub mod lifecycle;
 pub mod logs;
 pub mod resources;
 pub mod scope;
@@ -36,6 +37,7 @@ pub use container_definition::ContainerDefinition;
 pub use container_instance::{
     Attribute, ContainerInstance, ContainerInstanceStatus, InstanceHealth, InstanceHealthCheck, InstanceHealthCheckKind,
 };
+pub use lifecycle::{DeploymentStrategy, Lifecycle, LifecycleHook, LifecycleStage, Weight};
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::cluster::CapacityProviderStrategyItem;
+use crate::lifecycle::{DeploymentStrategy, Lifecycle, LifecycleHook, LifecycleStage, Weight};
 use crate::task::{LaunchType, Task};
 use crate::task_definition::PlacementConstraint;
 use crate::{Scope, ServiceArn, Tag, TaskSet, TaskSetStatus, Versioned};
@@ -83,6 +84,20 @@ impl Service {
 
     pub fn is_daemon(&self) -> bool {
         self.scheduling_strategy == SchedulingStrategy::Daemon
+    }
+
+    /// The shares of production and test traffic that are wanted for a deployment; nothing where none is shifted. They add up
+    /// to all of it: the newest deployment has its share, and the one before it the rest.
+    pub fn weights(&self, deployment: &Deployment) -> Option<(Weight, Weight)> {
+        let primary = self.primary()?;
+        let lifecycle = primary.lifecycle.as_ref()?;
+        Some(match &lifecycle.source {
+            _ if deployment.id == primary.id => (lifecycle.production.desired, lifecycle.test.desired),
+            Some(source) if *source == deployment.id => {
+                (lifecycle.production.desired.rest(), lifecycle.test.desired.rest())
+            }
+            _ => (Weight::NONE, Weight::NONE),
+        })
     }
 
     /// Writes down what happened, newest first, and forgets the oldest.
@@ -179,6 +194,15 @@ pub struct Deployment {
     /// Somebody wants it to stop.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_requested: Option<StopType>,
+    /// Of one that grows up beside the one that serves; a rolling deployment has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Box<Lifecycle>>,
+    /// Whether alarms can end it, decided when it is first looked at. Nothing before, and where none are configured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarms_watched: Option<bool>,
+    /// The alarms that ended it, or the one that it is the way back from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggered_alarms: Vec<String>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
 }
@@ -192,6 +216,12 @@ impl Deployment {
     /// True for the way back from one that failed.
     pub fn is_rollback(&self) -> bool {
         !self.adopted.is_empty()
+    }
+
+    /// The stage it is in, if it has stages and has not come to its end.
+    pub fn stage(&self) -> Option<LifecycleStage> {
+        let lifecycle = self.lifecycle.as_ref().filter(|_| self.rollout_state != RolloutState::Completed)?;
+        Some(lifecycle.stage)
     }
 }
 
@@ -260,6 +290,13 @@ pub struct DeploymentConfiguration {
     pub circuit_breaker: Option<CircuitBreaker>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarms: Option<DeploymentAlarms>,
+    #[serde(default, skip_serializing_if = "DeploymentStrategy::is_rolling")]
+    pub strategy: DeploymentStrategy,
+    /// How long both revisions run after all production traffic has gone over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake_time_in_minutes: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lifecycle_hooks: Vec<LifecycleHook>,
 }
 
 impl Default for DeploymentConfiguration {
@@ -270,6 +307,9 @@ impl Default for DeploymentConfiguration {
             minimum_healthy_percent: 100,
             circuit_breaker: None,
             alarms: None,
+            strategy: DeploymentStrategy::Rolling,
+            bake_time_in_minutes: None,
+            lifecycle_hooks: Vec::new(),
         }
     }
 }
@@ -302,7 +342,7 @@ impl CircuitBreaker {
     }
 }
 
-/// Alarms that end a deployment. No service keeps alarms yet, so none ever goes off.
+/// Alarms that end a deployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeploymentAlarms {
     pub names: Vec<String>,

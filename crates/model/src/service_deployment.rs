@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::cluster::CapacityProviderStrategyItem;
+use crate::lifecycle::{Lifecycle, Weight};
 use crate::service::DeploymentConfiguration;
 use crate::task::LaunchType;
 use crate::{Scope, ServiceArn, ServiceDeploymentArn, ServiceRevisionArn, Versioned};
@@ -28,6 +29,11 @@ pub struct ServiceDeployment {
     pub rollback: Option<Rollback>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub circuit_breaker: Option<CircuitBreakerRecord>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub triggered_alarms: Vec<String>,
+    /// Where it was when it was last looked at. A rolling deployment has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifecycle: Option<Box<Lifecycle>>,
     pub created_at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
@@ -81,6 +87,11 @@ pub struct RevisionCounts {
     pub requested: u32,
     pub running: u32,
     pub pending: u32,
+    /// Its shares of production and test traffic; nothing where none is shifted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production: Option<Weight>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<Weight>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@
 
 use model::service::CircuitBreaker;
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionCounts, Rollback};
-use model::{Deployment, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, Task, TaskStatus};
+use model::{Deployment, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, Task, TaskStatus, Weight};
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
 
@@ -29,6 +29,11 @@ pub(crate) fn follow(snapshot: &Snapshot, service: &Service, now: Timestamp, cha
         record.rollback = Some(Rollback { reason, started_at: now, revision: deployment.service_revision.clone() });
     }
     watch(snapshot, service, deployment, &mut record);
+    record.triggered_alarms = deployment.triggered_alarms.clone();
+    if deployment.lifecycle.is_some() {
+        record.lifecycle = deployment.lifecycle.clone();
+        weigh(service, &mut record);
+    }
     match (deployment.rollout_state, is_back) {
         (RolloutState::InProgress, _) => {}
         (RolloutState::Completed, false) => {
@@ -45,6 +50,15 @@ pub(crate) fn follow(snapshot: &Snapshot, service: &Service, now: Timestamp, cha
     if record != **known {
         record.updated_at = now;
         changes.put(snapshot, &record);
+    }
+}
+
+/// The shares of traffic that are wanted for each revision.
+fn weigh(service: &Service, record: &mut ServiceDeployment) {
+    for counts in record.sources.iter_mut().chain([&mut record.target]) {
+        let mut of_it = service.deployments.iter().filter(|one| one.service_revision == counts.revision);
+        let weights = of_it.next().and_then(|one| service.weights(one)).unwrap_or((Weight::NONE, Weight::NONE));
+        (counts.production, counts.test) = (Some(weights.0), Some(weights.1));
     }
 }
 
@@ -74,6 +88,8 @@ fn end(
         requested: if status == ServiceDeploymentStatus::Successful { service.desired_count } else { 0 },
         running: running as u32,
         pending: (tasks.len() - running) as u32,
+        production: record.target.production,
+        test: record.target.test,
     };
 }
 

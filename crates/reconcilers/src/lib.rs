@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod alarms;
 pub mod daemon;
 mod history;
 pub mod janitor;
@@ -19,6 +20,7 @@ mod turn;
 
 pub use scheduler::Indexes;
 
+use alarms::{Alarms, NoAlarms};
 use model::{DeploymentController, SchedulingStrategy, Service, TaskSetStatus};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -32,14 +34,27 @@ pub struct Plan {
 }
 
 /// What a service of any kind needs next. The indexes decide nothing; they save the work of looking at every instance again.
+///
+/// Nobody keeps alarms yet; [`reconcile_with_alarms`] is for whoever does.
 pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+    reconcile_with_alarms(snapshot, indexes, &NoAlarms, service, now, ids)
+}
+
+pub fn reconcile_with_alarms(
+    snapshot: &Snapshot,
+    indexes: &Indexes,
+    alarms: &dyn Alarms,
+    service: &Service,
+    now: Timestamp,
+    ids: &mut Ids,
+) -> Plan {
     let mut plan = match (service.scheduling_strategy, service.deployment_controller) {
         (_, DeploymentController::External) => task_set::reconcile(snapshot, indexes, service, now, ids),
         (SchedulingStrategy::Daemon, DeploymentController::Ecs) => {
             daemon::reconcile(snapshot, indexes, service, now, ids)
         }
         (SchedulingStrategy::Replica, DeploymentController::Ecs) => {
-            service::reconcile(snapshot, indexes, service, now, ids)
+            service::reconcile(snapshot, indexes, alarms, service, now, ids)
         }
     };
     reliance::rely_on_others(snapshot, service, &mut plan);

@@ -264,6 +264,8 @@ fn a_services_history_is_remembered_for_ninety_days() {
             configuration: Default::default(),
             rollback: None,
             circuit_breaker: None,
+            triggered_alarms: Vec::new(),
+            lifecycle: None,
             created_at: world.now,
             started_at: None,
             stopped_at: None,

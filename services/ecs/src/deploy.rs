@@ -1,11 +1,13 @@
 //! The beginning of a deployment: its place in the service, its record, and the revision that it brings.
 
+use model::lifecycle::Router;
 use model::service::CircuitBreaker;
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionCounts, RevisionImage};
 use model::{
     Deployment, DeploymentStatus, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceRevision,
     TaskDefinition,
 };
+use reconcilers::service::blue_green;
 use state::{Changes, Record};
 
 use crate::ctx::Ctx;
@@ -59,12 +61,15 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, service: &mut Service, definition: &TaskD
             failures: 0,
             threshold: CircuitBreaker::threshold(service.desired_count),
         }),
+        triggered_alarms: Vec::new(),
+        lifecycle: None,
         created_at: now,
         started_at: None,
         stopped_at: None,
         finished_at: None,
         updated_at: now,
     };
+    let lifecycle = blue_green::begin(service, Router::Nobody, now).map(Box::new);
     for old in &mut service.deployments {
         old.status = DeploymentStatus::Active;
     }
@@ -80,6 +85,9 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, service: &mut Service, definition: &TaskD
         service_revision: revision.id.clone(),
         adopted: Vec::new(),
         stop_requested: None,
+        lifecycle,
+        alarms_watched: None,
+        triggered_alarms: Vec::new(),
         created_at: now,
         updated_at: now,
     };

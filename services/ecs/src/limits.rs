@@ -1,5 +1,7 @@
 //! Quotas and defaults, each with the page it comes from.
 
+use model::Weight;
+
 /// Source: Amazon ECS API Reference, `RunTask.count`, `StartTask.containerInstances`.
 pub(crate) const TASKS_PER_CALL_MAX: usize = 10;
 /// Source: Amazon ECS API Reference, `DescribeTasks.tasks`, `DescribeClusters.clusters`, `DescribeContainerInstances`.
@@ -54,6 +56,19 @@ pub(crate) const TASK_SETS_PER_SERVICE_MAX: usize = 5;
 pub(crate) const TASK_SET_TOKEN_CHARS_MAX: usize = 36;
 /// Source: Amazon ECS API Reference, `DescribeServiceDeployments.serviceDeploymentArns`, `DescribeServiceRevisions`.
 pub(crate) const DESCRIBE_SERVICE_DEPLOYMENTS_MAX: usize = 20;
+/// Source: Amazon ECS API Reference, `DeploymentConfiguration.bakeTimeInMinutes`, `LinearConfiguration`, `CanaryConfiguration`.
+pub(crate) const BAKE_MINUTES_MAX: i32 = 1440;
+pub(crate) const LINEAR_PERCENT_MIN: Weight = Weight::tenths(30);
+pub(crate) const LINEAR_PERCENT_DEFAULT: Weight = Weight::tenths(100);
+pub(crate) const LINEAR_BAKE_MINUTES_DEFAULT: u32 = 6;
+pub(crate) const CANARY_PERCENT_MIN: Weight = Weight::tenths(1);
+pub(crate) const CANARY_PERCENT_DEFAULT: Weight = Weight::tenths(50);
+pub(crate) const CANARY_BAKE_MINUTES_DEFAULT: u32 = 10;
+/// Source: Amazon ECS API Reference, `DeploymentLifecycleHookTimeoutConfiguration`.
+pub(crate) const HOOK_TIMEOUT_MINUTES_DEFAULT: u32 = 1440;
+pub(crate) const HOOK_TIMEOUT_MINUTES_MAX: i32 = 20160;
+/// AWS names none. Each of them is run up to once for each step of traffic, and a record has to hold that.
+pub(crate) const LIFECYCLE_HOOKS_MAX: usize = 10;
 /// Source: Amazon ECS API Reference, `CapacityProviderStrategyItem`, and `CreateService.capacityProviderStrategy`: providers in one strategy.
 pub(crate) const STRATEGY_ITEMS_MAX: usize = 20;
 pub(crate) const STRATEGY_WEIGHT_MAX: u32 = 1000;

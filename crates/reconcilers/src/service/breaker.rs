@@ -4,18 +4,23 @@
 //! wait for the threshold where the first tasks of a deployment all failed alike, and for a reason that no further try
 //! changes: an image that is not there, a program that is not in it.
 
+use model::lifecycle::HookStatus;
 use model::service::{CircuitBreaker, CompletedDeployment, StopType};
 use model::{Deployment, DeploymentStatus, RolloutState, Service, StopCode, Task};
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
 
 use super::backoff::{failed, left_sick, proven_at, stopped};
+use super::blue_green::{self, hooks};
 use super::message;
 use super::view::ServiceView;
+use crate::alarms::{self, Alarms};
 
 /// How every reason of the circuit breaker begins.
 pub(crate) const NAME: &str = "ECS deployment circuit breaker";
 const BY_A_USER: &str = "ECS deployment stopped by a user";
+const BY_ALARMS: &str = "ECS deployment alarms";
+const BY_A_HOOK: &str = "ECS deployment lifecycle hook";
 
 /// So many tasks that fail alike are enough.
 const ALIKE: usize = 3;
@@ -40,30 +45,67 @@ pub(crate) struct Failure {
     /// Who says so; the reasons of ECS begin with it.
     by: &'static str,
     reason: String,
+    /// What its event says of it.
+    why: String,
     rolls_back: bool,
+    alarms: Vec<String>,
     /// What the first tasks had in common.
     alike: Option<String>,
 }
 
 /// Whether the newest deployment fails now.
-pub(crate) fn judge(view: &ServiceView<'_>) -> Option<Failure> {
+pub(crate) fn judge(view: &ServiceView<'_>, alarms: &dyn Alarms) -> Option<Failure> {
     let primary = view.primary.filter(|one| one.rollout_state == RolloutState::InProgress)?;
     if let Some(failure) = by_a_user(primary) {
         return Some(failure);
     }
     // The way back is gone to its end: there is nothing behind it.
-    let breaker = view.service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
     if primary.is_rollback() {
         return None;
     }
+    by_a_hook(view, primary).or_else(|| by_alarms(view, primary, alarms)).or_else(|| by_breaker(view, primary))
+}
+
+fn by_a_hook(view: &ServiceView<'_>, primary: &Deployment) -> Option<Failure> {
+    let run = hooks::refusal(primary, view.now)?;
+    let (kind, stage) = (run.target.as_str(), run.stage.as_str());
+    let ended = if run.status == HookStatus::TimedOut { "timed out" } else { "failed" };
+    let reason = format!("{BY_A_HOOK}: the {kind} hook {} at {stage} {ended}.", run.id);
+    Some(Failure::new(BY_A_HOOK, reason, format!("lifecycle hook {ended}"), true))
+}
+
+/// Source: Amazon ECS Developer Guide, "How CloudWatch alarms detect Amazon ECS deployment failures".
+fn by_alarms(view: &ServiceView<'_>, primary: &Deployment, alarms: &dyn Alarms) -> Option<Failure> {
+    let configured = view.service.deployment_configuration.alarms.as_ref().filter(|alarms| alarms.enable)?;
+    if primary.alarms_watched != Some(true) {
+        return None;
+    }
+    let alarms = alarms::triggered(alarms, view.service);
+    if alarms.is_empty() {
+        return None;
+    }
+    let reason = format!("{BY_ALARMS}: {} in ALARM state.", alarms.join(", "));
+    let failure = Failure::new(BY_ALARMS, reason, "alarm detected".into(), configured.rollback);
+    Some(Failure { alarms, ..failure })
+}
+
+/// The newest deployment, if nobody has looked at its alarms yet.
+pub(super) fn unwatched(service: &mut Service) -> Option<&mut Deployment> {
+    service.deployment_configuration.alarms.as_ref().filter(|alarms| alarms.enable)?;
+    let primary = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary)?;
+    let is_new = primary.rollout_state == RolloutState::InProgress && !primary.is_rollback();
+    (is_new && primary.alarms_watched.is_none()).then_some(primary)
+}
+
+fn by_breaker(view: &ServiceView<'_>, primary: &Deployment) -> Option<Failure> {
+    let breaker = view.service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
     let failures = failures(view.snapshot, view.service, primary, view.now);
     let alike = failed_alike(view, primary, &failures);
     let threshold = CircuitBreaker::threshold(view.service.desired_count) as usize;
     if failures.len() < threshold && alike.is_none() {
         return None;
     }
-    let reason = format!("{NAME}: tasks failed to start.");
-    Some(Failure { by: NAME, reason, rolls_back: breaker.rollback, alike })
+    Some(Failure { alike, ..too_many(breaker) })
 }
 
 /// The same of a daemon, whose tasks wait for each other less: it is held back on each instance alone.
@@ -77,13 +119,19 @@ pub(crate) fn judge_daemon(snapshot: &Snapshot, service: &Service, now: Timestam
     if primary.is_rollback() || failures(snapshot, service, primary, now).len() < threshold {
         return None;
     }
+    Some(too_many(breaker))
+}
+
+fn too_many(breaker: CircuitBreaker) -> Failure {
     let reason = format!("{NAME}: tasks failed to start.");
-    Some(Failure { by: NAME, reason, rolls_back: breaker.rollback, alike: None })
+    Failure::new(NAME, reason, "tasks failed to start".into(), breaker.rollback)
 }
 
 fn by_a_user(deployment: &Deployment) -> Option<Failure> {
-    let rolls_back = deployment.stop_requested? == StopType::Rollback;
-    Some(Failure { by: BY_A_USER, reason: format!("{BY_A_USER}."), rolls_back, alike: None })
+    let stop = deployment.stop_requested?;
+    // Of two colours one always has to serve: to stop in between is to go back.
+    let rolls_back = stop == StopType::Rollback || deployment.stage().is_some();
+    Some(Failure::new(BY_A_USER, format!("{BY_A_USER}."), "stopped by a user".into(), rolls_back))
 }
 
 /// The tasks of a deployment that failed, since one of its tasks has proved itself; the newest first. No more than matter.
@@ -130,6 +178,10 @@ fn reason(task: &Task) -> Option<String> {
 }
 
 impl Failure {
+    fn new(by: &'static str, reason: String, why: String, rolls_back: bool) -> Failure {
+        Failure { by, reason, why, rolls_back, alarms: Vec::new(), alike: None }
+    }
+
     /// Ends the newest deployment, and begins the way back where there is one. Gives what is to be said.
     pub fn write(&self, snapshot: &Snapshot, service: &mut Service, now: Timestamp, ids: &mut Ids) -> Vec<String> {
         let mut said = Vec::new();
@@ -139,9 +191,13 @@ impl Failure {
         primary.rollout_state = RolloutState::Failed;
         primary.rollout_state_reason = self.reason.clone();
         primary.updated_at = now;
+        primary.triggered_alarms = self.alarms.clone();
+        let back = blue_green::way_back(primary, now);
+        if let Some(lifecycle) = &mut primary.lifecycle {
+            hooks::close(&mut lifecycle.runs, now);
+        }
         let failed = primary.clone();
-        let why = if self.by == NAME { "tasks failed to start" } else { "stopped by a user" };
-        said.push(message::deployment_failed(&service.name, &failed.id, why));
+        said.push(message::deployment_failed(&service.name, &failed.id, &self.why));
         if let Some(reason) = &self.alike {
             said.push(message::failed_alike(&service.name, &failed.id, ALIKE, reason));
         }
@@ -150,7 +206,7 @@ impl Failure {
         for one in &mut service.deployments {
             one.status = DeploymentStatus::Active;
         }
-        let adopted = adopted(snapshot, service, &last);
+        let adopted = adopted(snapshot, service, &last, &failed.id);
         // Its tasks are those of the new one from now on; it has none of its own any more.
         service.deployments.retain(|one| !adopted.contains(&one.id));
         service.deployments.insert(
@@ -166,6 +222,9 @@ impl Failure {
                 service_revision: last.service_revision,
                 adopted,
                 stop_requested: None,
+                lifecycle: back,
+                alarms_watched: None,
+                triggered_alarms: failed.triggered_alarms,
                 created_at: now,
                 updated_at: now,
             },
@@ -175,11 +234,20 @@ impl Failure {
     }
 }
 
-/// The deployments whose tasks are kept: that one, and those whose tasks it had taken over itself and still has.
-fn adopted(snapshot: &Snapshot, service: &Service, last: &CompletedDeployment) -> Vec<String> {
+/// The deployments whose tasks are kept: that one, those whose tasks it had taken over itself and still has, and an earlier way
+/// back to it, which was cut short.
+fn adopted(snapshot: &Snapshot, service: &Service, last: &CompletedDeployment, failed: &str) -> Vec<String> {
     let tasks = || snapshot.tasks.by("service", &state::Record::name(service));
     let has_tasks = |id: &&String| tasks().any(|task| task.started_by == **id);
-    [last.id.clone()].into_iter().chain(last.adopted.iter().filter(has_tasks).cloned()).collect()
+    let ways_back = service.deployments.iter().filter(|one| one.id != failed && one.adopted.contains(&last.id));
+    let ways_back = ways_back.flat_map(|one| [&one.id].into_iter().chain(one.adopted.iter().filter(has_tasks)));
+    let mut adopted = vec![last.id.clone()];
+    for id in last.adopted.iter().filter(has_tasks).chain(ways_back) {
+        if !adopted.contains(id) {
+            adopted.push(id.clone());
+        }
+    }
+    adopted
 }
 
 fn is_there(snapshot: &Snapshot, service: &Service, last: &CompletedDeployment) -> bool {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use model::Task;
+use model::lifecycle::HookRun;
 use scheduler::Explanation;
 
 use super::rollout::Why;
@@ -42,6 +43,18 @@ pub(crate) fn deployment_failed(service: &str, deployment: &str, why: &str) -> S
 
 pub(crate) fn rolling_back(service: &str, deployment: &str) -> String {
     format!("(service {service}) rolling back to (deployment {deployment}).")
+}
+
+/// Ours: on AWS this is an event of EventBridge.
+pub(crate) fn paused(service: &str, deployment: &str, run: &HookRun) -> String {
+    let (stage, id) = (run.stage.as_str(), &run.id);
+    format!("(service {service}) (deployment {deployment}) waits at {stage} until its hook {id} is continued.")
+}
+
+/// Ours.
+pub(crate) fn alarms_ignored(service: &str, deployment: &str, alarms: &[String]) -> String {
+    let names = alarms.join(", ");
+    format!("(service {service}) (deployment {deployment}) watches no alarms, for some are on already: {names}.")
 }
 
 /// Ours: ECS goes on until its threshold.

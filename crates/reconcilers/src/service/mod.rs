@@ -3,6 +3,7 @@
 //! [`rollout`] decides how many to start and whom to stop; here that becomes tasks, placements and events.
 
 pub(crate) mod backoff;
+pub mod blue_green;
 pub(crate) mod breaker;
 pub(crate) mod message;
 mod place;
@@ -18,6 +19,7 @@ use state::Snapshot;
 use stdx::{Ids, Timestamp};
 
 use crate::Plan;
+use crate::alarms::Alarms;
 use crate::turn::{STARTS_PER_TURN_MAX, Turn};
 pub use backoff::failed_tasks;
 use place::Trial;
@@ -28,57 +30,98 @@ pub use zones::{ZONE, is_uneven, of_cluster as zones_of_cluster};
 /// What the service needs next. Nothing to change and no time to look again: it is as it should be, or waits for the world.
 ///
 /// `indexes` decide nothing; they only save the work of looking at every instance again.
-pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
+pub fn reconcile(
+    snapshot: &Snapshot,
+    indexes: &Indexes,
+    alarms: &dyn Alarms,
+    service: &Service,
+    now: Timestamp,
+    ids: &mut Ids,
+) -> Plan {
     if service.status == ServiceStatus::Inactive {
         return Plan::default();
     }
     let view = ServiceView::new(snapshot, service, now);
-    let mut act = Act { turn: Turn::new(snapshot, indexes, service, now, ids), name: service.name.clone() };
-    if let Some(failure) = breaker::judge(&view) {
+    let failure = breaker::judge(&view, alarms);
+    if failure.is_none() && service.status == ServiceStatus::Active && blue_green::is_on(service) {
+        return blue_green::reconcile(snapshot, indexes, alarms, service, now, ids);
+    }
+    let mut act = Act::new(Turn::new(snapshot, indexes, service, now, ids));
+    act.watch_alarms(alarms);
+    if let Some(failure) = failure {
         let said = failure.write(snapshot, &mut act.turn.service, now, act.turn.ids);
         said.into_iter().for_each(|message| act.turn.record(message));
         return act.turn.plan(service, Some(now));
     }
-    let need = Need::new(&view);
+    let scaled = scale(&mut act, &view);
+    let balance = zones::rebalance(&view, &mut act.turn);
+    let steady = if balance.moves { None } else { act.finish(&view) };
+    act.turn.plan(service, [scaled, balance.look_again, steady].into_iter().flatten().min())
+}
+
+/// Starts and stops tasks of the view's newest deployment, towards the desired count. Says when to look again.
+fn scale<'a>(act: &mut Act<'a>, view: &ServiceView<'a>) -> Option<Timestamp> {
+    let now = view.now;
+    let need = Need::new(view);
     let startable = need.startable;
-    let retry_at = if need.missing > 0 { backoff::retry_at(snapshot, &view, now) } else { None };
+    let retry_at = if need.missing > 0 { backoff::retry_at(view.snapshot, view, now) } else { None };
+    let mut later = None;
     let (trial, capacity) = match retry_at {
         // A deployment that has failed starts no more tasks.
         _ if view.has_failed() => (None, Capacity::Closed),
+        // What was started already in this turn is in no snapshot yet: this would be given the same room.
+        _ if act.has_started && startable > 0 => {
+            later = Some(now);
+            (None, Capacity::Closed)
+        }
         Some(_) => (None, Capacity::Closed),
         None if startable == 0 => (None, Capacity::Fits(0)),
         None => {
-            let trial = Trial::new(&view, &need, &mut act.turn);
-            let capacity = trial.capacity(&view);
+            let trial = Trial::new(view, &need, &mut act.turn);
+            let capacity = trial.capacity(view);
             (Some(trial), capacity)
         }
     };
-    let rollout = rollout::decide(&view, need, capacity);
+    let rollout = rollout::decide(view, need, capacity);
     for (why, tasks) in &rollout.stop {
-        act.stop(&view, tasks, *why);
+        act.stop(view, tasks, *why);
     }
-    act.turn.record_protected(&service.name, &rollout.protected);
+    act.turn.record_protected(&view.service.name, &rollout.protected);
     if rollout.is_stalled {
-        act.turn.record_cause(&service.name, message::stalled(&service.name));
+        act.turn.record_cause(&view.service.name, message::stalled(&view.service.name));
     }
     let retry_at = retry_at.filter(|_| startable > 0 && !view.has_failed());
     if retry_at.is_some() {
-        act.turn.record_cause(&service.name, message::keeps_failing(&service.name));
+        act.turn.record_cause(&view.service.name, message::keeps_failing(&view.service.name));
     }
     let more = trial.and_then(|trial| act.start(&trial, &rollout));
-    let balance = zones::rebalance(&view, &mut act.turn);
-    let steady = if balance.moves { None } else { act.finish(&view) };
-    let look_again = [rollout.look_again, retry_at, more, balance.look_again, steady].into_iter().flatten().min();
-    act.turn.plan(service, look_again)
+    [rollout.look_again, retry_at, more, later].into_iter().flatten().min()
 }
 
 /// What was decided, done and said.
 struct Act<'a> {
     turn: Turn<'a>,
     name: String,
+    has_started: bool,
 }
 
 impl<'a> Act<'a> {
+    fn new(turn: Turn<'a>) -> Self {
+        let name = turn.service.name.clone();
+        Act { turn, name, has_started: false }
+    }
+
+    /// Alarms that are on already when a deployment begins say nothing about it: it may be what mends them.
+    fn watch_alarms(&mut self, alarms: &dyn Alarms) {
+        let triggered = crate::alarms::triggered(alarms, &self.turn.service);
+        let Some(primary) = breaker::unwatched(&mut self.turn.service) else { return };
+        primary.alarms_watched = Some(triggered.is_empty());
+        if !triggered.is_empty() {
+            let message = message::alarms_ignored(&self.name, &primary.id, &triggered);
+            self.turn.record(message);
+        }
+    }
+
     fn stop(&mut self, view: &ServiceView<'_>, tasks: &[&Task], why: Why) {
         let primary = self.turn.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
         self.turn.stop(tasks, &message::stopped_reason(why, &primary));
@@ -101,6 +144,7 @@ impl<'a> Act<'a> {
         let count = (rollout.start as usize).min(STARTS_PER_TURN_MAX);
         let started = trial.record(&mut self.turn, count);
         if !started.is_empty() {
+            self.has_started = true;
             self.turn.record(message::started(&self.name, &started));
         }
         if rollout.start as usize > count {

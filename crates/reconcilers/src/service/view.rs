@@ -82,6 +82,15 @@ impl<'a> ServiceView<'a> {
         view
     }
 
+    /// Without the tasks of other deployments.
+    pub fn alone(mut self) -> Self {
+        let own = |task: &&'a Task| self.primary.is_some_and(|primary| primary.has(task));
+        self.live.retain(own);
+        self.outgoing.retain(own);
+        self.stopping = self.live.iter().filter(|task| task.desired_status == TaskStatus::Stopped).count();
+        self
+    }
+
     /// Every task does its work, none is on its way in or out, and nothing of an older deployment is left.
     pub fn is_steady(&self) -> bool {
         self.current.len() == self.service.desired_count as usize

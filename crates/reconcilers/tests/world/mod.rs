@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test uses its own part of the world")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::container_definition::{HealthCheck, PortMapping};
-use model::service::{DeploymentConfiguration, PlacementStrategy};
+use model::lifecycle::{HookAction, HookStatus, Lifecycle, Router};
+use model::service::{DeploymentConfiguration, PlacementStrategy, StopType};
 use model::task_definition::PlacementConstraint;
 use model::{
     Attribute, Cluster, ContainerDefinition, ContainerInstance, ContainerInstanceStatus, CpuUnits, Deployment,
@@ -15,6 +17,8 @@ use model::{
     TaskDefinitionStatus, TaskSet, TaskSetStatus, TaskStatus,
 };
 use reconcilers::Plan;
+use reconcilers::alarms::AlarmState;
+use reconcilers::service::blue_green;
 use state::{Changes, CommitError, Ledger, MemoryLedger, Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -23,6 +27,9 @@ pub const START: Timestamp = Timestamp::from_millis(1_795_384_329_148);
 pub struct World {
     pub ledger: MemoryLedger,
     pub now: Timestamp,
+    /// Who routes the traffic of the service.
+    pub router: Router,
+    pub alarms: BTreeMap<String, AlarmState>,
     indexes: reconcilers::Indexes,
     ids: Ids,
     deployments: u32,
@@ -37,6 +44,8 @@ impl World {
         let world = World {
             ledger: MemoryLedger::default(),
             now: START,
+            router: Router::Nobody,
+            alarms: BTreeMap::new(),
             indexes: Default::default(),
             ids: Ids::from_seed(7),
             deployments: 0,
@@ -62,7 +71,8 @@ impl World {
     /// What the reconciler wants now, not yet committed.
     pub fn plan(&mut self) -> Plan {
         let snapshot = self.snapshot();
-        reconcilers::reconcile(&snapshot, &self.indexes, &self.service(), self.now, &mut self.ids)
+        let (indexes, alarms) = (&self.indexes, &self.alarms);
+        reconcilers::reconcile_with_alarms(&snapshot, indexes, alarms, &self.service(), self.now, &mut self.ids)
     }
 
     pub fn commit(&self, plan: &Plan) -> Result<(), CommitError> {
@@ -171,6 +181,9 @@ impl World {
             service_revision: String::new(),
             adopted: Vec::new(),
             stop_requested: None,
+            lifecycle: None,
+            alarms_watched: None,
+            triggered_alarms: Vec::new(),
             created_at: self.now,
             updated_at: self.now,
         }
@@ -179,11 +192,59 @@ impl World {
     /// As UpdateService does.
     pub fn deploy(&mut self, revision: u32) {
         let mut service = self.service();
+        let lifecycle = blue_green::begin(&service, self.router, self.now).map(Box::new);
         for old in &mut service.deployments {
             old.status = DeploymentStatus::Active;
         }
-        service.deployments.insert(0, self.deployment(revision));
+        service.deployments.insert(0, Deployment { lifecycle, ..self.deployment(revision) });
         self.put(&service);
+    }
+
+    /// A service without a deployment, as CreateService has it for a moment.
+    pub fn create_configured(&mut self, desired_count: u32, deployment_configuration: DeploymentConfiguration) {
+        self.create_service(desired_count, 100, 200);
+        self.put(&Service { deployment_configuration, deployments: Vec::new(), ..self.service() });
+    }
+
+    /// As StopServiceDeployment does.
+    pub fn stop_deployment(&self, how: StopType) {
+        self.change_primary(|primary| primary.stop_requested = Some(how));
+    }
+
+    /// As ContinueServiceDeployment does, with every hook that waits.
+    pub fn continue_deployment(&self, action: HookAction) {
+        self.change_lifecycle(|lifecycle| {
+            for run in lifecycle.runs.iter_mut().filter(|run| run.status == HookStatus::AwaitingAction) {
+                run.act(action);
+            }
+        });
+    }
+
+    /// Whoever routes the traffic does what is wanted.
+    pub fn shift_traffic(&self) {
+        self.change_lifecycle(|lifecycle| {
+            for shift in [&mut lifecycle.production, &mut lifecycle.test] {
+                shift.applied = Some(shift.desired);
+            }
+        });
+    }
+
+    pub fn change_lifecycle(&self, change: impl FnOnce(&mut Lifecycle)) {
+        self.change_primary(|primary| {
+            if let Some(lifecycle) = &mut primary.lifecycle {
+                change(lifecycle);
+            }
+        });
+    }
+
+    fn change_primary(&self, change: impl FnOnce(&mut Deployment)) {
+        let mut service = self.service();
+        if let Some(primary) = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary) {
+            change(primary);
+        }
+        if service != self.service() {
+            self.put(&service);
+        }
     }
 
     /// As UpdateService does.

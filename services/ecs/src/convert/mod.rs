@@ -10,5 +10,6 @@ pub(crate) mod overrides;
 pub(crate) mod placement;
 pub(crate) mod rebalancing;
 pub(crate) mod service;
+pub(crate) mod strategy;
 pub(crate) mod tags;
 pub(crate) mod volume;

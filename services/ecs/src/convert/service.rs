@@ -2,7 +2,8 @@
 
 use model::service::{CircuitBreaker, DeploymentAlarms, DeploymentConfiguration};
 
-use crate::error::{Error, invalid, unsupported};
+use super::strategy;
+use crate::error::{Error, invalid};
 
 /// Source: Amazon ECS API Reference, `DeploymentConfiguration`. What is not given stays as `current` has it.
 pub(crate) fn deployment_configuration(
@@ -10,12 +11,7 @@ pub(crate) fn deployment_configuration(
     current: DeploymentConfiguration,
 ) -> Result<DeploymentConfiguration, Error> {
     let Some(given) = given else { return Ok(current) };
-    if given.strategy.as_deref().is_some_and(|strategy| strategy != "ROLLING") {
-        return Err(unsupported("A deployment strategy other than ROLLING"));
-    }
-    if given.lifecycle_hooks.as_ref().is_some_and(|hooks| !hooks.is_empty()) {
-        return Err(unsupported("deploymentConfiguration.lifecycleHooks"));
-    }
+    let strategy = strategy::strategy(given, current.strategy)?;
     let percent = |value: Option<i32>, current: u32, what: &str| match value {
         None => Ok(current),
         Some(value) => u32::try_from(value).map_err(|_| invalid(format!("{what} cannot be negative."))),
@@ -42,7 +38,11 @@ pub(crate) fn deployment_configuration(
                 rollback: alarms.rollback.unwrap_or_default(),
             }),
         },
+        bake_time_in_minutes: strategy::bake_time(given, strategy, current.bake_time_in_minutes)?,
+        lifecycle_hooks: strategy::hooks(given.lifecycle_hooks.as_ref(), strategy, current.lifecycle_hooks)?,
+        strategy,
     };
+    strategy::refuse_without_load_balancer(strategy)?;
     if configuration.maximum_percent < 100 && configuration.maximum_percent <= configuration.minimum_healthy_percent
         || configuration.maximum_percent == 0
     {
@@ -80,8 +80,10 @@ pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> a
             enable: Some(alarms.enable),
             rollback: Some(alarms.rollback),
         }),
-        strategy: Some("ROLLING".into()),
-        bake_time_in_minutes: Some(0),
-        ..Default::default()
+        strategy: Some(kept.strategy.as_str().into()),
+        bake_time_in_minutes: Some(kept.bake_time_in_minutes.unwrap_or(0) as i32),
+        lifecycle_hooks: strategy::hooks_view(&kept.lifecycle_hooks),
+        linear_configuration: strategy::linear_view(kept.strategy),
+        canary_configuration: strategy::canary_view(kept.strategy),
     }
 }

@@ -3,7 +3,7 @@ use model::{LaunchType, ServiceStatus};
 use state::Changes;
 
 use super::create_service::desired_count;
-use super::create_service::kind::check_update;
+use super::create_service::kind::{Kind, check_update};
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{invalid, unsupported};
@@ -27,6 +27,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         input.deployment_configuration.as_ref(),
         service.deployment_configuration.clone(),
     )?;
+    Kind::of_service(&service).check_strategy(service.deployment_configuration.strategy)?;
     if input.placement_constraints.is_some() {
         service.placement_constraints = convert::placement::constraints(input.placement_constraints.as_ref(), None)?;
     }

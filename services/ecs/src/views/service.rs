@@ -92,7 +92,7 @@ fn deployment(
     failed: i32,
     launch_type: Option<String>,
 ) -> api_ecs::Deployment {
-    let desired = if kept.status == model::DeploymentStatus::Primary { service.desired_count as i32 } else { 0 };
+    let desired = reconcilers::service::blue_green::wanted_of(service, kept) as i32;
     api_ecs::Deployment {
         id: Some(kept.id.clone()),
         status: Some(kept.status.as_str().into()),

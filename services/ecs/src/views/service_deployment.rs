@@ -1,7 +1,9 @@
 //! A service's deployments and revisions, as its history shows them.
 
+use model::lifecycle::{HookRun, HookTarget, Lifecycle};
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionCounts, ServiceRevision};
-use model::{ClusterArn, Service, ServiceArn, ServiceDeployment, TaskDefinitionArn, TaskStatus};
+use model::{ClusterArn, Service, ServiceArn, ServiceDeployment, TaskDefinitionArn, TaskStatus, Weight};
+use reconcilers::service::blue_green;
 use state::{Record, Snapshot};
 
 use crate::convert;
@@ -10,10 +12,15 @@ use crate::convert;
 pub(crate) fn revision_counts(snapshot: &Snapshot, service: &Service) -> Vec<RevisionCounts> {
     let deployments = service.deployments.iter().filter(|one| !one.service_revision.is_empty());
     let mut counts: Vec<RevisionCounts> = deployments
-        .map(|one| RevisionCounts {
-            revision: one.service_revision.clone(),
-            requested: if one.status == model::DeploymentStatus::Primary { service.desired_count } else { 0 },
-            ..Default::default()
+        .map(|one| {
+            let weights = service.weights(one);
+            RevisionCounts {
+                revision: one.service_revision.clone(),
+                requested: blue_green::wanted_of(service, one),
+                production: weights.map(|weights| weights.0),
+                test: weights.map(|weights| weights.1),
+                ..Default::default()
+            }
         })
         .collect();
     for task in snapshot.tasks.by("service", &service.name()) {
@@ -49,6 +56,7 @@ pub(crate) fn service_deployment(snapshot: &Snapshot, kept: &ServiceDeployment) 
         Some(counts) if kept.status.is_ongoing() => counts,
         _ => kept.target.clone(),
     };
+    let lifecycle = lifecycle(snapshot, kept);
     api_ecs::ServiceDeployment {
         service_deployment_arn: Some(kept.arn().to_string()),
         service_arn: Some(kept.service_arn().to_string()),
@@ -70,7 +78,8 @@ pub(crate) fn service_deployment(snapshot: &Snapshot, kept: &ServiceDeployment) 
         }),
         deployment_circuit_breaker: Some(circuit_breaker(kept.circuit_breaker)),
         alarms: Some(alarms(kept)),
-        ..Default::default()
+        lifecycle_stage: lifecycle.map(|lifecycle| lifecycle.stage.as_str().into()),
+        lifecycle_hook_details: lifecycle.map(|lifecycle| lifecycle.runs.iter().map(hook).collect()),
     }
 }
 
@@ -90,7 +99,33 @@ fn summary(of: &ServiceDeployment, counts: &RevisionCounts) -> api_ecs::ServiceR
         requested_task_count: Some(counts.requested as i32),
         running_task_count: Some(counts.running as i32),
         pending_task_count: Some(counts.pending as i32),
-        ..Default::default()
+        requested_test_traffic_weight: counts.test.map(Weight::percent),
+        requested_production_traffic_weight: counts.production.map(Weight::percent),
+    }
+}
+
+/// Where it is now; its record says where it was when it was last looked at.
+fn lifecycle<'a>(snapshot: &'a Snapshot, kept: &'a ServiceDeployment) -> Option<&'a Lifecycle> {
+    let of_service = || {
+        let service = snapshot.services.get(&format!("{}/{}/{}", kept.scope, kept.cluster, kept.service))?;
+        let of_it = service.deployments.iter().find(|one| one.service_deployment == kept.id)?;
+        of_it.lifecycle.as_deref()
+    };
+    of_service().or(kept.lifecycle.as_deref())
+}
+
+fn hook(run: &HookRun) -> api_ecs::DeploymentLifecycleHookDetail {
+    let target_arn = match &run.target {
+        HookTarget::Pause => None,
+        HookTarget::AwsLambda { arn, .. } => Some(arn.clone()),
+    };
+    api_ecs::DeploymentLifecycleHookDetail {
+        hook_id: Some(run.id.clone()),
+        target_type: Some(run.target.as_str().into()),
+        target_arn,
+        status: Some(run.status.as_str().into()),
+        expires_at: Some(run.expires_at),
+        timeout_action: Some(run.timeout_action.as_str().into()),
     }
 }
 
@@ -104,18 +139,18 @@ fn circuit_breaker(kept: Option<CircuitBreakerRecord>) -> api_ecs::ServiceDeploy
     }
 }
 
-/// Nothing keeps alarms yet, so none was ever triggered.
 fn alarms(kept: &ServiceDeployment) -> api_ecs::ServiceDeploymentAlarms {
     let enabled = kept.configuration.alarms.as_ref().filter(|alarms| alarms.enable);
     let status = match enabled {
         None => MonitorStatus::Disabled,
+        Some(_) if !kept.triggered_alarms.is_empty() => MonitorStatus::Triggered,
         Some(_) if kept.status.is_ongoing() => MonitorStatus::Monitoring,
         Some(_) => MonitorStatus::MonitoringComplete,
     };
     api_ecs::ServiceDeploymentAlarms {
         status: Some(status.as_str().into()),
         alarm_names: enabled.map(|alarms| alarms.names.clone()),
-        triggered_alarm_names: enabled.map(|_| Vec::new()),
+        triggered_alarm_names: enabled.map(|_| kept.triggered_alarms.clone()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use api_ecs::{CreateServiceRequest, UpdateServiceRequest};
 use model::service::DeploymentConfiguration;
-use model::{DeploymentController, SchedulingStrategy, Service};
+use model::{DeploymentController, DeploymentStrategy, SchedulingStrategy, Service};
 
 use crate::error::{Error, invalid, unsupported};
 
@@ -56,6 +56,30 @@ impl Kind {
             refuse_for_external(&given)?;
         }
         Ok(kind)
+    }
+
+    pub fn of_service(service: &Service) -> Kind {
+        let (scheduling_strategy, deployment_controller) = (service.scheduling_strategy, service.deployment_controller);
+        Kind { scheduling_strategy, deployment_controller }
+    }
+
+    /// Source: Amazon ECS API Reference, `DeploymentConfiguration.strategy`: a way of the ECS controller to deploy replicas.
+    pub fn check_strategy(self, strategy: DeploymentStrategy) -> Result<(), Error> {
+        let name = strategy.as_str();
+        if strategy.is_rolling() {
+            return Ok(());
+        }
+        if self.is_daemon() {
+            return Err(invalid(format!(
+                "The daemon scheduling strategy does not support the deployment strategy {name}."
+            )));
+        }
+        if self.is_external() {
+            return Err(invalid(format!(
+                "The EXTERNAL deployment controller does not support the deployment strategy {name}."
+            )));
+        }
+        Ok(())
     }
 
     pub fn is_daemon(self) -> bool {
