@@ -31,6 +31,8 @@ fn records_of_version_1() {
     check::<Service>("service.v1.json");
     check::<Service>("service-after-rollback.v1.json");
     check::<ServiceDeployment>("service-deployment.v1.json");
+    check::<Service>("service-canary.v1.json");
+    check::<ServiceDeployment>("service-deployment-blue-green.v1.json");
     check::<ServiceRevision>("service-revision.v1.json");
     check::<Service>("service-daemon.v1.json");
     check::<Service>("service-external.v1.json");
