@@ -236,6 +236,73 @@ pub mod cpu_manufacturer {
     pub const VALUES: &[&str] = &[INTEL, AMD, AMAZON_WEB_SERVICES];
 }
 
+pub mod daemon_deployment_rollback_monitors_status {
+    pub const TRIGGERED: &str = "TRIGGERED";
+    pub const MONITORING: &str = "MONITORING";
+    pub const MONITORING_COMPLETE: &str = "MONITORING_COMPLETE";
+    pub const DISABLED: &str = "DISABLED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[TRIGGERED, MONITORING, MONITORING_COMPLETE, DISABLED];
+}
+
+pub mod daemon_deployment_status {
+    pub const PENDING: &str = "PENDING";
+    pub const SUCCESSFUL: &str = "SUCCESSFUL";
+    pub const STOPPED: &str = "STOPPED";
+    pub const STOP_REQUESTED: &str = "STOP_REQUESTED";
+    pub const IN_PROGRESS: &str = "IN_PROGRESS";
+    pub const ROLLBACK_IN_PROGRESS: &str = "ROLLBACK_IN_PROGRESS";
+    pub const ROLLBACK_SUCCESSFUL: &str = "ROLLBACK_SUCCESSFUL";
+    pub const ROLLBACK_FAILED: &str = "ROLLBACK_FAILED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[
+        PENDING,
+        SUCCESSFUL,
+        STOPPED,
+        STOP_REQUESTED,
+        IN_PROGRESS,
+        ROLLBACK_IN_PROGRESS,
+        ROLLBACK_SUCCESSFUL,
+        ROLLBACK_FAILED,
+    ];
+}
+
+pub mod daemon_propagate_tags {
+    pub const DAEMON: &str = "DAEMON";
+    pub const NONE: &str = "NONE";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[DAEMON, NONE];
+}
+
+pub mod daemon_status {
+    pub const ACTIVE: &str = "ACTIVE";
+    pub const DELETE_IN_PROGRESS: &str = "DELETE_IN_PROGRESS";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[ACTIVE, DELETE_IN_PROGRESS];
+}
+
+pub mod daemon_task_definition_revision_filter {
+    pub const LAST_REGISTERED: &str = "LAST_REGISTERED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[LAST_REGISTERED];
+}
+
+pub mod daemon_task_definition_status {
+    pub const ACTIVE: &str = "ACTIVE";
+    pub const DELETE_IN_PROGRESS: &str = "DELETE_IN_PROGRESS";
+    pub const DELETED: &str = "DELETED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[ACTIVE, DELETE_IN_PROGRESS, DELETED];
+}
+
+pub mod daemon_task_definition_status_filter {
+    pub const ACTIVE: &str = "ACTIVE";
+    pub const DELETE_IN_PROGRESS: &str = "DELETE_IN_PROGRESS";
+    pub const ALL: &str = "ALL";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[ACTIVE, DELETE_IN_PROGRESS, ALL];
+}
+
 pub mod deployment_controller_type {
     pub const ECS: &str = "ECS";
     pub const CODE_DEPLOY: &str = "CODE_DEPLOY";

@@ -18,6 +18,8 @@ pub enum ErrorCode {
     ClusterContainsTasksException,
     ClusterNotFoundException,
     ConflictException,
+    DaemonNotActiveException,
+    DaemonNotFoundException,
     InternalFailure,
     InvalidParameterException,
     LimitExceededException,
@@ -43,7 +45,7 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 32] = [
+static FACTS: [ErrorFacts; 34] = [
     ErrorFacts::client("AccessDeniedException", 400),
     ErrorFacts::client("AttributeLimitExceededException", 400),
     ErrorFacts::client("BlockedException", 400),
@@ -54,6 +56,8 @@ static FACTS: [ErrorFacts; 32] = [
     ErrorFacts::client("ClusterContainsTasksException", 400),
     ErrorFacts::client("ClusterNotFoundException", 400),
     ErrorFacts::client("ConflictException", 400),
+    ErrorFacts::client("DaemonNotActiveException", 400),
+    ErrorFacts::client("DaemonNotFoundException", 400),
     ErrorFacts::server("InternalFailure", 500),
     ErrorFacts::client("InvalidParameterException", 400),
     ErrorFacts::client("LimitExceededException", 400),

@@ -19,12 +19,15 @@ pub static MODEL: ServiceModel = ServiceModel {
         &CONTINUE_SERVICE_DEPLOYMENT,
         &CREATE_CAPACITY_PROVIDER,
         &CREATE_CLUSTER,
+        &CREATE_DAEMON,
         &CREATE_SERVICE,
         &CREATE_TASK_SET,
         &DELETE_ACCOUNT_SETTING,
         &DELETE_ATTRIBUTES,
         &DELETE_CAPACITY_PROVIDER,
         &DELETE_CLUSTER,
+        &DELETE_DAEMON,
+        &DELETE_DAEMON_TASK_DEFINITION,
         &DELETE_SERVICE,
         &DELETE_TASK_DEFINITIONS,
         &DELETE_TASK_SET,
@@ -33,6 +36,10 @@ pub static MODEL: ServiceModel = ServiceModel {
         &DESCRIBE_CAPACITY_PROVIDERS,
         &DESCRIBE_CLUSTERS,
         &DESCRIBE_CONTAINER_INSTANCES,
+        &DESCRIBE_DAEMON,
+        &DESCRIBE_DAEMON_DEPLOYMENTS,
+        &DESCRIBE_DAEMON_REVISIONS,
+        &DESCRIBE_DAEMON_TASK_DEFINITION,
         &DESCRIBE_SERVICE_DEPLOYMENTS,
         &DESCRIBE_SERVICE_REVISIONS,
         &DESCRIBE_SERVICES,
@@ -45,6 +52,9 @@ pub static MODEL: ServiceModel = ServiceModel {
         &LIST_ATTRIBUTES,
         &LIST_CLUSTERS,
         &LIST_CONTAINER_INSTANCES,
+        &LIST_DAEMON_DEPLOYMENTS,
+        &LIST_DAEMON_TASK_DEFINITIONS,
+        &LIST_DAEMONS,
         &LIST_SERVICE_DEPLOYMENTS,
         &LIST_SERVICES,
         &LIST_SERVICES_BY_NAMESPACE,
@@ -57,6 +67,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &PUT_ATTRIBUTES,
         &PUT_CLUSTER_CAPACITY_PROVIDERS,
         &REGISTER_CONTAINER_INSTANCE,
+        &REGISTER_DAEMON_TASK_DEFINITION,
         &REGISTER_TASK_DEFINITION,
         &RUN_TASK,
         &START_TASK,
@@ -72,6 +83,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &UPDATE_CLUSTER_SETTINGS,
         &UPDATE_CONTAINER_AGENT,
         &UPDATE_CONTAINER_INSTANCES_STATE,
+        &UPDATE_DAEMON,
         &UPDATE_SERVICE,
         &UPDATE_SERVICE_PRIMARY_TASK_SET,
         &UPDATE_TASK_PROTECTION,
@@ -128,6 +140,24 @@ pub static CREATE_CLUSTER: Operation = Operation {
         "ServerException",
         "InvalidParameterException",
         "ClientException",
+    ],
+};
+
+pub static CREATE_DAEMON: Operation = Operation {
+    name: "CreateDaemon",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::CREATE_DAEMON_REQUEST,
+    output: &schemas::CREATE_DAEMON_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "PlatformUnknownException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
     ],
 };
 
@@ -238,6 +268,35 @@ pub static DELETE_CLUSTER: Operation = Operation {
         "ClientException",
         "ClusterNotFoundException",
     ],
+};
+
+pub static DELETE_DAEMON: Operation = Operation {
+    name: "DeleteDaemon",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_DAEMON_REQUEST,
+    output: &schemas::DELETE_DAEMON_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "DaemonNotFoundException",
+        "DaemonNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static DELETE_DAEMON_TASK_DEFINITION: Operation = Operation {
+    name: "DeleteDaemonTaskDefinition",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DELETE_DAEMON_TASK_DEFINITION_REQUEST,
+    output: &schemas::DELETE_DAEMON_TASK_DEFINITION_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
 };
 
 pub static DELETE_SERVICE: Operation = Operation {
@@ -355,6 +414,68 @@ pub static DESCRIBE_CONTAINER_INSTANCES: Operation = Operation {
         "ClientException",
         "ClusterNotFoundException",
     ],
+};
+
+pub static DESCRIBE_DAEMON: Operation = Operation {
+    name: "DescribeDaemon",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_DAEMON_REQUEST,
+    output: &schemas::DESCRIBE_DAEMON_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "DaemonNotFoundException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static DESCRIBE_DAEMON_DEPLOYMENTS: Operation = Operation {
+    name: "DescribeDaemonDeployments",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_DAEMON_DEPLOYMENTS_REQUEST,
+    output: &schemas::DESCRIBE_DAEMON_DEPLOYMENTS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static DESCRIBE_DAEMON_REVISIONS: Operation = Operation {
+    name: "DescribeDaemonRevisions",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_DAEMON_REVISIONS_REQUEST,
+    output: &schemas::DESCRIBE_DAEMON_REVISIONS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static DESCRIBE_DAEMON_TASK_DEFINITION: Operation = Operation {
+    name: "DescribeDaemonTaskDefinition",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::DESCRIBE_DAEMON_TASK_DEFINITION_REQUEST,
+    output: &schemas::DESCRIBE_DAEMON_TASK_DEFINITION_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
 };
 
 pub static DESCRIBE_SERVICE_DEPLOYMENTS: Operation = Operation {
@@ -534,6 +655,50 @@ pub static LIST_CONTAINER_INSTANCES: Operation = Operation {
     ],
 };
 
+pub static LIST_DAEMON_DEPLOYMENTS: Operation = Operation {
+    name: "ListDaemonDeployments",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_DAEMON_DEPLOYMENTS_REQUEST,
+    output: &schemas::LIST_DAEMON_DEPLOYMENTS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
+pub static LIST_DAEMON_TASK_DEFINITIONS: Operation = Operation {
+    name: "ListDaemonTaskDefinitions",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_DAEMON_TASK_DEFINITIONS_REQUEST,
+    output: &schemas::LIST_DAEMON_TASK_DEFINITIONS_RESPONSE,
+    result_wrapper: None,
+    errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static LIST_DAEMONS: Operation = Operation {
+    name: "ListDaemons",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::LIST_DAEMONS_REQUEST,
+    output: &schemas::LIST_DAEMONS_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub static LIST_SERVICE_DEPLOYMENTS: Operation = Operation {
     name: "ListServiceDeployments",
     http_method: "POST",
@@ -706,6 +871,22 @@ pub static REGISTER_CONTAINER_INSTANCE: Operation = Operation {
         "InvalidParameterException",
         "ClientException",
         "ClusterNotFoundException",
+    ],
+};
+
+pub static REGISTER_DAEMON_TASK_DEFINITION: Operation = Operation {
+    name: "RegisterDaemonTaskDefinition",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::REGISTER_DAEMON_TASK_DEFINITION_REQUEST,
+    output: &schemas::REGISTER_DAEMON_TASK_DEFINITION_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "LimitExceededException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
     ],
 };
 
@@ -967,6 +1148,26 @@ pub static UPDATE_CONTAINER_INSTANCES_STATE: Operation = Operation {
     ],
 };
 
+pub static UPDATE_DAEMON: Operation = Operation {
+    name: "UpdateDaemon",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::UPDATE_DAEMON_REQUEST,
+    output: &schemas::UPDATE_DAEMON_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "DaemonNotFoundException",
+        "PlatformUnknownException",
+        "DaemonNotActiveException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "ClusterNotFoundException",
+        "UnsupportedFeatureException",
+    ],
+};
+
 pub static UPDATE_SERVICE: Operation = Operation {
     name: "UpdateService",
     http_method: "POST",
@@ -1075,6 +1276,15 @@ impl Call for CreateCluster {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct CreateDaemon;
+
+impl Call for CreateDaemon {
+    type Input = shapes::CreateDaemonRequest;
+    type Output = shapes::CreateDaemonResponse;
+    const OPERATION: &'static Operation = &CREATE_DAEMON;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct CreateService;
 
 impl Call for CreateService {
@@ -1126,6 +1336,24 @@ impl Call for DeleteCluster {
     type Input = shapes::DeleteClusterRequest;
     type Output = shapes::DeleteClusterResponse;
     const OPERATION: &'static Operation = &DELETE_CLUSTER;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteDaemon;
+
+impl Call for DeleteDaemon {
+    type Input = shapes::DeleteDaemonRequest;
+    type Output = shapes::DeleteDaemonResponse;
+    const OPERATION: &'static Operation = &DELETE_DAEMON;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DeleteDaemonTaskDefinition;
+
+impl Call for DeleteDaemonTaskDefinition {
+    type Input = shapes::DeleteDaemonTaskDefinitionRequest;
+    type Output = shapes::DeleteDaemonTaskDefinitionResponse;
+    const OPERATION: &'static Operation = &DELETE_DAEMON_TASK_DEFINITION;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1198,6 +1426,42 @@ impl Call for DescribeContainerInstances {
     type Input = shapes::DescribeContainerInstancesRequest;
     type Output = shapes::DescribeContainerInstancesResponse;
     const OPERATION: &'static Operation = &DESCRIBE_CONTAINER_INSTANCES;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeDaemon;
+
+impl Call for DescribeDaemon {
+    type Input = shapes::DescribeDaemonRequest;
+    type Output = shapes::DescribeDaemonResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_DAEMON;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeDaemonDeployments;
+
+impl Call for DescribeDaemonDeployments {
+    type Input = shapes::DescribeDaemonDeploymentsRequest;
+    type Output = shapes::DescribeDaemonDeploymentsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_DAEMON_DEPLOYMENTS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeDaemonRevisions;
+
+impl Call for DescribeDaemonRevisions {
+    type Input = shapes::DescribeDaemonRevisionsRequest;
+    type Output = shapes::DescribeDaemonRevisionsResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_DAEMON_REVISIONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct DescribeDaemonTaskDefinition;
+
+impl Call for DescribeDaemonTaskDefinition {
+    type Input = shapes::DescribeDaemonTaskDefinitionRequest;
+    type Output = shapes::DescribeDaemonTaskDefinitionResponse;
+    const OPERATION: &'static Operation = &DESCRIBE_DAEMON_TASK_DEFINITION;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1309,6 +1573,33 @@ impl Call for ListContainerInstances {
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
+pub struct ListDaemonDeployments;
+
+impl Call for ListDaemonDeployments {
+    type Input = shapes::ListDaemonDeploymentsRequest;
+    type Output = shapes::ListDaemonDeploymentsResponse;
+    const OPERATION: &'static Operation = &LIST_DAEMON_DEPLOYMENTS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListDaemonTaskDefinitions;
+
+impl Call for ListDaemonTaskDefinitions {
+    type Input = shapes::ListDaemonTaskDefinitionsRequest;
+    type Output = shapes::ListDaemonTaskDefinitionsResponse;
+    const OPERATION: &'static Operation = &LIST_DAEMON_TASK_DEFINITIONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ListDaemons;
+
+impl Call for ListDaemons {
+    type Input = shapes::ListDaemonsRequest;
+    type Output = shapes::ListDaemonsResponse;
+    const OPERATION: &'static Operation = &LIST_DAEMONS;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
 pub struct ListServiceDeployments;
 
 impl Call for ListServiceDeployments {
@@ -1414,6 +1705,15 @@ impl Call for RegisterContainerInstance {
     type Input = shapes::RegisterContainerInstanceRequest;
     type Output = shapes::RegisterContainerInstanceResponse;
     const OPERATION: &'static Operation = &REGISTER_CONTAINER_INSTANCE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct RegisterDaemonTaskDefinition;
+
+impl Call for RegisterDaemonTaskDefinition {
+    type Input = shapes::RegisterDaemonTaskDefinitionRequest;
+    type Output = shapes::RegisterDaemonTaskDefinitionResponse;
+    const OPERATION: &'static Operation = &REGISTER_DAEMON_TASK_DEFINITION;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 
@@ -1549,6 +1849,15 @@ impl Call for UpdateContainerInstancesState {
     type Input = shapes::UpdateContainerInstancesStateRequest;
     type Output = shapes::UpdateContainerInstancesStateResponse;
     const OPERATION: &'static Operation = &UPDATE_CONTAINER_INSTANCES_STATE;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct UpdateDaemon;
+
+impl Call for UpdateDaemon {
+    type Input = shapes::UpdateDaemonRequest;
+    type Output = shapes::UpdateDaemonResponse;
+    const OPERATION: &'static Operation = &UPDATE_DAEMON;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

@@ -489,6 +489,32 @@ pub static CREATE_CLUSTER_REQUEST: Schema = Schema::structure(
 pub static CREATE_CLUSTER_RESPONSE: Schema =
     Schema::structure("CreateClusterResponse", &[Member::new("cluster", &CLUSTER)]);
 
+pub static CREATE_DAEMON_REQUEST: Schema = Schema::structure(
+    "CreateDaemonRequest",
+    &[
+        Member::new("daemonName", &shape::STRING).required(),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("daemonTaskDefinitionArn", &shape::STRING).required(),
+        Member::new("capacityProviderArns", &STRING_LIST).required(),
+        Member::new("deploymentConfiguration", &DAEMON_DEPLOYMENT_CONFIGURATION),
+        Member::new("tags", &TAGS),
+        Member::new("propagateTags", &DAEMON_PROPAGATE_TAGS),
+        Member::new("enableECSManagedTags", &shape::BOOLEAN),
+        Member::new("enableExecuteCommand", &shape::BOOLEAN),
+        Member::new("clientToken", &shape::STRING),
+    ],
+);
+
+pub static CREATE_DAEMON_RESPONSE: Schema = Schema::structure(
+    "CreateDaemonResponse",
+    &[
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("status", &DAEMON_STATUS),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("deploymentArn", &shape::STRING),
+    ],
+);
+
 pub static CREATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION: Schema = Schema::structure(
     "CreateManagedInstancesProviderConfiguration",
     &[
@@ -562,6 +588,303 @@ pub static CREATED_AT: Schema = Schema::structure(
     &[Member::new("before", &shape::TIMESTAMP), Member::new("after", &shape::TIMESTAMP)],
 );
 
+pub static DAEMON_ALARM_CONFIGURATION: Schema = Schema::structure(
+    "DaemonAlarmConfiguration",
+    &[Member::new("alarmNames", &STRING_LIST), Member::new("enable", &shape::BOOLEAN)],
+);
+
+pub static DAEMON_CAPACITY_PROVIDER: Schema = Schema::structure(
+    "DaemonCapacityProvider",
+    &[Member::new("arn", &shape::STRING), Member::new("runningCount", &shape::INTEGER)],
+);
+
+pub static DAEMON_CAPACITY_PROVIDER_LIST: Schema =
+    Schema::list("DaemonCapacityProviderList", &DAEMON_CAPACITY_PROVIDER);
+
+pub static DAEMON_CIRCUIT_BREAKER: Schema = Schema::structure(
+    "DaemonCircuitBreaker",
+    &[
+        Member::new("failureCount", &shape::INTEGER),
+        Member::new("status", &DAEMON_DEPLOYMENT_ROLLBACK_MONITORS_STATUS),
+        Member::new("threshold", &shape::INTEGER),
+    ],
+);
+
+pub static DAEMON_CONTAINER_DEFINITION: Schema = Schema::structure(
+    "DaemonContainerDefinition",
+    &[
+        Member::new("name", &shape::STRING),
+        Member::new("image", &shape::STRING).required(),
+        Member::new("memory", &shape::INTEGER),
+        Member::new("memoryReservation", &shape::INTEGER),
+        Member::new("repositoryCredentials", &REPOSITORY_CREDENTIALS),
+        Member::new("healthCheck", &HEALTH_CHECK),
+        Member::new("cpu", &shape::INTEGER),
+        Member::new("essential", &shape::BOOLEAN),
+        Member::new("entryPoint", &STRING_LIST),
+        Member::new("command", &STRING_LIST),
+        Member::new("workingDirectory", &shape::STRING),
+        Member::new("environmentFiles", &ENVIRONMENT_FILES),
+        Member::new("environment", &ENVIRONMENT_VARIABLES),
+        Member::new("secrets", &SECRET_LIST),
+        Member::new("readonlyRootFilesystem", &shape::BOOLEAN),
+        Member::new("mountPoints", &MOUNT_POINT_LIST),
+        Member::new("logConfiguration", &LOG_CONFIGURATION),
+        Member::new("firelensConfiguration", &FIRELENS_CONFIGURATION),
+        Member::new("privileged", &shape::BOOLEAN),
+        Member::new("user", &shape::STRING),
+        Member::new("ulimits", &ULIMIT_LIST),
+        Member::new("linuxParameters", &DAEMON_LINUX_PARAMETERS),
+        Member::new("dependsOn", &CONTAINER_DEPENDENCIES),
+        Member::new("startTimeout", &shape::INTEGER),
+        Member::new("stopTimeout", &shape::INTEGER),
+        Member::new("systemControls", &SYSTEM_CONTROLS),
+        Member::new("interactive", &shape::BOOLEAN),
+        Member::new("pseudoTerminal", &shape::BOOLEAN),
+        Member::new("restartPolicy", &CONTAINER_RESTART_POLICY),
+    ],
+);
+
+pub static DAEMON_CONTAINER_DEFINITION_LIST: Schema =
+    Schema::list("DaemonContainerDefinitionList", &DAEMON_CONTAINER_DEFINITION);
+
+pub static DAEMON_CONTAINER_IMAGE: Schema = Schema::structure(
+    "DaemonContainerImage",
+    &[
+        Member::new("containerName", &shape::STRING),
+        Member::new("imageDigest", &shape::STRING),
+        Member::new("image", &shape::STRING),
+    ],
+);
+
+pub static DAEMON_CONTAINER_IMAGES: Schema = Schema::list("DaemonContainerImages", &DAEMON_CONTAINER_IMAGE);
+
+pub static DAEMON_DEPLOYMENT: Schema = Schema::structure(
+    "DaemonDeployment",
+    &[
+        Member::new("daemonDeploymentArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("status", &DAEMON_DEPLOYMENT_STATUS),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("targetDaemonRevision", &DAEMON_DEPLOYMENT_REVISION_DETAIL),
+        Member::new("sourceDaemonRevisions", &DAEMON_DEPLOYMENT_REVISION_DETAIL_LIST),
+        Member::new("circuitBreaker", &DAEMON_CIRCUIT_BREAKER),
+        Member::new("alarms", &DAEMON_DEPLOYMENT_ALARMS),
+        Member::new("rollback", &DAEMON_ROLLBACK),
+        Member::new("deploymentConfiguration", &DAEMON_DEPLOYMENT_CONFIGURATION),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("stoppedAt", &shape::TIMESTAMP),
+        Member::new("finishedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_ALARMS: Schema = Schema::structure(
+    "DaemonDeploymentAlarms",
+    &[
+        Member::new("status", &DAEMON_DEPLOYMENT_ROLLBACK_MONITORS_STATUS),
+        Member::new("alarmNames", &STRING_LIST),
+        Member::new("triggeredAlarmNames", &STRING_LIST),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_CAPACITY_PROVIDER: Schema = Schema::structure(
+    "DaemonDeploymentCapacityProvider",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("runningInstanceCount", &shape::INTEGER),
+        Member::new("drainingInstanceCount", &shape::INTEGER),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_CAPACITY_PROVIDER_LIST: Schema =
+    Schema::list("DaemonDeploymentCapacityProviderList", &DAEMON_DEPLOYMENT_CAPACITY_PROVIDER);
+
+pub static DAEMON_DEPLOYMENT_CONFIGURATION: Schema = Schema::structure(
+    "DaemonDeploymentConfiguration",
+    &[
+        Member::new("drainPercent", &DAEMON_DRAIN_PERCENT),
+        Member::new("alarms", &DAEMON_ALARM_CONFIGURATION),
+        Member::new("bakeTimeInMinutes", &shape::INTEGER),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_LIST: Schema = Schema::list("DaemonDeploymentList", &DAEMON_DEPLOYMENT);
+
+pub static DAEMON_DEPLOYMENT_REVISION_DETAIL: Schema = Schema::structure(
+    "DaemonDeploymentRevisionDetail",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("capacityProviders", &DAEMON_DEPLOYMENT_CAPACITY_PROVIDER_LIST),
+        Member::new("totalRunningInstanceCount", &shape::INTEGER),
+        Member::new("totalDrainingInstanceCount", &shape::INTEGER),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_REVISION_DETAIL_LIST: Schema =
+    Schema::list("DaemonDeploymentRevisionDetailList", &DAEMON_DEPLOYMENT_REVISION_DETAIL);
+
+pub static DAEMON_DEPLOYMENT_ROLLBACK_MONITORS_STATUS: Schema = Schema::enumeration(
+    "DaemonDeploymentRollbackMonitorsStatus",
+    crate::enums::daemon_deployment_rollback_monitors_status::VALUES,
+);
+
+pub static DAEMON_DEPLOYMENT_STATUS: Schema =
+    Schema::enumeration("DaemonDeploymentStatus", crate::enums::daemon_deployment_status::VALUES);
+
+pub static DAEMON_DEPLOYMENT_STATUS_LIST: Schema =
+    Schema::list("DaemonDeploymentStatusList", &DAEMON_DEPLOYMENT_STATUS);
+
+pub static DAEMON_DEPLOYMENT_SUMMARY: Schema = Schema::structure(
+    "DaemonDeploymentSummary",
+    &[
+        Member::new("daemonDeploymentArn", &shape::STRING),
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("status", &DAEMON_DEPLOYMENT_STATUS),
+        Member::new("statusReason", &shape::STRING),
+        Member::new("targetDaemonRevisionArn", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("stoppedAt", &shape::TIMESTAMP),
+        Member::new("finishedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static DAEMON_DEPLOYMENT_SUMMARY_LIST: Schema =
+    Schema::list("DaemonDeploymentSummaryList", &DAEMON_DEPLOYMENT_SUMMARY);
+
+pub static DAEMON_DETAIL: Schema = Schema::structure(
+    "DaemonDetail",
+    &[
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("status", &DAEMON_STATUS),
+        Member::new("currentRevisions", &DAEMON_REVISION_DETAIL_LIST),
+        Member::new("deploymentArn", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static DAEMON_DRAIN_PERCENT: Schema = Schema::new("DaemonDrainPercent", Kind::Double).min(0).max(100);
+
+pub static DAEMON_LINUX_PARAMETERS: Schema = Schema::structure(
+    "DaemonLinuxParameters",
+    &[
+        Member::new("capabilities", &KERNEL_CAPABILITIES),
+        Member::new("devices", &DEVICES_LIST),
+        Member::new("initProcessEnabled", &shape::BOOLEAN),
+        Member::new("tmpfs", &TMPFS_LIST),
+    ],
+);
+
+pub static DAEMON_PROPAGATE_TAGS: Schema =
+    Schema::enumeration("DaemonPropagateTags", crate::enums::daemon_propagate_tags::VALUES);
+
+pub static DAEMON_REVISION: Schema = Schema::structure(
+    "DaemonRevision",
+    &[
+        Member::new("daemonRevisionArn", &shape::STRING),
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("daemonTaskDefinitionArn", &shape::STRING),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("containerImages", &DAEMON_CONTAINER_IMAGES),
+        Member::new("propagateTags", &DAEMON_PROPAGATE_TAGS),
+        Member::new("enableECSManagedTags", &shape::BOOLEAN),
+        Member::new("enableExecuteCommand", &shape::BOOLEAN),
+    ],
+);
+
+pub static DAEMON_REVISION_DETAIL: Schema = Schema::structure(
+    "DaemonRevisionDetail",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("capacityProviders", &DAEMON_CAPACITY_PROVIDER_LIST),
+        Member::new("totalRunningCount", &shape::INTEGER),
+    ],
+);
+
+pub static DAEMON_REVISION_DETAIL_LIST: Schema = Schema::list("DaemonRevisionDetailList", &DAEMON_REVISION_DETAIL);
+
+pub static DAEMON_REVISIONS: Schema = Schema::list("DaemonRevisions", &DAEMON_REVISION);
+
+pub static DAEMON_ROLLBACK: Schema = Schema::structure(
+    "DaemonRollback",
+    &[
+        Member::new("reason", &shape::STRING),
+        Member::new("startedAt", &shape::TIMESTAMP),
+        Member::new("rollbackTargetDaemonRevisionArn", &shape::STRING),
+        Member::new("rollbackCapacityProviders", &STRING_LIST),
+    ],
+);
+
+pub static DAEMON_STATUS: Schema = Schema::enumeration("DaemonStatus", crate::enums::daemon_status::VALUES);
+
+pub static DAEMON_SUMMARIES_LIST: Schema = Schema::list("DaemonSummariesList", &DAEMON_SUMMARY);
+
+pub static DAEMON_SUMMARY: Schema = Schema::structure(
+    "DaemonSummary",
+    &[
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("status", &DAEMON_STATUS),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+    ],
+);
+
+pub static DAEMON_TASK_DEFINITION: Schema = Schema::structure(
+    "DaemonTaskDefinition",
+    &[
+        Member::new("daemonTaskDefinitionArn", &shape::STRING),
+        Member::new("family", &shape::STRING),
+        Member::new("revision", &shape::INTEGER),
+        Member::new("taskRoleArn", &shape::STRING),
+        Member::new("executionRoleArn", &shape::STRING),
+        Member::new("containerDefinitions", &DAEMON_CONTAINER_DEFINITION_LIST),
+        Member::new("volumes", &DAEMON_VOLUME_LIST),
+        Member::new("cpu", &shape::STRING),
+        Member::new("memory", &shape::STRING),
+        Member::new("status", &DAEMON_TASK_DEFINITION_STATUS),
+        Member::new("registeredAt", &shape::TIMESTAMP),
+        Member::new("deleteRequestedAt", &shape::TIMESTAMP),
+        Member::new("registeredBy", &shape::STRING),
+    ],
+);
+
+pub static DAEMON_TASK_DEFINITION_REVISION_FILTER: Schema = Schema::enumeration(
+    "DaemonTaskDefinitionRevisionFilter",
+    crate::enums::daemon_task_definition_revision_filter::VALUES,
+);
+
+pub static DAEMON_TASK_DEFINITION_STATUS: Schema =
+    Schema::enumeration("DaemonTaskDefinitionStatus", crate::enums::daemon_task_definition_status::VALUES);
+
+pub static DAEMON_TASK_DEFINITION_STATUS_FILTER: Schema =
+    Schema::enumeration("DaemonTaskDefinitionStatusFilter", crate::enums::daemon_task_definition_status_filter::VALUES);
+
+pub static DAEMON_TASK_DEFINITION_SUMMARIES: Schema =
+    Schema::list("DaemonTaskDefinitionSummaries", &DAEMON_TASK_DEFINITION_SUMMARY);
+
+pub static DAEMON_TASK_DEFINITION_SUMMARY: Schema = Schema::structure(
+    "DaemonTaskDefinitionSummary",
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("registeredAt", &shape::TIMESTAMP),
+        Member::new("registeredBy", &shape::STRING),
+        Member::new("deleteRequestedAt", &shape::TIMESTAMP),
+        Member::new("status", &DAEMON_TASK_DEFINITION_STATUS),
+    ],
+);
+
+pub static DAEMON_VOLUME: Schema = Schema::structure(
+    "DaemonVolume",
+    &[Member::new("name", &shape::STRING), Member::new("host", &HOST_VOLUME_PROPERTIES)],
+);
+
+pub static DAEMON_VOLUME_LIST: Schema = Schema::list("DaemonVolumeList", &DAEMON_VOLUME);
+
 pub static DELETE_ACCOUNT_SETTING_REQUEST: Schema = Schema::structure(
     "DeleteAccountSettingRequest",
     &[Member::new("name", &SETTING_NAME).required(), Member::new("principalArn", &shape::STRING)],
@@ -591,6 +914,28 @@ pub static DELETE_CLUSTER_REQUEST: Schema =
 
 pub static DELETE_CLUSTER_RESPONSE: Schema =
     Schema::structure("DeleteClusterResponse", &[Member::new("cluster", &CLUSTER)]);
+
+pub static DELETE_DAEMON_REQUEST: Schema =
+    Schema::structure("DeleteDaemonRequest", &[Member::new("daemonArn", &shape::STRING).required()]);
+
+pub static DELETE_DAEMON_RESPONSE: Schema = Schema::structure(
+    "DeleteDaemonResponse",
+    &[
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("status", &DAEMON_STATUS),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+        Member::new("deploymentArn", &shape::STRING),
+    ],
+);
+
+pub static DELETE_DAEMON_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
+    "DeleteDaemonTaskDefinitionRequest",
+    &[Member::new("daemonTaskDefinition", &shape::STRING).required()],
+);
+
+pub static DELETE_DAEMON_TASK_DEFINITION_RESPONSE: Schema =
+    Schema::structure("DeleteDaemonTaskDefinitionResponse", &[Member::new("daemonTaskDefinitionArn", &shape::STRING)]);
 
 pub static DELETE_SERVICE_REQUEST: Schema = Schema::structure(
     "DeleteServiceRequest",
@@ -816,6 +1161,40 @@ pub static DESCRIBE_CONTAINER_INSTANCES_REQUEST: Schema = Schema::structure(
 pub static DESCRIBE_CONTAINER_INSTANCES_RESPONSE: Schema = Schema::structure(
     "DescribeContainerInstancesResponse",
     &[Member::new("containerInstances", &CONTAINER_INSTANCES), Member::new("failures", &FAILURES)],
+);
+
+pub static DESCRIBE_DAEMON_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
+    "DescribeDaemonDeploymentsRequest",
+    &[Member::new("daemonDeploymentArns", &STRING_LIST).required()],
+);
+
+pub static DESCRIBE_DAEMON_DEPLOYMENTS_RESPONSE: Schema = Schema::structure(
+    "DescribeDaemonDeploymentsResponse",
+    &[Member::new("failures", &FAILURES), Member::new("daemonDeployments", &DAEMON_DEPLOYMENT_LIST)],
+);
+
+pub static DESCRIBE_DAEMON_REQUEST: Schema =
+    Schema::structure("DescribeDaemonRequest", &[Member::new("daemonArn", &shape::STRING).required()]);
+
+pub static DESCRIBE_DAEMON_RESPONSE: Schema =
+    Schema::structure("DescribeDaemonResponse", &[Member::new("daemon", &DAEMON_DETAIL)]);
+
+pub static DESCRIBE_DAEMON_REVISIONS_REQUEST: Schema =
+    Schema::structure("DescribeDaemonRevisionsRequest", &[Member::new("daemonRevisionArns", &STRING_LIST).required()]);
+
+pub static DESCRIBE_DAEMON_REVISIONS_RESPONSE: Schema = Schema::structure(
+    "DescribeDaemonRevisionsResponse",
+    &[Member::new("daemonRevisions", &DAEMON_REVISIONS), Member::new("failures", &FAILURES)],
+);
+
+pub static DESCRIBE_DAEMON_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
+    "DescribeDaemonTaskDefinitionRequest",
+    &[Member::new("daemonTaskDefinition", &shape::STRING).required()],
+);
+
+pub static DESCRIBE_DAEMON_TASK_DEFINITION_RESPONSE: Schema = Schema::structure(
+    "DescribeDaemonTaskDefinitionResponse",
+    &[Member::new("daemonTaskDefinition", &DAEMON_TASK_DEFINITION)],
 );
 
 pub static DESCRIBE_SERVICE_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
@@ -1287,6 +1666,58 @@ pub static LIST_CONTAINER_INSTANCES_REQUEST: Schema = Schema::structure(
 pub static LIST_CONTAINER_INSTANCES_RESPONSE: Schema = Schema::structure(
     "ListContainerInstancesResponse",
     &[Member::new("containerInstanceArns", &STRING_LIST), Member::new("nextToken", &shape::STRING)],
+);
+
+pub static LIST_DAEMON_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
+    "ListDaemonDeploymentsRequest",
+    &[
+        Member::new("daemonArn", &shape::STRING).required(),
+        Member::new("status", &DAEMON_DEPLOYMENT_STATUS_LIST),
+        Member::new("createdAt", &CREATED_AT),
+        Member::new("maxResults", &shape::INTEGER),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
+
+pub static LIST_DAEMON_DEPLOYMENTS_RESPONSE: Schema = Schema::structure(
+    "ListDaemonDeploymentsResponse",
+    &[Member::new("nextToken", &shape::STRING), Member::new("daemonDeployments", &DAEMON_DEPLOYMENT_SUMMARY_LIST)],
+);
+
+pub static LIST_DAEMON_TASK_DEFINITIONS_REQUEST: Schema = Schema::structure(
+    "ListDaemonTaskDefinitionsRequest",
+    &[
+        Member::new("familyPrefix", &shape::STRING),
+        Member::new("family", &shape::STRING),
+        Member::new("revision", &DAEMON_TASK_DEFINITION_REVISION_FILTER),
+        Member::new("status", &DAEMON_TASK_DEFINITION_STATUS_FILTER),
+        Member::new("sort", &SORT_ORDER),
+        Member::new("nextToken", &shape::STRING),
+        Member::new("maxResults", &shape::INTEGER),
+    ],
+);
+
+pub static LIST_DAEMON_TASK_DEFINITIONS_RESPONSE: Schema = Schema::structure(
+    "ListDaemonTaskDefinitionsResponse",
+    &[
+        Member::new("daemonTaskDefinitions", &DAEMON_TASK_DEFINITION_SUMMARIES),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
+
+pub static LIST_DAEMONS_REQUEST: Schema = Schema::structure(
+    "ListDaemonsRequest",
+    &[
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("capacityProviderArns", &STRING_LIST),
+        Member::new("maxResults", &shape::INTEGER),
+        Member::new("nextToken", &shape::STRING),
+    ],
+);
+
+pub static LIST_DAEMONS_RESPONSE: Schema = Schema::structure(
+    "ListDaemonsResponse",
+    &[Member::new("daemonSummariesList", &DAEMON_SUMMARIES_LIST), Member::new("nextToken", &shape::STRING)],
 );
 
 pub static LIST_SERVICE_DEPLOYMENTS_REQUEST: Schema = Schema::structure(
@@ -1866,6 +2297,25 @@ pub static REGISTER_CONTAINER_INSTANCE_REQUEST: Schema = Schema::structure(
 
 pub static REGISTER_CONTAINER_INSTANCE_RESPONSE: Schema =
     Schema::structure("RegisterContainerInstanceResponse", &[Member::new("containerInstance", &CONTAINER_INSTANCE)]);
+
+pub static REGISTER_DAEMON_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
+    "RegisterDaemonTaskDefinitionRequest",
+    &[
+        Member::new("family", &shape::STRING).required(),
+        Member::new("taskRoleArn", &shape::STRING),
+        Member::new("executionRoleArn", &shape::STRING),
+        Member::new("containerDefinitions", &DAEMON_CONTAINER_DEFINITION_LIST).required(),
+        Member::new("cpu", &shape::STRING),
+        Member::new("memory", &shape::STRING),
+        Member::new("volumes", &DAEMON_VOLUME_LIST),
+        Member::new("tags", &TAGS),
+    ],
+);
+
+pub static REGISTER_DAEMON_TASK_DEFINITION_RESPONSE: Schema = Schema::structure(
+    "RegisterDaemonTaskDefinitionResponse",
+    &[Member::new("daemonTaskDefinitionArn", &shape::STRING)],
+);
 
 pub static REGISTER_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
     "RegisterTaskDefinitionRequest",
@@ -2773,6 +3223,30 @@ pub static UPDATE_CONTAINER_INSTANCES_STATE_REQUEST: Schema = Schema::structure(
 pub static UPDATE_CONTAINER_INSTANCES_STATE_RESPONSE: Schema = Schema::structure(
     "UpdateContainerInstancesStateResponse",
     &[Member::new("containerInstances", &CONTAINER_INSTANCES), Member::new("failures", &FAILURES)],
+);
+
+pub static UPDATE_DAEMON_REQUEST: Schema = Schema::structure(
+    "UpdateDaemonRequest",
+    &[
+        Member::new("daemonArn", &shape::STRING).required(),
+        Member::new("daemonTaskDefinitionArn", &shape::STRING).required(),
+        Member::new("capacityProviderArns", &STRING_LIST).required(),
+        Member::new("deploymentConfiguration", &DAEMON_DEPLOYMENT_CONFIGURATION),
+        Member::new("propagateTags", &DAEMON_PROPAGATE_TAGS),
+        Member::new("enableECSManagedTags", &shape::BOOLEAN),
+        Member::new("enableExecuteCommand", &shape::BOOLEAN),
+    ],
+);
+
+pub static UPDATE_DAEMON_RESPONSE: Schema = Schema::structure(
+    "UpdateDaemonResponse",
+    &[
+        Member::new("daemonArn", &shape::STRING),
+        Member::new("status", &DAEMON_STATUS),
+        Member::new("createdAt", &shape::TIMESTAMP),
+        Member::new("updatedAt", &shape::TIMESTAMP),
+        Member::new("deploymentArn", &shape::STRING),
+    ],
 );
 
 pub static UPDATE_MANAGED_INSTANCES_PROVIDER_CONFIGURATION: Schema = Schema::structure(

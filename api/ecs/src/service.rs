@@ -8,39 +8,45 @@ use shape::{Caller, CommonError, Document, Operation, Service, ServiceModel, Val
 
 use crate::shapes::{
     ContinueServiceDeploymentRequest, ContinueServiceDeploymentResponse, CreateCapacityProviderRequest,
-    CreateCapacityProviderResponse, CreateClusterRequest, CreateClusterResponse, CreateServiceRequest,
-    CreateServiceResponse, CreateTaskSetRequest, CreateTaskSetResponse, DeleteAccountSettingRequest,
-    DeleteAccountSettingResponse, DeleteAttributesRequest, DeleteAttributesResponse, DeleteCapacityProviderRequest,
-    DeleteCapacityProviderResponse, DeleteClusterRequest, DeleteClusterResponse, DeleteServiceRequest,
-    DeleteServiceResponse, DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse, DeleteTaskSetRequest,
-    DeleteTaskSetResponse, DeregisterContainerInstanceRequest, DeregisterContainerInstanceResponse,
-    DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse, DescribeCapacityProvidersRequest,
-    DescribeCapacityProvidersResponse, DescribeClustersRequest, DescribeClustersResponse,
-    DescribeContainerInstancesRequest, DescribeContainerInstancesResponse, DescribeServiceDeploymentsRequest,
-    DescribeServiceDeploymentsResponse, DescribeServiceRevisionsRequest, DescribeServiceRevisionsResponse,
-    DescribeServicesRequest, DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse,
-    DescribeTaskSetsRequest, DescribeTaskSetsResponse, DescribeTasksRequest, DescribeTasksResponse,
-    DiscoverPollEndpointRequest, DiscoverPollEndpointResponse, GetTaskProtectionRequest, GetTaskProtectionResponse,
-    ListAccountSettingsRequest, ListAccountSettingsResponse, ListAttributesRequest, ListAttributesResponse,
-    ListClustersRequest, ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse,
-    ListServiceDeploymentsRequest, ListServiceDeploymentsResponse, ListServicesByNamespaceRequest,
-    ListServicesByNamespaceResponse, ListServicesRequest, ListServicesResponse, ListTagsForResourceRequest,
-    ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse,
-    ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest, ListTasksResponse,
-    PutAccountSettingDefaultRequest, PutAccountSettingDefaultResponse, PutAccountSettingRequest,
+    CreateCapacityProviderResponse, CreateClusterRequest, CreateClusterResponse, CreateDaemonRequest,
+    CreateDaemonResponse, CreateServiceRequest, CreateServiceResponse, CreateTaskSetRequest, CreateTaskSetResponse,
+    DeleteAccountSettingRequest, DeleteAccountSettingResponse, DeleteAttributesRequest, DeleteAttributesResponse,
+    DeleteCapacityProviderRequest, DeleteCapacityProviderResponse, DeleteClusterRequest, DeleteClusterResponse,
+    DeleteDaemonRequest, DeleteDaemonResponse, DeleteDaemonTaskDefinitionRequest, DeleteDaemonTaskDefinitionResponse,
+    DeleteServiceRequest, DeleteServiceResponse, DeleteTaskDefinitionsRequest, DeleteTaskDefinitionsResponse,
+    DeleteTaskSetRequest, DeleteTaskSetResponse, DeregisterContainerInstanceRequest,
+    DeregisterContainerInstanceResponse, DeregisterTaskDefinitionRequest, DeregisterTaskDefinitionResponse,
+    DescribeCapacityProvidersRequest, DescribeCapacityProvidersResponse, DescribeClustersRequest,
+    DescribeClustersResponse, DescribeContainerInstancesRequest, DescribeContainerInstancesResponse,
+    DescribeDaemonDeploymentsRequest, DescribeDaemonDeploymentsResponse, DescribeDaemonRequest, DescribeDaemonResponse,
+    DescribeDaemonRevisionsRequest, DescribeDaemonRevisionsResponse, DescribeDaemonTaskDefinitionRequest,
+    DescribeDaemonTaskDefinitionResponse, DescribeServiceDeploymentsRequest, DescribeServiceDeploymentsResponse,
+    DescribeServiceRevisionsRequest, DescribeServiceRevisionsResponse, DescribeServicesRequest,
+    DescribeServicesResponse, DescribeTaskDefinitionRequest, DescribeTaskDefinitionResponse, DescribeTaskSetsRequest,
+    DescribeTaskSetsResponse, DescribeTasksRequest, DescribeTasksResponse, DiscoverPollEndpointRequest,
+    DiscoverPollEndpointResponse, GetTaskProtectionRequest, GetTaskProtectionResponse, ListAccountSettingsRequest,
+    ListAccountSettingsResponse, ListAttributesRequest, ListAttributesResponse, ListClustersRequest,
+    ListClustersResponse, ListContainerInstancesRequest, ListContainerInstancesResponse, ListDaemonDeploymentsRequest,
+    ListDaemonDeploymentsResponse, ListDaemonTaskDefinitionsRequest, ListDaemonTaskDefinitionsResponse,
+    ListDaemonsRequest, ListDaemonsResponse, ListServiceDeploymentsRequest, ListServiceDeploymentsResponse,
+    ListServicesByNamespaceRequest, ListServicesByNamespaceResponse, ListServicesRequest, ListServicesResponse,
+    ListTagsForResourceRequest, ListTagsForResourceResponse, ListTaskDefinitionFamiliesRequest,
+    ListTaskDefinitionFamiliesResponse, ListTaskDefinitionsRequest, ListTaskDefinitionsResponse, ListTasksRequest,
+    ListTasksResponse, PutAccountSettingDefaultRequest, PutAccountSettingDefaultResponse, PutAccountSettingRequest,
     PutAccountSettingResponse, PutAttributesRequest, PutAttributesResponse, PutClusterCapacityProvidersRequest,
     PutClusterCapacityProvidersResponse, RegisterContainerInstanceRequest, RegisterContainerInstanceResponse,
-    RegisterTaskDefinitionRequest, RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest,
-    StartTaskResponse, StopServiceDeploymentRequest, StopServiceDeploymentResponse, StopTaskRequest, StopTaskResponse,
+    RegisterDaemonTaskDefinitionRequest, RegisterDaemonTaskDefinitionResponse, RegisterTaskDefinitionRequest,
+    RegisterTaskDefinitionResponse, RunTaskRequest, RunTaskResponse, StartTaskRequest, StartTaskResponse,
+    StopServiceDeploymentRequest, StopServiceDeploymentResponse, StopTaskRequest, StopTaskResponse,
     SubmitAttachmentStateChangesRequest, SubmitAttachmentStateChangesResponse, SubmitContainerStateChangeRequest,
     SubmitContainerStateChangeResponse, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse,
     TagResourceRequest, TagResourceResponse, UntagResourceRequest, UntagResourceResponse,
     UpdateCapacityProviderRequest, UpdateCapacityProviderResponse, UpdateClusterRequest, UpdateClusterResponse,
     UpdateClusterSettingsRequest, UpdateClusterSettingsResponse, UpdateContainerAgentRequest,
     UpdateContainerAgentResponse, UpdateContainerInstancesStateRequest, UpdateContainerInstancesStateResponse,
-    UpdateServicePrimaryTaskSetRequest, UpdateServicePrimaryTaskSetResponse, UpdateServiceRequest,
-    UpdateServiceResponse, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse, UpdateTaskSetRequest,
-    UpdateTaskSetResponse,
+    UpdateDaemonRequest, UpdateDaemonResponse, UpdateServicePrimaryTaskSetRequest, UpdateServicePrimaryTaskSetResponse,
+    UpdateServiceRequest, UpdateServiceResponse, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
+    UpdateTaskSetRequest, UpdateTaskSetResponse,
 };
 use crate::{Error, MODEL};
 
@@ -62,6 +68,7 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: CreateClusterRequest,
     ) -> Result<CreateClusterResponse, Error>;
+    async fn create_daemon(&self, caller: &Caller, input: CreateDaemonRequest) -> Result<CreateDaemonResponse, Error>;
     async fn create_service(
         &self,
         caller: &Caller,
@@ -92,6 +99,12 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DeleteClusterRequest,
     ) -> Result<DeleteClusterResponse, Error>;
+    async fn delete_daemon(&self, caller: &Caller, input: DeleteDaemonRequest) -> Result<DeleteDaemonResponse, Error>;
+    async fn delete_daemon_task_definition(
+        &self,
+        caller: &Caller,
+        input: DeleteDaemonTaskDefinitionRequest,
+    ) -> Result<DeleteDaemonTaskDefinitionResponse, Error>;
     async fn delete_service(
         &self,
         caller: &Caller,
@@ -132,6 +145,26 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: DescribeContainerInstancesRequest,
     ) -> Result<DescribeContainerInstancesResponse, Error>;
+    async fn describe_daemon(
+        &self,
+        caller: &Caller,
+        input: DescribeDaemonRequest,
+    ) -> Result<DescribeDaemonResponse, Error>;
+    async fn describe_daemon_deployments(
+        &self,
+        caller: &Caller,
+        input: DescribeDaemonDeploymentsRequest,
+    ) -> Result<DescribeDaemonDeploymentsResponse, Error>;
+    async fn describe_daemon_revisions(
+        &self,
+        caller: &Caller,
+        input: DescribeDaemonRevisionsRequest,
+    ) -> Result<DescribeDaemonRevisionsResponse, Error>;
+    async fn describe_daemon_task_definition(
+        &self,
+        caller: &Caller,
+        input: DescribeDaemonTaskDefinitionRequest,
+    ) -> Result<DescribeDaemonTaskDefinitionResponse, Error>;
     async fn describe_service_deployments(
         &self,
         caller: &Caller,
@@ -188,6 +221,17 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: ListContainerInstancesRequest,
     ) -> Result<ListContainerInstancesResponse, Error>;
+    async fn list_daemon_deployments(
+        &self,
+        caller: &Caller,
+        input: ListDaemonDeploymentsRequest,
+    ) -> Result<ListDaemonDeploymentsResponse, Error>;
+    async fn list_daemon_task_definitions(
+        &self,
+        caller: &Caller,
+        input: ListDaemonTaskDefinitionsRequest,
+    ) -> Result<ListDaemonTaskDefinitionsResponse, Error>;
+    async fn list_daemons(&self, caller: &Caller, input: ListDaemonsRequest) -> Result<ListDaemonsResponse, Error>;
     async fn list_service_deployments(
         &self,
         caller: &Caller,
@@ -240,6 +284,11 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: RegisterContainerInstanceRequest,
     ) -> Result<RegisterContainerInstanceResponse, Error>;
+    async fn register_daemon_task_definition(
+        &self,
+        caller: &Caller,
+        input: RegisterDaemonTaskDefinitionRequest,
+    ) -> Result<RegisterDaemonTaskDefinitionResponse, Error>;
     async fn register_task_definition(
         &self,
         caller: &Caller,
@@ -299,6 +348,7 @@ pub trait Ecs: Send + Sync + 'static {
         caller: &Caller,
         input: UpdateContainerInstancesStateRequest,
     ) -> Result<UpdateContainerInstancesStateResponse, Error>;
+    async fn update_daemon(&self, caller: &Caller, input: UpdateDaemonRequest) -> Result<UpdateDaemonResponse, Error>;
     async fn update_service(
         &self,
         caller: &Caller,
@@ -344,6 +394,7 @@ impl<S: Ecs> Service for Router<S> {
                 answer(self.0.create_capacity_provider(&caller, Value::from_document(input)).await)
             }
             "CreateCluster" => answer(self.0.create_cluster(&caller, Value::from_document(input)).await),
+            "CreateDaemon" => answer(self.0.create_daemon(&caller, Value::from_document(input)).await),
             "CreateService" => answer(self.0.create_service(&caller, Value::from_document(input)).await),
             "CreateTaskSet" => answer(self.0.create_task_set(&caller, Value::from_document(input)).await),
             "DeleteAccountSetting" => answer(self.0.delete_account_setting(&caller, Value::from_document(input)).await),
@@ -352,6 +403,10 @@ impl<S: Ecs> Service for Router<S> {
                 answer(self.0.delete_capacity_provider(&caller, Value::from_document(input)).await)
             }
             "DeleteCluster" => answer(self.0.delete_cluster(&caller, Value::from_document(input)).await),
+            "DeleteDaemon" => answer(self.0.delete_daemon(&caller, Value::from_document(input)).await),
+            "DeleteDaemonTaskDefinition" => {
+                answer(self.0.delete_daemon_task_definition(&caller, Value::from_document(input)).await)
+            }
             "DeleteService" => answer(self.0.delete_service(&caller, Value::from_document(input)).await),
             "DeleteTaskDefinitions" => {
                 answer(self.0.delete_task_definitions(&caller, Value::from_document(input)).await)
@@ -369,6 +424,16 @@ impl<S: Ecs> Service for Router<S> {
             "DescribeClusters" => answer(self.0.describe_clusters(&caller, Value::from_document(input)).await),
             "DescribeContainerInstances" => {
                 answer(self.0.describe_container_instances(&caller, Value::from_document(input)).await)
+            }
+            "DescribeDaemon" => answer(self.0.describe_daemon(&caller, Value::from_document(input)).await),
+            "DescribeDaemonDeployments" => {
+                answer(self.0.describe_daemon_deployments(&caller, Value::from_document(input)).await)
+            }
+            "DescribeDaemonRevisions" => {
+                answer(self.0.describe_daemon_revisions(&caller, Value::from_document(input)).await)
+            }
+            "DescribeDaemonTaskDefinition" => {
+                answer(self.0.describe_daemon_task_definition(&caller, Value::from_document(input)).await)
             }
             "DescribeServiceDeployments" => {
                 answer(self.0.describe_service_deployments(&caller, Value::from_document(input)).await)
@@ -390,6 +455,13 @@ impl<S: Ecs> Service for Router<S> {
             "ListContainerInstances" => {
                 answer(self.0.list_container_instances(&caller, Value::from_document(input)).await)
             }
+            "ListDaemonDeployments" => {
+                answer(self.0.list_daemon_deployments(&caller, Value::from_document(input)).await)
+            }
+            "ListDaemonTaskDefinitions" => {
+                answer(self.0.list_daemon_task_definitions(&caller, Value::from_document(input)).await)
+            }
+            "ListDaemons" => answer(self.0.list_daemons(&caller, Value::from_document(input)).await),
             "ListServiceDeployments" => {
                 answer(self.0.list_service_deployments(&caller, Value::from_document(input)).await)
             }
@@ -413,6 +485,9 @@ impl<S: Ecs> Service for Router<S> {
             }
             "RegisterContainerInstance" => {
                 answer(self.0.register_container_instance(&caller, Value::from_document(input)).await)
+            }
+            "RegisterDaemonTaskDefinition" => {
+                answer(self.0.register_daemon_task_definition(&caller, Value::from_document(input)).await)
             }
             "RegisterTaskDefinition" => {
                 answer(self.0.register_task_definition(&caller, Value::from_document(input)).await)
@@ -445,6 +520,7 @@ impl<S: Ecs> Service for Router<S> {
             "UpdateContainerInstancesState" => {
                 answer(self.0.update_container_instances_state(&caller, Value::from_document(input)).await)
             }
+            "UpdateDaemon" => answer(self.0.update_daemon(&caller, Value::from_document(input)).await),
             "UpdateService" => answer(self.0.update_service(&caller, Value::from_document(input)).await),
             "UpdateServicePrimaryTaskSet" => {
                 answer(self.0.update_service_primary_task_set(&caller, Value::from_document(input)).await)

@@ -1381,6 +1381,92 @@ impl Value for CreateClusterResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateDaemonRequest {
+    pub daemon_name: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub daemon_task_definition_arn: Option<String>,
+    pub capacity_provider_arns: Option<Vec<String>>,
+    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
+    pub tags: Option<Vec<Tag>>,
+    pub propagate_tags: Option<String>,
+    pub enable_ecs_managed_tags: Option<bool>,
+    pub enable_execute_command: Option<bool>,
+    pub client_token: Option<String>,
+}
+
+impl Shape for CreateDaemonRequest {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_DAEMON_REQUEST
+    }
+}
+
+impl Value for CreateDaemonRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_name: fields.take("daemonName"),
+            cluster_arn: fields.take("clusterArn"),
+            daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn"),
+            capacity_provider_arns: fields.take("capacityProviderArns"),
+            deployment_configuration: fields.take("deploymentConfiguration"),
+            tags: fields.take("tags"),
+            propagate_tags: fields.take("propagateTags"),
+            enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
+            enable_execute_command: fields.take("enableExecuteCommand"),
+            client_token: fields.take("clientToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("daemonName", self.daemon_name);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
+        fields.put("capacityProviderArns", self.capacity_provider_arns);
+        fields.put("deploymentConfiguration", self.deployment_configuration);
+        fields.put("tags", self.tags);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
+        fields.put("enableExecuteCommand", self.enable_execute_command);
+        fields.put("clientToken", self.client_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct CreateDaemonResponse {
+    pub daemon_arn: Option<String>,
+    pub status: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub deployment_arn: Option<String>,
+}
+
+impl Shape for CreateDaemonResponse {
+    fn schema() -> &'static Schema {
+        &schemas::CREATE_DAEMON_RESPONSE
+    }
+}
+
+impl Value for CreateDaemonResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            deployment_arn: fields.take("deploymentArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("deploymentArn", self.deployment_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct CreateManagedInstancesProviderConfiguration {
     pub infrastructure_role_arn: Option<String>,
     pub instance_launch_template: Option<InstanceLaunchTemplate>,
@@ -1650,6 +1736,855 @@ impl Value for CreatedAt {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonAlarmConfiguration {
+    pub alarm_names: Option<Vec<String>>,
+    pub enable: Option<bool>,
+}
+
+impl Shape for DaemonAlarmConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_ALARM_CONFIGURATION
+    }
+}
+
+impl Value for DaemonAlarmConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { alarm_names: fields.take("alarmNames"), enable: fields.take("enable") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("alarmNames", self.alarm_names);
+        fields.put("enable", self.enable);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonCapacityProvider {
+    pub arn: Option<String>,
+    pub running_count: Option<i32>,
+}
+
+impl Shape for DaemonCapacityProvider {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_CAPACITY_PROVIDER
+    }
+}
+
+impl Value for DaemonCapacityProvider {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { arn: fields.take("arn"), running_count: fields.take("runningCount") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("arn", self.arn);
+        fields.put("runningCount", self.running_count);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonCircuitBreaker {
+    pub failure_count: Option<i32>,
+    pub status: Option<String>,
+    pub threshold: Option<i32>,
+}
+
+impl Shape for DaemonCircuitBreaker {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_CIRCUIT_BREAKER
+    }
+}
+
+impl Value for DaemonCircuitBreaker {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            failure_count: fields.take("failureCount"),
+            status: fields.take("status"),
+            threshold: fields.take("threshold"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("failureCount", self.failure_count);
+        fields.put("status", self.status);
+        fields.put("threshold", self.threshold);
+        fields.into_document()
+    }
+}
+
+#[derive(Clone, Default, PartialEq)]
+pub struct DaemonContainerDefinition {
+    pub name: Option<String>,
+    pub image: Option<String>,
+    pub memory: Option<i32>,
+    pub memory_reservation: Option<i32>,
+    pub repository_credentials: Option<RepositoryCredentials>,
+    pub health_check: Option<HealthCheck>,
+    pub cpu: Option<i32>,
+    pub essential: Option<bool>,
+    pub entry_point: Option<Vec<String>>,
+    pub command: Option<Vec<String>>,
+    pub working_directory: Option<String>,
+    pub environment_files: Option<Vec<EnvironmentFile>>,
+    pub environment: Option<Vec<KeyValuePair>>,
+    pub secrets: Option<Vec<Secret>>,
+    pub readonly_root_filesystem: Option<bool>,
+    pub mount_points: Option<Vec<MountPoint>>,
+    pub log_configuration: Option<LogConfiguration>,
+    pub firelens_configuration: Option<FirelensConfiguration>,
+    pub privileged: Option<bool>,
+    pub user: Option<String>,
+    pub ulimits: Option<Vec<Ulimit>>,
+    pub linux_parameters: Option<DaemonLinuxParameters>,
+    pub depends_on: Option<Vec<ContainerDependency>>,
+    pub start_timeout: Option<i32>,
+    pub stop_timeout: Option<i32>,
+    pub system_controls: Option<Vec<SystemControl>>,
+    pub interactive: Option<bool>,
+    pub pseudo_terminal: Option<bool>,
+    pub restart_policy: Option<ContainerRestartPolicy>,
+}
+
+/// What the model marks as sensitive is not shown.
+impl std::fmt::Debug for DaemonContainerDefinition {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DaemonContainerDefinition")
+            .field("name", &self.name)
+            .field("image", &self.image)
+            .field("memory", &self.memory)
+            .field("memory_reservation", &self.memory_reservation)
+            .field("repository_credentials", &self.repository_credentials.as_ref().map(|_| "***"))
+            .field("health_check", &self.health_check)
+            .field("cpu", &self.cpu)
+            .field("essential", &self.essential)
+            .field("entry_point", &self.entry_point)
+            .field("command", &self.command)
+            .field("working_directory", &self.working_directory)
+            .field("environment_files", &self.environment_files)
+            .field("environment", &self.environment.as_ref().map(|_| "***"))
+            .field("secrets", &self.secrets)
+            .field("readonly_root_filesystem", &self.readonly_root_filesystem)
+            .field("mount_points", &self.mount_points)
+            .field("log_configuration", &self.log_configuration)
+            .field("firelens_configuration", &self.firelens_configuration)
+            .field("privileged", &self.privileged)
+            .field("user", &self.user)
+            .field("ulimits", &self.ulimits)
+            .field("linux_parameters", &self.linux_parameters)
+            .field("depends_on", &self.depends_on)
+            .field("start_timeout", &self.start_timeout)
+            .field("stop_timeout", &self.stop_timeout)
+            .field("system_controls", &self.system_controls)
+            .field("interactive", &self.interactive)
+            .field("pseudo_terminal", &self.pseudo_terminal)
+            .field("restart_policy", &self.restart_policy)
+            .finish()
+    }
+}
+
+impl Shape for DaemonContainerDefinition {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_CONTAINER_DEFINITION
+    }
+}
+
+impl Value for DaemonContainerDefinition {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            name: fields.take("name"),
+            image: fields.take("image"),
+            memory: fields.take("memory"),
+            memory_reservation: fields.take("memoryReservation"),
+            repository_credentials: fields.take("repositoryCredentials"),
+            health_check: fields.take("healthCheck"),
+            cpu: fields.take("cpu"),
+            essential: fields.take("essential"),
+            entry_point: fields.take("entryPoint"),
+            command: fields.take("command"),
+            working_directory: fields.take("workingDirectory"),
+            environment_files: fields.take("environmentFiles"),
+            environment: fields.take("environment"),
+            secrets: fields.take("secrets"),
+            readonly_root_filesystem: fields.take("readonlyRootFilesystem"),
+            mount_points: fields.take("mountPoints"),
+            log_configuration: fields.take("logConfiguration"),
+            firelens_configuration: fields.take("firelensConfiguration"),
+            privileged: fields.take("privileged"),
+            user: fields.take("user"),
+            ulimits: fields.take("ulimits"),
+            linux_parameters: fields.take("linuxParameters"),
+            depends_on: fields.take("dependsOn"),
+            start_timeout: fields.take("startTimeout"),
+            stop_timeout: fields.take("stopTimeout"),
+            system_controls: fields.take("systemControls"),
+            interactive: fields.take("interactive"),
+            pseudo_terminal: fields.take("pseudoTerminal"),
+            restart_policy: fields.take("restartPolicy"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(29);
+        fields.put("name", self.name);
+        fields.put("image", self.image);
+        fields.put("memory", self.memory);
+        fields.put("memoryReservation", self.memory_reservation);
+        fields.put("repositoryCredentials", self.repository_credentials);
+        fields.put("healthCheck", self.health_check);
+        fields.put("cpu", self.cpu);
+        fields.put("essential", self.essential);
+        fields.put("entryPoint", self.entry_point);
+        fields.put("command", self.command);
+        fields.put("workingDirectory", self.working_directory);
+        fields.put("environmentFiles", self.environment_files);
+        fields.put("environment", self.environment);
+        fields.put("secrets", self.secrets);
+        fields.put("readonlyRootFilesystem", self.readonly_root_filesystem);
+        fields.put("mountPoints", self.mount_points);
+        fields.put("logConfiguration", self.log_configuration);
+        fields.put("firelensConfiguration", self.firelens_configuration);
+        fields.put("privileged", self.privileged);
+        fields.put("user", self.user);
+        fields.put("ulimits", self.ulimits);
+        fields.put("linuxParameters", self.linux_parameters);
+        fields.put("dependsOn", self.depends_on);
+        fields.put("startTimeout", self.start_timeout);
+        fields.put("stopTimeout", self.stop_timeout);
+        fields.put("systemControls", self.system_controls);
+        fields.put("interactive", self.interactive);
+        fields.put("pseudoTerminal", self.pseudo_terminal);
+        fields.put("restartPolicy", self.restart_policy);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonContainerImage {
+    pub container_name: Option<String>,
+    pub image_digest: Option<String>,
+    pub image: Option<String>,
+}
+
+impl Shape for DaemonContainerImage {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_CONTAINER_IMAGE
+    }
+}
+
+impl Value for DaemonContainerImage {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            container_name: fields.take("containerName"),
+            image_digest: fields.take("imageDigest"),
+            image: fields.take("image"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("containerName", self.container_name);
+        fields.put("imageDigest", self.image_digest);
+        fields.put("image", self.image);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeployment {
+    pub daemon_deployment_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub target_daemon_revision: Option<DaemonDeploymentRevisionDetail>,
+    pub source_daemon_revisions: Option<Vec<DaemonDeploymentRevisionDetail>>,
+    pub circuit_breaker: Option<DaemonCircuitBreaker>,
+    pub alarms: Option<DaemonDeploymentAlarms>,
+    pub rollback: Option<DaemonRollback>,
+    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
+    pub created_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Shape for DaemonDeployment {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT
+    }
+}
+
+impl Value for DaemonDeployment {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_deployment_arn: fields.take("daemonDeploymentArn"),
+            cluster_arn: fields.take("clusterArn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            target_daemon_revision: fields.take("targetDaemonRevision"),
+            source_daemon_revisions: fields.take("sourceDaemonRevisions"),
+            circuit_breaker: fields.take("circuitBreaker"),
+            alarms: fields.take("alarms"),
+            rollback: fields.take("rollback"),
+            deployment_configuration: fields.take("deploymentConfiguration"),
+            created_at: fields.take("createdAt"),
+            started_at: fields.take("startedAt"),
+            stopped_at: fields.take("stoppedAt"),
+            finished_at: fields.take("finishedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(14);
+        fields.put("daemonDeploymentArn", self.daemon_deployment_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("targetDaemonRevision", self.target_daemon_revision);
+        fields.put("sourceDaemonRevisions", self.source_daemon_revisions);
+        fields.put("circuitBreaker", self.circuit_breaker);
+        fields.put("alarms", self.alarms);
+        fields.put("rollback", self.rollback);
+        fields.put("deploymentConfiguration", self.deployment_configuration);
+        fields.put("createdAt", self.created_at);
+        fields.put("startedAt", self.started_at);
+        fields.put("stoppedAt", self.stopped_at);
+        fields.put("finishedAt", self.finished_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeploymentAlarms {
+    pub status: Option<String>,
+    pub alarm_names: Option<Vec<String>>,
+    pub triggered_alarm_names: Option<Vec<String>>,
+}
+
+impl Shape for DaemonDeploymentAlarms {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT_ALARMS
+    }
+}
+
+impl Value for DaemonDeploymentAlarms {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            status: fields.take("status"),
+            alarm_names: fields.take("alarmNames"),
+            triggered_alarm_names: fields.take("triggeredAlarmNames"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("status", self.status);
+        fields.put("alarmNames", self.alarm_names);
+        fields.put("triggeredAlarmNames", self.triggered_alarm_names);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeploymentCapacityProvider {
+    pub arn: Option<String>,
+    pub running_instance_count: Option<i32>,
+    pub draining_instance_count: Option<i32>,
+}
+
+impl Shape for DaemonDeploymentCapacityProvider {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT_CAPACITY_PROVIDER
+    }
+}
+
+impl Value for DaemonDeploymentCapacityProvider {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            running_instance_count: fields.take("runningInstanceCount"),
+            draining_instance_count: fields.take("drainingInstanceCount"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("arn", self.arn);
+        fields.put("runningInstanceCount", self.running_instance_count);
+        fields.put("drainingInstanceCount", self.draining_instance_count);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeploymentConfiguration {
+    pub drain_percent: Option<f64>,
+    pub alarms: Option<DaemonAlarmConfiguration>,
+    pub bake_time_in_minutes: Option<i32>,
+}
+
+impl Shape for DaemonDeploymentConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT_CONFIGURATION
+    }
+}
+
+impl Value for DaemonDeploymentConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            drain_percent: fields.take("drainPercent"),
+            alarms: fields.take("alarms"),
+            bake_time_in_minutes: fields.take("bakeTimeInMinutes"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("drainPercent", self.drain_percent);
+        fields.put("alarms", self.alarms);
+        fields.put("bakeTimeInMinutes", self.bake_time_in_minutes);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeploymentRevisionDetail {
+    pub arn: Option<String>,
+    pub capacity_providers: Option<Vec<DaemonDeploymentCapacityProvider>>,
+    pub total_running_instance_count: Option<i32>,
+    pub total_draining_instance_count: Option<i32>,
+}
+
+impl Shape for DaemonDeploymentRevisionDetail {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT_REVISION_DETAIL
+    }
+}
+
+impl Value for DaemonDeploymentRevisionDetail {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            capacity_providers: fields.take("capacityProviders"),
+            total_running_instance_count: fields.take("totalRunningInstanceCount"),
+            total_draining_instance_count: fields.take("totalDrainingInstanceCount"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("arn", self.arn);
+        fields.put("capacityProviders", self.capacity_providers);
+        fields.put("totalRunningInstanceCount", self.total_running_instance_count);
+        fields.put("totalDrainingInstanceCount", self.total_draining_instance_count);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDeploymentSummary {
+    pub daemon_deployment_arn: Option<String>,
+    pub daemon_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub status: Option<String>,
+    pub status_reason: Option<String>,
+    pub target_daemon_revision_arn: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+}
+
+impl Shape for DaemonDeploymentSummary {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DEPLOYMENT_SUMMARY
+    }
+}
+
+impl Value for DaemonDeploymentSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_deployment_arn: fields.take("daemonDeploymentArn"),
+            daemon_arn: fields.take("daemonArn"),
+            cluster_arn: fields.take("clusterArn"),
+            status: fields.take("status"),
+            status_reason: fields.take("statusReason"),
+            target_daemon_revision_arn: fields.take("targetDaemonRevisionArn"),
+            created_at: fields.take("createdAt"),
+            started_at: fields.take("startedAt"),
+            stopped_at: fields.take("stoppedAt"),
+            finished_at: fields.take("finishedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(10);
+        fields.put("daemonDeploymentArn", self.daemon_deployment_arn);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("status", self.status);
+        fields.put("statusReason", self.status_reason);
+        fields.put("targetDaemonRevisionArn", self.target_daemon_revision_arn);
+        fields.put("createdAt", self.created_at);
+        fields.put("startedAt", self.started_at);
+        fields.put("stoppedAt", self.stopped_at);
+        fields.put("finishedAt", self.finished_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonDetail {
+    pub daemon_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub status: Option<String>,
+    pub current_revisions: Option<Vec<DaemonRevisionDetail>>,
+    pub deployment_arn: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for DaemonDetail {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_DETAIL
+    }
+}
+
+impl Value for DaemonDetail {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            cluster_arn: fields.take("clusterArn"),
+            status: fields.take("status"),
+            current_revisions: fields.take("currentRevisions"),
+            deployment_arn: fields.take("deploymentArn"),
+            created_at: fields.take("createdAt"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("status", self.status);
+        fields.put("currentRevisions", self.current_revisions);
+        fields.put("deploymentArn", self.deployment_arn);
+        fields.put("createdAt", self.created_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonLinuxParameters {
+    pub capabilities: Option<KernelCapabilities>,
+    pub devices: Option<Vec<Device>>,
+    pub init_process_enabled: Option<bool>,
+    pub tmpfs: Option<Vec<Tmpfs>>,
+}
+
+impl Shape for DaemonLinuxParameters {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_LINUX_PARAMETERS
+    }
+}
+
+impl Value for DaemonLinuxParameters {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            capabilities: fields.take("capabilities"),
+            devices: fields.take("devices"),
+            init_process_enabled: fields.take("initProcessEnabled"),
+            tmpfs: fields.take("tmpfs"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("capabilities", self.capabilities);
+        fields.put("devices", self.devices);
+        fields.put("initProcessEnabled", self.init_process_enabled);
+        fields.put("tmpfs", self.tmpfs);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonRevision {
+    pub daemon_revision_arn: Option<String>,
+    pub cluster_arn: Option<String>,
+    pub daemon_arn: Option<String>,
+    pub daemon_task_definition_arn: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub container_images: Option<Vec<DaemonContainerImage>>,
+    pub propagate_tags: Option<String>,
+    pub enable_ecs_managed_tags: Option<bool>,
+    pub enable_execute_command: Option<bool>,
+}
+
+impl Shape for DaemonRevision {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_REVISION
+    }
+}
+
+impl Value for DaemonRevision {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_revision_arn: fields.take("daemonRevisionArn"),
+            cluster_arn: fields.take("clusterArn"),
+            daemon_arn: fields.take("daemonArn"),
+            daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn"),
+            created_at: fields.take("createdAt"),
+            container_images: fields.take("containerImages"),
+            propagate_tags: fields.take("propagateTags"),
+            enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
+            enable_execute_command: fields.take("enableExecuteCommand"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(9);
+        fields.put("daemonRevisionArn", self.daemon_revision_arn);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
+        fields.put("createdAt", self.created_at);
+        fields.put("containerImages", self.container_images);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
+        fields.put("enableExecuteCommand", self.enable_execute_command);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonRevisionDetail {
+    pub arn: Option<String>,
+    pub capacity_providers: Option<Vec<DaemonCapacityProvider>>,
+    pub total_running_count: Option<i32>,
+}
+
+impl Shape for DaemonRevisionDetail {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_REVISION_DETAIL
+    }
+}
+
+impl Value for DaemonRevisionDetail {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            capacity_providers: fields.take("capacityProviders"),
+            total_running_count: fields.take("totalRunningCount"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("arn", self.arn);
+        fields.put("capacityProviders", self.capacity_providers);
+        fields.put("totalRunningCount", self.total_running_count);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonRollback {
+    pub reason: Option<String>,
+    pub started_at: Option<Timestamp>,
+    pub rollback_target_daemon_revision_arn: Option<String>,
+    pub rollback_capacity_providers: Option<Vec<String>>,
+}
+
+impl Shape for DaemonRollback {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_ROLLBACK
+    }
+}
+
+impl Value for DaemonRollback {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            reason: fields.take("reason"),
+            started_at: fields.take("startedAt"),
+            rollback_target_daemon_revision_arn: fields.take("rollbackTargetDaemonRevisionArn"),
+            rollback_capacity_providers: fields.take("rollbackCapacityProviders"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("reason", self.reason);
+        fields.put("startedAt", self.started_at);
+        fields.put("rollbackTargetDaemonRevisionArn", self.rollback_target_daemon_revision_arn);
+        fields.put("rollbackCapacityProviders", self.rollback_capacity_providers);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonSummary {
+    pub daemon_arn: Option<String>,
+    pub status: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+}
+
+impl Shape for DaemonSummary {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_SUMMARY
+    }
+}
+
+impl Value for DaemonSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            updated_at: fields.take("updatedAt"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonTaskDefinition {
+    pub daemon_task_definition_arn: Option<String>,
+    pub family: Option<String>,
+    pub revision: Option<i32>,
+    pub task_role_arn: Option<String>,
+    pub execution_role_arn: Option<String>,
+    pub container_definitions: Option<Vec<DaemonContainerDefinition>>,
+    pub volumes: Option<Vec<DaemonVolume>>,
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
+    pub status: Option<String>,
+    pub registered_at: Option<Timestamp>,
+    pub delete_requested_at: Option<Timestamp>,
+    pub registered_by: Option<String>,
+}
+
+impl Shape for DaemonTaskDefinition {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_TASK_DEFINITION
+    }
+}
+
+impl Value for DaemonTaskDefinition {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn"),
+            family: fields.take("family"),
+            revision: fields.take("revision"),
+            task_role_arn: fields.take("taskRoleArn"),
+            execution_role_arn: fields.take("executionRoleArn"),
+            container_definitions: fields.take("containerDefinitions"),
+            volumes: fields.take("volumes"),
+            cpu: fields.take("cpu"),
+            memory: fields.take("memory"),
+            status: fields.take("status"),
+            registered_at: fields.take("registeredAt"),
+            delete_requested_at: fields.take("deleteRequestedAt"),
+            registered_by: fields.take("registeredBy"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(13);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
+        fields.put("family", self.family);
+        fields.put("revision", self.revision);
+        fields.put("taskRoleArn", self.task_role_arn);
+        fields.put("executionRoleArn", self.execution_role_arn);
+        fields.put("containerDefinitions", self.container_definitions);
+        fields.put("volumes", self.volumes);
+        fields.put("cpu", self.cpu);
+        fields.put("memory", self.memory);
+        fields.put("status", self.status);
+        fields.put("registeredAt", self.registered_at);
+        fields.put("deleteRequestedAt", self.delete_requested_at);
+        fields.put("registeredBy", self.registered_by);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonTaskDefinitionSummary {
+    pub arn: Option<String>,
+    pub registered_at: Option<Timestamp>,
+    pub registered_by: Option<String>,
+    pub delete_requested_at: Option<Timestamp>,
+    pub status: Option<String>,
+}
+
+impl Shape for DaemonTaskDefinitionSummary {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_TASK_DEFINITION_SUMMARY
+    }
+}
+
+impl Value for DaemonTaskDefinitionSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            arn: fields.take("arn"),
+            registered_at: fields.take("registeredAt"),
+            registered_by: fields.take("registeredBy"),
+            delete_requested_at: fields.take("deleteRequestedAt"),
+            status: fields.take("status"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("arn", self.arn);
+        fields.put("registeredAt", self.registered_at);
+        fields.put("registeredBy", self.registered_by);
+        fields.put("deleteRequestedAt", self.delete_requested_at);
+        fields.put("status", self.status);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DaemonVolume {
+    pub name: Option<String>,
+    pub host: Option<HostVolumeProperties>,
+}
+
+impl Shape for DaemonVolume {
+    fn schema() -> &'static Schema {
+        &schemas::DAEMON_VOLUME
+    }
+}
+
+impl Value for DaemonVolume {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { name: fields.take("name"), host: fields.take("host") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("name", self.name);
+        fields.put("host", self.host);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteAccountSettingRequest {
     pub name: Option<String>,
     pub principal_arn: Option<String>,
@@ -1835,6 +2770,112 @@ impl Value for DeleteClusterResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("cluster", self.cluster);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteDaemonRequest {
+    pub daemon_arn: Option<String>,
+}
+
+impl Shape for DeleteDaemonRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_DAEMON_REQUEST
+    }
+}
+
+impl Value for DeleteDaemonRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_arn: fields.take("daemonArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteDaemonResponse {
+    pub daemon_arn: Option<String>,
+    pub status: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub deployment_arn: Option<String>,
+}
+
+impl Shape for DeleteDaemonResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_DAEMON_RESPONSE
+    }
+}
+
+impl Value for DeleteDaemonResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            updated_at: fields.take("updatedAt"),
+            deployment_arn: fields.take("deploymentArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("deploymentArn", self.deployment_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteDaemonTaskDefinitionRequest {
+    pub daemon_task_definition: Option<String>,
+}
+
+impl Shape for DeleteDaemonTaskDefinitionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_DAEMON_TASK_DEFINITION_REQUEST
+    }
+}
+
+impl Value for DeleteDaemonTaskDefinitionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definition: fields.take("daemonTaskDefinition") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonTaskDefinition", self.daemon_task_definition);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteDaemonTaskDefinitionResponse {
+    pub daemon_task_definition_arn: Option<String>,
+}
+
+impl Shape for DeleteDaemonTaskDefinitionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_DAEMON_TASK_DEFINITION_RESPONSE
+    }
+}
+
+impl Value for DeleteDaemonTaskDefinitionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
         fields.into_document()
     }
 }
@@ -2605,6 +3646,194 @@ impl Value for DescribeContainerInstancesResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("containerInstances", self.container_instances);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonDeploymentsRequest {
+    pub daemon_deployment_arns: Option<Vec<String>>,
+}
+
+impl Shape for DescribeDaemonDeploymentsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_DEPLOYMENTS_REQUEST
+    }
+}
+
+impl Value for DescribeDaemonDeploymentsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_deployment_arns: fields.take("daemonDeploymentArns") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonDeploymentArns", self.daemon_deployment_arns);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonDeploymentsResponse {
+    pub failures: Option<Vec<Failure>>,
+    pub daemon_deployments: Option<Vec<DaemonDeployment>>,
+}
+
+impl Shape for DescribeDaemonDeploymentsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_DEPLOYMENTS_RESPONSE
+    }
+}
+
+impl Value for DescribeDaemonDeploymentsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { failures: fields.take("failures"), daemon_deployments: fields.take("daemonDeployments") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("failures", self.failures);
+        fields.put("daemonDeployments", self.daemon_deployments);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonRequest {
+    pub daemon_arn: Option<String>,
+}
+
+impl Shape for DescribeDaemonRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_REQUEST
+    }
+}
+
+impl Value for DescribeDaemonRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_arn: fields.take("daemonArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonResponse {
+    pub daemon: Option<DaemonDetail>,
+}
+
+impl Shape for DescribeDaemonResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_RESPONSE
+    }
+}
+
+impl Value for DescribeDaemonResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon: fields.take("daemon") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemon", self.daemon);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonRevisionsRequest {
+    pub daemon_revision_arns: Option<Vec<String>>,
+}
+
+impl Shape for DescribeDaemonRevisionsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_REVISIONS_REQUEST
+    }
+}
+
+impl Value for DescribeDaemonRevisionsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_revision_arns: fields.take("daemonRevisionArns") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonRevisionArns", self.daemon_revision_arns);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonRevisionsResponse {
+    pub daemon_revisions: Option<Vec<DaemonRevision>>,
+    pub failures: Option<Vec<Failure>>,
+}
+
+impl Shape for DescribeDaemonRevisionsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_REVISIONS_RESPONSE
+    }
+}
+
+impl Value for DescribeDaemonRevisionsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_revisions: fields.take("daemonRevisions"), failures: fields.take("failures") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("daemonRevisions", self.daemon_revisions);
+        fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonTaskDefinitionRequest {
+    pub daemon_task_definition: Option<String>,
+}
+
+impl Shape for DescribeDaemonTaskDefinitionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_TASK_DEFINITION_REQUEST
+    }
+}
+
+impl Value for DescribeDaemonTaskDefinitionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definition: fields.take("daemonTaskDefinition") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonTaskDefinition", self.daemon_task_definition);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DescribeDaemonTaskDefinitionResponse {
+    pub daemon_task_definition: Option<DaemonTaskDefinition>,
+}
+
+impl Shape for DescribeDaemonTaskDefinitionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::DESCRIBE_DAEMON_TASK_DEFINITION_RESPONSE
+    }
+}
+
+impl Value for DescribeDaemonTaskDefinitionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definition: fields.take("daemonTaskDefinition") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonTaskDefinition", self.daemon_task_definition);
         fields.into_document()
     }
 }
@@ -4195,6 +5424,195 @@ impl Value for ListContainerInstancesResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(2);
         fields.put("containerInstanceArns", self.container_instance_arns);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonDeploymentsRequest {
+    pub daemon_arn: Option<String>,
+    pub status: Option<Vec<String>>,
+    pub created_at: Option<CreatedAt>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListDaemonDeploymentsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMON_DEPLOYMENTS_REQUEST
+    }
+}
+
+impl Value for ListDaemonDeploymentsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            max_results: fields.take("maxResults"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("maxResults", self.max_results);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonDeploymentsResponse {
+    pub next_token: Option<String>,
+    pub daemon_deployments: Option<Vec<DaemonDeploymentSummary>>,
+}
+
+impl Shape for ListDaemonDeploymentsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMON_DEPLOYMENTS_RESPONSE
+    }
+}
+
+impl Value for ListDaemonDeploymentsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { next_token: fields.take("nextToken"), daemon_deployments: fields.take("daemonDeployments") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("nextToken", self.next_token);
+        fields.put("daemonDeployments", self.daemon_deployments);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonTaskDefinitionsRequest {
+    pub family_prefix: Option<String>,
+    pub family: Option<String>,
+    pub revision: Option<String>,
+    pub status: Option<String>,
+    pub sort: Option<String>,
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+
+impl Shape for ListDaemonTaskDefinitionsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMON_TASK_DEFINITIONS_REQUEST
+    }
+}
+
+impl Value for ListDaemonTaskDefinitionsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            family_prefix: fields.take("familyPrefix"),
+            family: fields.take("family"),
+            revision: fields.take("revision"),
+            status: fields.take("status"),
+            sort: fields.take("sort"),
+            next_token: fields.take("nextToken"),
+            max_results: fields.take("maxResults"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("familyPrefix", self.family_prefix);
+        fields.put("family", self.family);
+        fields.put("revision", self.revision);
+        fields.put("status", self.status);
+        fields.put("sort", self.sort);
+        fields.put("nextToken", self.next_token);
+        fields.put("maxResults", self.max_results);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonTaskDefinitionsResponse {
+    pub daemon_task_definitions: Option<Vec<DaemonTaskDefinitionSummary>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListDaemonTaskDefinitionsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMON_TASK_DEFINITIONS_RESPONSE
+    }
+}
+
+impl Value for ListDaemonTaskDefinitionsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definitions: fields.take("daemonTaskDefinitions"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("daemonTaskDefinitions", self.daemon_task_definitions);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonsRequest {
+    pub cluster_arn: Option<String>,
+    pub capacity_provider_arns: Option<Vec<String>>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListDaemonsRequest {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMONS_REQUEST
+    }
+}
+
+impl Value for ListDaemonsRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster_arn: fields.take("clusterArn"),
+            capacity_provider_arns: fields.take("capacityProviderArns"),
+            max_results: fields.take("maxResults"),
+            next_token: fields.take("nextToken"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("capacityProviderArns", self.capacity_provider_arns);
+        fields.put("maxResults", self.max_results);
+        fields.put("nextToken", self.next_token);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ListDaemonsResponse {
+    pub daemon_summaries_list: Option<Vec<DaemonSummary>>,
+    pub next_token: Option<String>,
+}
+
+impl Shape for ListDaemonsResponse {
+    fn schema() -> &'static Schema {
+        &schemas::LIST_DAEMONS_RESPONSE
+    }
+}
+
+impl Value for ListDaemonsResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_summaries_list: fields.take("daemonSummariesList"), next_token: fields.take("nextToken") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("daemonSummariesList", self.daemon_summaries_list);
         fields.put("nextToken", self.next_token);
         fields.into_document()
     }
@@ -6065,6 +7483,75 @@ impl Value for RegisterContainerInstanceResponse {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("containerInstance", self.container_instance);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RegisterDaemonTaskDefinitionRequest {
+    pub family: Option<String>,
+    pub task_role_arn: Option<String>,
+    pub execution_role_arn: Option<String>,
+    pub container_definitions: Option<Vec<DaemonContainerDefinition>>,
+    pub cpu: Option<String>,
+    pub memory: Option<String>,
+    pub volumes: Option<Vec<DaemonVolume>>,
+    pub tags: Option<Vec<Tag>>,
+}
+
+impl Shape for RegisterDaemonTaskDefinitionRequest {
+    fn schema() -> &'static Schema {
+        &schemas::REGISTER_DAEMON_TASK_DEFINITION_REQUEST
+    }
+}
+
+impl Value for RegisterDaemonTaskDefinitionRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            family: fields.take("family"),
+            task_role_arn: fields.take("taskRoleArn"),
+            execution_role_arn: fields.take("executionRoleArn"),
+            container_definitions: fields.take("containerDefinitions"),
+            cpu: fields.take("cpu"),
+            memory: fields.take("memory"),
+            volumes: fields.take("volumes"),
+            tags: fields.take("tags"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("family", self.family);
+        fields.put("taskRoleArn", self.task_role_arn);
+        fields.put("executionRoleArn", self.execution_role_arn);
+        fields.put("containerDefinitions", self.container_definitions);
+        fields.put("cpu", self.cpu);
+        fields.put("memory", self.memory);
+        fields.put("volumes", self.volumes);
+        fields.put("tags", self.tags);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RegisterDaemonTaskDefinitionResponse {
+    pub daemon_task_definition_arn: Option<String>,
+}
+
+impl Shape for RegisterDaemonTaskDefinitionResponse {
+    fn schema() -> &'static Schema {
+        &schemas::REGISTER_DAEMON_TASK_DEFINITION_RESPONSE
+    }
+}
+
+impl Value for RegisterDaemonTaskDefinitionResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
         fields.into_document()
     }
 }
@@ -8898,6 +10385,86 @@ impl Value for UpdateContainerInstancesStateResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("containerInstances", self.container_instances);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateDaemonRequest {
+    pub daemon_arn: Option<String>,
+    pub daemon_task_definition_arn: Option<String>,
+    pub capacity_provider_arns: Option<Vec<String>>,
+    pub deployment_configuration: Option<DaemonDeploymentConfiguration>,
+    pub propagate_tags: Option<String>,
+    pub enable_ecs_managed_tags: Option<bool>,
+    pub enable_execute_command: Option<bool>,
+}
+
+impl Shape for UpdateDaemonRequest {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_DAEMON_REQUEST
+    }
+}
+
+impl Value for UpdateDaemonRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            daemon_task_definition_arn: fields.take("daemonTaskDefinitionArn"),
+            capacity_provider_arns: fields.take("capacityProviderArns"),
+            deployment_configuration: fields.take("deploymentConfiguration"),
+            propagate_tags: fields.take("propagateTags"),
+            enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
+            enable_execute_command: fields.take("enableExecuteCommand"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
+        fields.put("capacityProviderArns", self.capacity_provider_arns);
+        fields.put("deploymentConfiguration", self.deployment_configuration);
+        fields.put("propagateTags", self.propagate_tags);
+        fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
+        fields.put("enableExecuteCommand", self.enable_execute_command);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct UpdateDaemonResponse {
+    pub daemon_arn: Option<String>,
+    pub status: Option<String>,
+    pub created_at: Option<Timestamp>,
+    pub updated_at: Option<Timestamp>,
+    pub deployment_arn: Option<String>,
+}
+
+impl Shape for UpdateDaemonResponse {
+    fn schema() -> &'static Schema {
+        &schemas::UPDATE_DAEMON_RESPONSE
+    }
+}
+
+impl Value for UpdateDaemonResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            daemon_arn: fields.take("daemonArn"),
+            status: fields.take("status"),
+            created_at: fields.take("createdAt"),
+            updated_at: fields.take("updatedAt"),
+            deployment_arn: fields.take("deploymentArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("daemonArn", self.daemon_arn);
+        fields.put("status", self.status);
+        fields.put("createdAt", self.created_at);
+        fields.put("updatedAt", self.updated_at);
+        fields.put("deploymentArn", self.deployment_arn);
         fields.into_document()
     }
 }

@@ -14,6 +14,8 @@ use crate::wake::{ServiceWake, instance_of};
 /// Whose turn it can be. A daemon's task comes before those that it serves, so the sequence is this one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
+    /// A managed daemon, by the name of its record.
+    ManagedDaemon(String),
     /// A daemon service, by the name of its record.
     Daemon(String),
     /// The tasks of a cluster that wait for an instance: `123456789012/us-east-1/default`.
@@ -26,13 +28,17 @@ impl Subject {
     /// The name of the service's record, or of the cluster's.
     pub fn name(&self) -> &str {
         match self {
-            Subject::Daemon(name) | Subject::Provisioning(name) | Subject::Service(name) => name,
+            Subject::ManagedDaemon(name)
+            | Subject::Daemon(name)
+            | Subject::Provisioning(name)
+            | Subject::Service(name) => name,
         }
     }
 
     /// Who wakes it again.
     pub fn wake(&self) -> ServiceWake {
         match self {
+            Subject::ManagedDaemon(name) => ServiceWake::Daemon(name.clone()),
             Subject::Daemon(name) | Subject::Service(name) => ServiceWake::Service(name.clone()),
             Subject::Provisioning(cluster) => ServiceWake::Provisioning { cluster: cluster.clone() },
         }
@@ -74,6 +80,10 @@ pub fn plan(snapshot: &Snapshot, indexes: &Indexes, subject: &Subject, now: Time
             let service = snapshot.services.get(name)?;
             Some(reconcilers::reconcile(snapshot, indexes, service, now, ids))
         }
+        Subject::ManagedDaemon(name) => {
+            let daemon = snapshot.daemons.get(name)?;
+            Some(reconcilers::managed_daemon::reconcile(snapshot, indexes, daemon, now, ids))
+        }
         Subject::Provisioning(cluster) => {
             let cluster = snapshot.clusters.get(cluster)?;
             let cluster = (&cluster.scope, cluster.name.as_str());
@@ -88,12 +98,14 @@ fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Subj
     for wake in woken {
         match wake {
             ServiceWake::Service(name) => drop(subjects.insert(service(snapshot, name))),
+            ServiceWake::Daemon(name) => drop(subjects.insert(Subject::ManagedDaemon(name))),
             ServiceWake::Provisioning { cluster } => subjects.extend(provisioning(snapshot, cluster)),
             ServiceWake::Capacity { cluster } => {
                 let zones = zones_of_cluster(snapshot, &cluster);
                 let services = snapshot.services.range(&format!("{cluster}/"));
                 let concerned = services.filter(|one| lacks(snapshot, one) || is_uneven(snapshot, one, &zones));
                 subjects.extend(concerned.map(|service| subject(service)));
+                subjects.extend(managed_daemons(snapshot, &format!("{cluster}/")));
                 subjects.extend(provisioning(snapshot, cluster));
             }
             ServiceWake::Instances { cluster } => {
@@ -103,16 +115,22 @@ fn concerned(snapshot: &Snapshot, woken: BTreeSet<ServiceWake>) -> BTreeSet<Subj
                 let concerned =
                     services.filter(|one| on_each(one) || lacks(snapshot, one) || is_uneven(snapshot, one, &zones));
                 subjects.extend(concerned.map(|service| subject(service)));
+                subjects.extend(managed_daemons(snapshot, &format!("{cluster}/")));
                 subjects.extend(provisioning(snapshot, cluster));
             }
             ServiceWake::Everything => {
                 subjects.extend(snapshot.services.iter().map(|service| subject(service)));
+                subjects.extend(managed_daemons(snapshot, ""));
                 let clusters = snapshot.clusters.iter();
                 subjects.extend(clusters.filter_map(|cluster| provisioning(snapshot, cluster.name())));
             }
         }
     }
     subjects
+}
+
+fn managed_daemons(snapshot: &Snapshot, prefix: &str) -> impl Iterator<Item = Subject> {
+    snapshot.daemons.range(prefix).map(|daemon| Subject::ManagedDaemon(daemon.name()))
 }
 
 fn service(snapshot: &Snapshot, name: String) -> Subject {

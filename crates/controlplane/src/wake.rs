@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use model::{ContainerInstance, Service, Task};
+use model::{ContainerInstance, Daemon, Service, Task};
 use state::{Record, Touched};
 use tokio::sync::Notify;
 
@@ -52,6 +52,8 @@ pub struct Wakes {
 pub enum ServiceWake {
     /// By the name of its record.
     Service(String),
+    /// A managed one, by the name of its record.
+    Daemon(String),
     /// A task of this cluster has begun to wait for an instance.
     Provisioning {
         cluster: String,
@@ -101,6 +103,11 @@ pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<Instan
                 if let Some(service) = task.service() {
                     services.insert(ServiceWake::Service(format!("{}/{}/{service}", task.scope, task.cluster)));
                 }
+                if task.is_daemon()
+                    && let Some((_, name)) = task.group.split_once(':')
+                {
+                    services.insert(ServiceWake::Daemon(format!("{}/{}/{name}", task.scope, task.cluster)));
+                }
                 if task.is_waiting() {
                     services.insert(ServiceWake::Provisioning { cluster: cluster_of_task(task) });
                 }
@@ -111,6 +118,9 @@ pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<Instan
             }
             Touched::Service(service) => {
                 services.insert(ServiceWake::Service(Service::name(service)));
+            }
+            Touched::Daemon(daemon) => {
+                services.insert(ServiceWake::Daemon(Daemon::name(daemon)));
             }
             Touched::ContainerInstance(instance) => {
                 services.insert(ServiceWake::Instances { cluster: cluster_of_instance(instance) });

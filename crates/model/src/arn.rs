@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::Scope;
+use crate::daemon::DAEMON_FAMILY;
 
 /// Why a text is not the ARN that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -116,7 +117,21 @@ arn! {
     CapacityProviderArn, "capacity provider", "capacity-provider", { name }
 }
 
-/// `arn:aws:ecs:us-east-1:123456789012:task-definition/hello-world:1`
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:daemon/default/collector`
+    DaemonArn, "daemon", "daemon", { cluster, name }
+}
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:daemon-deployment/default/collector/<deployment id>`
+    DaemonDeploymentArn, "daemon deployment", "daemon-deployment", { cluster, daemon, id }
+}
+arn! {
+    /// `arn:aws:ecs:us-east-1:123456789012:daemon-revision/default/collector/<revision id>`
+    DaemonRevisionArn, "daemon revision", "daemon-revision", { cluster, daemon, id }
+}
+
+/// `arn:aws:ecs:us-east-1:123456789012:task-definition/hello-world:1`; that of a daemon is a `daemon-task-definition`, and its
+/// family begins with [`DAEMON_FAMILY`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TaskDefinitionArn {
     pub scope: Scope,
@@ -134,7 +149,11 @@ impl fmt::Display for TaskDefinitionArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Scope { account, region } = &self.scope;
         let partition = self.scope.partition();
-        write!(f, "arn:{partition}:ecs:{region}:{account}:task-definition/{}:{}", self.family, self.revision)
+        let (kind, family) = match self.family.strip_prefix(DAEMON_FAMILY) {
+            Some(family) => ("daemon-task-definition", family),
+            None => ("task-definition", self.family.as_str()),
+        };
+        write!(f, "arn:{partition}:ecs:{region}:{account}:{kind}/{family}:{}", self.revision)
     }
 }
 
@@ -144,13 +163,19 @@ impl FromStr for TaskDefinitionArn {
     fn from_str(text: &str) -> Result<Self, ArnError> {
         let error = || ArnError { wanted: "task definition", text: text.to_owned() };
         let (scope, resource) = split(text, "task definition")?;
-        let (family, revision) =
-            resource.strip_prefix("task-definition/").and_then(|rest| rest.split_once(':')).ok_or_else(error)?;
+        let (kind, rest) = resource.split_once('/').ok_or_else(error)?;
+        let (family, revision) = rest.split_once(':').ok_or_else(error)?;
         let revision = revision.parse().map_err(|_| error())?;
         if family.is_empty() || revision == 0 {
             return Err(error());
         }
-        Ok(TaskDefinitionArn { scope, family: family.to_owned(), revision })
+        match kind {
+            "task-definition" => Ok(TaskDefinitionArn { scope, family: family.to_owned(), revision }),
+            "daemon-task-definition" => {
+                Ok(TaskDefinitionArn { scope, family: format!("{DAEMON_FAMILY}{family}"), revision })
+            }
+            _ => Err(error()),
+        }
     }
 }
 
@@ -228,6 +253,11 @@ mod tests {
         check::<ServiceRevisionArn>("arn:aws:ecs:us-east-1:123456789012:service-revision/default/web/123", true);
         check::<TaskSetArn>("arn:aws:ecs:us-east-1:123456789012:task-set/default/web", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web:7", true);
+        check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:daemon-task-definition/logs:7", true);
+        check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/daemon:logs:7", false);
+        check::<DaemonArn>("arn:aws:ecs:us-east-1:123456789012:daemon/default/logs", true);
+        check::<DaemonRevisionArn>("arn:aws:ecs:us-east-1:123456789012:daemon-revision/default/logs/123", true);
+        check::<DaemonDeploymentArn>("arn:aws:ecs:us-east-1:123456789012:daemon-deployment/default/logs", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/web:0", false);
         check::<TaskDefinitionArn>("arn:aws:ecs:us-east-1:123456789012:task-definition/:1", false);

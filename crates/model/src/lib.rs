@@ -13,6 +13,7 @@ pub mod capacity_provider;
 pub mod cluster;
 pub mod container_definition;
 pub mod container_instance;
+pub mod daemon;
 pub mod lifecycle;
 pub mod logs;
 pub mod resources;
@@ -28,8 +29,8 @@ pub mod units;
 
 pub use account_setting::AccountSetting;
 pub use arn::{
-    ArnError, CapacityProviderArn, ClusterArn, ContainerInstanceArn, ServiceArn, ServiceDeploymentArn,
-    ServiceRevisionArn, TaskArn, TaskDefinitionArn, TaskSetArn,
+    ArnError, CapacityProviderArn, ClusterArn, ContainerInstanceArn, DaemonArn, DaemonDeploymentArn, DaemonRevisionArn,
+    ServiceArn, ServiceDeploymentArn, ServiceRevisionArn, TaskArn, TaskDefinitionArn, TaskSetArn,
 };
 pub use capacity_provider::CapacityProvider;
 pub use cluster::{Cluster, ClusterStatus};
@@ -37,6 +38,7 @@ pub use container_definition::ContainerDefinition;
 pub use container_instance::{
     Attribute, ContainerInstance, ContainerInstanceStatus, InstanceHealth, InstanceHealthCheck, InstanceHealthCheckKind,
 };
+pub use daemon::{Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus};
 pub use lifecycle::{DeploymentStrategy, Lifecycle, LifecycleHook, LifecycleStage, Weight};
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
 pub use resources::{PortReservation, Reservation, Resources};

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::arn::ContainerArn;
+use crate::daemon::DAEMON_GROUP;
 use crate::resources::Protocol;
 use crate::service::PlacementStrategy;
 use crate::task_definition::PlacementConstraint;
@@ -109,6 +110,16 @@ impl Task {
     /// The service it belongs to, by its group.
     pub fn service(&self) -> Option<&str> {
         self.group.strip_prefix("service:")
+    }
+
+    /// Whose task it is: the name of its service, or the whole group of a managed daemon, which has a colon in it.
+    pub fn owner(&self) -> Option<&str> {
+        self.service().or_else(|| self.is_daemon().then_some(&self.group))
+    }
+
+    /// True for a task of a managed daemon.
+    pub fn is_daemon(&self) -> bool {
+        self.group.starts_with(DAEMON_GROUP)
     }
 
     /// Asks for its end. The first who asks is remembered; a stopped task stays as it is.

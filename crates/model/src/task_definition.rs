@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::container_instance::Attribute;
+use crate::daemon::DAEMON_FAMILY;
 use crate::{ContainerDefinition, CpuUnits, MemoryMib, Scope, Tag, TaskDefinitionArn, Versioned};
 
 /// One revision of a family.
@@ -57,6 +58,11 @@ impl Versioned for TaskDefinition {
 }
 
 impl TaskDefinition {
+    /// True for one that only daemons are made of.
+    pub fn is_of_daemon(&self) -> bool {
+        self.family.starts_with(DAEMON_FAMILY)
+    }
+
     pub fn arn(&self) -> TaskDefinitionArn {
         TaskDefinitionArn::new(&self.scope, &self.family, self.revision)
     }

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    ContainerInstance, ContainerInstanceStatus, Scope, Service, ServiceStatus, StopCode, Task, TaskDefinition,
+    ContainerInstance, ContainerInstanceStatus, DaemonDeployment, Scope, Service, ServiceStatus, StopCode, Task,
+    TaskDefinition,
 };
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
@@ -59,7 +60,7 @@ pub fn reconcile(snapshot: &Snapshot, retention: &Retention, now: Timestamp) -> 
     for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
         changes.delete(snapshot, &**definition);
     }
-    let history = history(snapshot, now, &mut changes);
+    let history = history(snapshot, now, &mut changes) + daemon_history(snapshot, now, &mut changes);
     let there_is_more = [tasks, tokens, lost, history].contains(&TURN_MAX);
     Plan {
         changes,
@@ -108,6 +109,35 @@ fn history(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize 
         let by_another = others.any(|one| one.id != deployment.id && one.target.revision == *revision);
         if let Some(record) = snapshot.service_revisions.get(&format!("{service}/{revision}"))
             && !by_service
+            && !by_another
+        {
+            changes.delete(snapshot, &**record);
+        }
+    }
+    count
+}
+
+/// Deployments of managed daemons, with the revisions that nobody needs any more. The newest of a daemon stays as long as it.
+fn daemon_history(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let oldest_first = snapshot.daemon_deployments.under("ended", "");
+    let is_old = |one: &DaemonDeployment| one.ended_at().is_some_and(|at| now.since(at) > SERVICE_DEPLOYMENT_KEPT);
+    let mut count = 0;
+    for deployment in oldest_first.take_while(|one| is_old(one)).take(TURN_MAX) {
+        let daemon = format!("{}/{}/{}", deployment.scope, deployment.cluster, deployment.daemon);
+        let known = snapshot.daemons.get(&daemon);
+        if known.is_some_and(|daemon| daemon.deployment == deployment.id) {
+            continue;
+        }
+        changes.delete(snapshot, &**deployment);
+        count += 1;
+        let revision = &deployment.target;
+        let by_daemon =
+            known.is_some_and(|one| one.revision == *revision || one.last_completed.as_ref() == Some(revision));
+        let mut others = snapshot.daemon_deployments.range(&format!("{daemon}/"));
+        let by_another =
+            others.any(|one| one.id != deployment.id && (one.target == *revision || one.sources.contains(revision)));
+        if let Some(record) = snapshot.daemon_revisions.get(&format!("{daemon}/{revision}"))
+            && !by_daemon
             && !by_another
         {
             changes.delete(snapshot, &**record);
@@ -217,5 +247,11 @@ pub fn in_use(snapshot: &Snapshot, definition: &TaskDefinition) -> bool {
             || service.last_completed.as_ref().is_some_and(|one| is_it((&one.family, one.revision)))
             || service.task_sets.iter().any(|set| is_it((&set.family, set.revision)))
     };
-    by_task || services.into_iter().any(|service| in_service(service))
+    let daemons = snapshot.daemons.range(&prefix);
+    let by_daemon = daemons.into_iter().any(|daemon| {
+        let ids = std::iter::once(&daemon.revision).chain(&daemon.last_completed);
+        let revisions = ids.filter_map(|id| snapshot.daemon_revisions.get(&format!("{}/{id}", daemon.name())));
+        revisions.into_iter().any(|one| is_it((&one.family, one.revision)))
+    });
+    by_task || by_daemon || services.into_iter().any(|service| in_service(service))
 }

@@ -11,6 +11,7 @@ pub mod alarms;
 pub mod daemon;
 mod history;
 pub mod janitor;
+pub mod managed_daemon;
 mod proof;
 pub mod provisioning;
 mod reliance;

@@ -31,6 +31,6 @@ pub use explain::{Explanation, Rejection, Shortage};
 pub use index::Indexes;
 pub use launch::{Launch, place_waiting};
 pub use place::{Placement, Scheduler};
-pub use provider::{Provider, providers};
+pub use provider::{Provider, providers, within_group};
 pub use query::{ConstraintError, Expression, Invalid};
 pub use request::{Request, Strategy, StrategyError, fixed_host_port};

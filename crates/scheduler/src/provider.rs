@@ -62,8 +62,13 @@ pub(crate) fn next(providers: &[Provider], more: impl Fn(&str) -> u32) -> Option
 
 /// The same request, for the instances of one provider alone.
 pub(crate) fn within(request: &Request, provider: &Provider) -> Request {
-    let mut request = Request { providers: Vec::new(), ..request.clone() };
-    let value = Some(provider.group.clone());
+    within_group(&Request { providers: Vec::new(), ..request.clone() }, &provider.group)
+}
+
+/// The same request, for the instances of one Auto Scaling group alone.
+pub fn within_group(request: &Request, group: &str) -> Request {
+    let mut request = request.clone();
+    let value = Some(group.to_owned());
     request.requires_attributes.push(Attribute { name: GROUP_ATTRIBUTE.to_owned(), value });
     request
 }

@@ -1,9 +1,9 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, LogGroupRef, MetricFilter,
-    QueryDefinition, Scope, Service, ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task,
-    TaskDefinition, TaskDefinitionStatus, Versioned,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
+    DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service, ServiceDeployment,
+    ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -55,7 +55,7 @@ impl Record for ContainerInstance {
 
 impl Record for Task {
     const KIND: &'static str = "task";
-    /// `live`: the tasks an instance still has. `service`: those that a service still has. `family`: all of a task definition
+    /// `live`: the tasks an instance still has. `service`: those that a service, or a managed daemon, still has. `family`: all of a task definition
     /// family, the live ones apart from those that have stopped. `stopped`: those that have stopped, by the time of it. `service-stopped`: the same, within their service.
     const INDEXES: &'static [&'static str] = &["live", "service", "family", "stopped", "service-stopped"];
 
@@ -67,11 +67,11 @@ impl Record for Task {
         let within = |name: &str| format!("{}/{}/{name}", self.scope, self.cluster);
         match index {
             0 => self.is_live().then(|| within(&self.container_instance)),
-            1 => self.service().filter(|_| self.is_live()).map(within),
+            1 => self.owner().filter(|_| self.is_live()).map(within),
             2 => Some(within(&format!("{}/{}", self.family, if self.is_live() { "live" } else { "stopped" }))),
             3 => (!self.is_live()).then(|| at(self.stopped_at.unwrap_or(self.created_at))),
             _ => {
-                let service = self.service().filter(|_| !self.is_live())?;
+                let service = self.owner().filter(|_| !self.is_live())?;
                 Some(format!("{}/{}", within(service), at(self.stopped_at.unwrap_or(self.created_at))))
             }
         }
@@ -120,6 +120,36 @@ impl Record for ServiceRevision {
 
     fn name(&self) -> String {
         format!("{}/{}/{}/{}", self.scope, self.cluster, self.service, self.id)
+    }
+}
+
+impl Record for Daemon {
+    const KIND: &'static str = "daemon";
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}", self.scope, self.cluster, self.name)
+    }
+}
+
+impl Record for DaemonRevision {
+    const KIND: &'static str = "daemon-revision";
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}/{}", self.scope, self.cluster, self.daemon, self.id)
+    }
+}
+
+impl Record for DaemonDeployment {
+    const KIND: &'static str = "daemon-deployment";
+    /// `ended`: by the time of it.
+    const INDEXES: &'static [&'static str] = &["ended"];
+
+    fn name(&self) -> String {
+        format!("{}/{}/{}/{}", self.scope, self.cluster, self.daemon, self.id)
+    }
+
+    fn index(&self, _index: usize) -> Option<String> {
+        self.ended_at().map(at)
     }
 }
 

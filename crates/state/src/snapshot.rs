@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition,
-    Service, ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
+    DaemonRevision, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment, ServiceRevision,
+    SubscriptionFilter, Task, TaskDefinition,
 };
 
 use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Row, Table, decode};
@@ -110,6 +111,9 @@ kinds! {
     query_definitions: QueryDefinition,
     capacity_providers: CapacityProvider,
     account_settings: AccountSetting,
+    daemons: Daemon,
+    daemon_revisions: DaemonRevision,
+    daemon_deployments: DaemonDeployment,
 }
 
 /// What the tasks of every instance hold.
@@ -141,6 +145,8 @@ pub enum Touched {
     ContainerInstance(Arc<ContainerInstance>),
     Task(Arc<Task>),
     Service(Arc<Service>),
+    /// A managed one.
+    Daemon(Arc<Daemon>),
     Bookkeeping,
 }
 
@@ -152,6 +158,7 @@ impl From<AnyRecord> for Touched {
             AnyRecord::ContainerInstance(instance) => Touched::ContainerInstance(instance),
             AnyRecord::Task(task) => Touched::Task(task),
             AnyRecord::Service(service) => Touched::Service(service),
+            AnyRecord::Daemon(daemon) => Touched::Daemon(daemon),
             _ => Touched::Bookkeeping,
         }
     }

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Family, MetricFilter, QueryDefinition,
-    Service, ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
+    DaemonRevision, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment, ServiceRevision,
+    SubscriptionFilter, Task, TaskDefinition,
 };
 use state::{DecodeError, Record, decode, encode};
 
@@ -42,6 +43,9 @@ fn records_of_version_1() {
     check::<SubscriptionFilter>("subscription-filter.v1.json");
     check::<CapacityProvider>("capacity-provider.v1.json");
     check::<AccountSetting>("account-setting.v1.json");
+    check::<Daemon>("daemon.v1.json");
+    check::<DaemonRevision>("daemon-revision.v1.json");
+    check::<DaemonDeployment>("daemon-deployment.v1.json");
     check::<QueryDefinition>("query-definition.v1.json");
 }
 

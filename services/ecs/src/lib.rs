@@ -13,6 +13,7 @@ mod account_settings;
 mod capacity;
 mod convert;
 mod ctx;
+mod daemon;
 mod deploy;
 mod error;
 mod idempotency;

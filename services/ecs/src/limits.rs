@@ -75,3 +75,11 @@ pub(crate) const STRATEGY_WEIGHT_MAX: u32 = 1000;
 pub(crate) const STRATEGY_BASE_MAX: u32 = 100_000;
 /// Source: Amazon ECS API Reference, `DescribeCapacityProviders`, `ListAccountSettings`: 10 when `maxResults` is not given.
 pub(crate) const SHORT_PAGE_MAX: usize = 10;
+/// Source: Amazon ECS API Reference, `DescribeDaemonDeployments.daemonDeploymentArns`, `DescribeDaemonRevisions`.
+pub(crate) const DESCRIBE_DAEMON_DEPLOYMENTS_MAX: usize = 20;
+/// Source: Amazon ECS API Reference, `ListDaemonDeployments.maxResults`: 20 when it is not given.
+pub(crate) const DAEMON_DEPLOYMENTS_PAGE_DEFAULT: usize = 20;
+/// Source: Amazon ECS API Reference, `CreateDaemon.clientToken`.
+pub(crate) const DAEMON_TOKEN_CHARS_MAX: usize = 36;
+/// Source: Amazon ECS Developer Guide, "Daemon deployments": `bakeTimeInMinutes` is from 0 to 1440.
+pub(crate) const DAEMON_BAKE_MINUTES_MAX: u32 = 1440;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use model::arn::looks_like_arn;
 use model::capacity_provider::CapacityProviderStatus;
+use model::daemon::DAEMON_FAMILY;
 use model::{
     CapacityProvider, CapacityProviderArn, Cluster, ClusterArn, ClusterStatus, ContainerInstance, ContainerInstanceArn,
-    ContainerInstanceStatus, Service, ServiceArn, ServiceDeployment, ServiceDeploymentArn, ServiceRevision,
+    ContainerInstanceStatus, Daemon, DaemonArn, DaemonDeployment, DaemonDeploymentArn, DaemonRevision,
+    DaemonRevisionArn, Service, ServiceArn, ServiceDeployment, ServiceDeploymentArn, ServiceRevision,
     ServiceRevisionArn, Task, TaskArn, TaskDefinition, TaskDefinitionArn, TaskDefinitionStatus, TaskSetArn,
 };
 
 use crate::ctx::Ctx;
-use crate::error::{Error, client, cluster_not_found, invalid};
+use crate::error::{Error, ErrorCode, client, cluster_not_found, invalid};
 use crate::quirks::DEFAULT_CLUSTER;
 
 /// The name behind `cluster`, which may be absent, a name or an ARN of this scope.
@@ -53,6 +55,28 @@ pub(crate) fn task_definition(ctx: &Ctx<'_>, text: &str) -> Option<Arc<TaskDefin
             None => (text.to_owned(), None),
         }
     };
+    // Those of daemons are other resources.
+    if family.starts_with(DAEMON_FAMILY) {
+        return None;
+    }
+    revision_of(ctx, &family, revision)
+}
+
+/// A daemon task definition, named like any other.
+pub(crate) fn daemon_task_definition(ctx: &Ctx<'_>, text: &str) -> Option<Arc<TaskDefinition>> {
+    if looks_like_arn(text) {
+        let arn: TaskDefinitionArn = text.parse().ok()?;
+        let is_it = arn.scope == ctx.scope && arn.family.starts_with(DAEMON_FAMILY);
+        return revision_of(ctx, &arn.family, Some(arn.revision)).filter(|_| is_it);
+    }
+    let (family, revision) = match text.split_once(':') {
+        Some((family, revision)) => (family, Some(revision.parse().ok()?)),
+        None => (text, None),
+    };
+    revision_of(ctx, &format!("{DAEMON_FAMILY}{family}"), revision)
+}
+
+fn revision_of(ctx: &Ctx<'_>, family: &str, revision: Option<u32>) -> Option<Arc<TaskDefinition>> {
     let definitions = &ctx.snapshot.task_definitions;
     match revision {
         Some(revision) => definitions.get(&format!("{}/{family}/{revision:010}", ctx.scope)).cloned(),
@@ -135,6 +159,26 @@ pub(crate) fn service_revision(ctx: &Ctx<'_>, text: &str) -> Result<Option<Arc<S
         text.parse().map_err(|_| invalid(format!("Invalid service revision ARN: {text}.")))?;
     let name = format!("{}/{}/{}/{}", arn.scope, arn.cluster, arn.service, arn.id);
     Ok(ctx.snapshot.service_revisions.get(&name).filter(|_| arn.scope == ctx.scope).cloned())
+}
+
+pub(crate) fn daemon(ctx: &Ctx<'_>, text: &str) -> Result<Arc<Daemon>, Error> {
+    let arn: DaemonArn = text.parse().map_err(|_| invalid(format!("Invalid daemon ARN: {text}.")))?;
+    let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.name);
+    let found = ctx.snapshot.daemons.get(&name).filter(|_| arn.scope == ctx.scope).cloned();
+    found.ok_or_else(|| Error::new(ErrorCode::DaemonNotFoundException, "Daemon not found."))
+}
+
+pub(crate) fn daemon_deployment(ctx: &Ctx<'_>, text: &str) -> Result<Option<Arc<DaemonDeployment>>, Error> {
+    let arn: DaemonDeploymentArn =
+        text.parse().map_err(|_| invalid(format!("Invalid daemon deployment ARN: {text}.")))?;
+    let name = format!("{}/{}/{}/{}", arn.scope, arn.cluster, arn.daemon, arn.id);
+    Ok(ctx.snapshot.daemon_deployments.get(&name).filter(|_| arn.scope == ctx.scope).cloned())
+}
+
+pub(crate) fn daemon_revision(ctx: &Ctx<'_>, text: &str) -> Result<Option<Arc<DaemonRevision>>, Error> {
+    let arn: DaemonRevisionArn = text.parse().map_err(|_| invalid(format!("Invalid daemon revision ARN: {text}.")))?;
+    let name = format!("{}/{}/{}/{}", arn.scope, arn.cluster, arn.daemon, arn.id);
+    Ok(ctx.snapshot.daemon_revisions.get(&name).filter(|_| arn.scope == ctx.scope).cloned())
 }
 
 pub(crate) fn service(ctx: &Ctx<'_>, cluster: &Cluster, text: &str) -> Option<Arc<Service>> {

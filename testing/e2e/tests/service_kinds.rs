@@ -131,6 +131,30 @@ assert ecs.stop_task(task=given_up)["task"]["lastStatus"] == "STOPPED"
 ecs.put_attributes(attributes=[{"name": "berth.auto-scaling-group", "value": "later", "targetId": instance}])
 assert running(waiting)["containerInstanceArn"] == instance
 
+# A managed daemon of that provider: it runs on the instance, is replaced by its next revision, and leaves.
+def define(memory): return ecs.register_daemon_task_definition(family="collector", containerDefinitions=[
+    {"name": "web", "image": "hello-world:1", "memory": memory}])["daemonTaskDefinitionArn"]
+provider = ecs.describe_capacity_providers(capacityProviders=["later"])["capacityProviders"][0]["capacityProviderArn"]
+made = ecs.create_daemon(daemonName="collector", daemonTaskDefinitionArn=define(64), capacityProviderArns=[provider])
+def deployment(arn): return ecs.describe_daemon_deployments(daemonDeploymentArns=[arn])["daemonDeployments"][0]
+def through(arn): return until("it is deployed", lambda: (d := deployment(arn))["status"] == "SUCCESSFUL" and d)
+def of_daemon(): return ecs.list_tasks(daemonName="collector")["taskArns"]
+assert through(made["deploymentArn"])["targetDaemonRevision"]["totalRunningInstanceCount"] == 1
+first = of_daemon()
+assert task(first[0])["group"] == "daemon:collector" and task(first[0])["capacityProviderName"] == "later", task(first[0])
+updated = ecs.update_daemon(daemonArn=made["daemonArn"], daemonTaskDefinitionArn=define(96), capacityProviderArns=[provider])
+through(updated["deploymentArn"])
+stopped(first[0])
+daemon = ecs.describe_daemon(daemonArn=made["daemonArn"])["daemon"]
+assert [r["totalRunningCount"] for r in daemon["currentRevisions"]] == [1], daemon
+ecs.stop_task(task=of_daemon()[0])
+until("it is started again", lambda: [t for t in of_daemon() if task(t)["lastStatus"] == "RUNNING"])
+assert len(ecs.list_daemon_deployments(daemonArn=made["daemonArn"])["daemonDeployments"]) == 2
+last = of_daemon()[0]
+ecs.delete_daemon(daemonArn=made["daemonArn"])
+stopped(last)
+until("it is gone", lambda: not ecs.list_daemons()["daemonSummariesList"])
+
 settings = ecs.get_paginator("list_account_settings").paginate(effectiveSettings=True).build_full_result()["settings"]
 assert {s["name"]: s["value"] for s in settings}["taskLongArnFormat"] == "enabled" and len(settings) == 11, settings
 ecs.put_account_setting_default(name="containerInsights", value="enabled")

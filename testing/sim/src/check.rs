@@ -219,7 +219,7 @@ impl World {
                 }
                 Touched::Service(service) => drop(services.insert(Service::name(service))),
                 Touched::ContainerInstance(instance) => drop(instances.insert(instance.name())),
-                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
+                Touched::Cluster | Touched::TaskDefinition | Touched::Daemon(_) | Touched::Bookkeeping => {}
             }
         }
         for name in &services {
@@ -461,7 +461,7 @@ impl World {
                         lines.push(format!("instance {} is {}, {connected}", short(&is.id), is.status.as_str()));
                     }
                 }
-                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
+                Touched::Cluster | Touched::TaskDefinition | Touched::Daemon(_) | Touched::Bookkeeping => {}
             }
         }
         let author = batch.author.to_string();

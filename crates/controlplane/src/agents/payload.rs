@@ -24,7 +24,7 @@ pub fn start(task: &Task, definition: &TaskDefinition, endpoint: &str) -> payloa
     let place = Place { task, definition, endpoint };
     payload::Task {
         containers: definition.containers.iter().map(|one| container(&place, one, of(&one.name))).collect(),
-        family: task.family.clone(),
+        family: task.family.trim_start_matches(model::daemon::DAEMON_FAMILY).to_owned(),
         version: task.revision.to_string(),
         volumes: definition.volumes.iter().map(volume).collect(),
         cpu: overrides.and_then(|all| all.cpu).or(definition.cpu).map(|cpu| f64::from(cpu.0) / 1024.0),

@@ -6,7 +6,7 @@
 //! Source: Amazon ECS Developer Guide, "Amazon ECS services", daemon scheduling strategy.
 
 mod rollout;
-mod view;
+pub(crate) mod view;
 
 use std::collections::BTreeMap;
 
@@ -16,11 +16,12 @@ use scheduler::{Explanation, Indexes, Rejection, Scheduler, Shortage};
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
 
-use self::rollout::{Rollout, Why};
+use self::rollout::Rollout;
+pub(crate) use self::rollout::{Why, superfluous};
 use self::view::DaemonView;
-use crate::Plan;
 use crate::service::{backoff, breaker, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted, request};
+use crate::{Plan, managed_daemon};
 
 /// What the service needs next.
 pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now: Timestamp, ids: &mut Ids) -> Plan {
@@ -62,6 +63,7 @@ pub fn keep_room(scheduler: &mut Scheduler<'_>, snapshot: &Snapshot, scope: &Sco
             scheduler.keep_room_for(request);
         }
     }
+    managed_daemon::keep_room(scheduler, snapshot, &format!("{scope}/{cluster}/"));
 }
 
 fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {

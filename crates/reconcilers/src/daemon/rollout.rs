@@ -144,7 +144,7 @@ struct OldTasks<'a> {
 }
 
 /// Of several tasks of the newest deployment on one instance, all but the best; and those whose health check fails.
-fn superfluous<'a>(eligible: &[&Place<'a>]) -> (Vec<&'a Task>, Vec<&'a Task>) {
+pub(crate) fn superfluous<'a>(eligible: &[&Place<'a>]) -> (Vec<&'a Task>, Vec<&'a Task>) {
     let (mut extra, mut sick) = (Vec::new(), Vec::new());
     for place in eligible {
         let is_sick = |task: &&Task| task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy;

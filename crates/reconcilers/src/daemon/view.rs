@@ -97,7 +97,7 @@ impl<'a> DaemonView<'a> {
     }
 }
 
-fn standing(
+pub(crate) fn standing(
     snapshot: &Snapshot,
     instance: &std::sync::Arc<ContainerInstance>,
     request: Option<&Request>,
@@ -133,11 +133,11 @@ fn suits(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, requ
     request.member_of.iter().all(|expression| expression.matches(&candidate))
 }
 
-/// True when no task is left there but those of daemon services.
+/// True when no task is left there but those of daemons.
 fn only_daemons(snapshot: &Snapshot, instance: &ContainerInstance) -> bool {
     let prefix = format!("{}/{}/", instance.scope, instance.cluster);
     snapshot.tasks.by("live", &instance.name()).all(|task| {
         let service = task.service().and_then(|name| snapshot.services.get(&format!("{prefix}{name}")));
-        service.is_some_and(|service| service.is_daemon())
+        task.is_daemon() || service.is_some_and(|service| service.is_daemon())
     })
 }

@@ -4,6 +4,7 @@
 pub(crate) mod capacity_provider;
 pub(crate) mod cluster;
 pub(crate) mod container_definition;
+pub(crate) mod daemon;
 pub(crate) mod linux_parameters;
 pub(crate) mod number;
 pub(crate) mod overrides;

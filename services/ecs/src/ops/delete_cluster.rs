@@ -15,6 +15,12 @@ pub(crate) fn apply(input: &DeleteClusterRequest, ctx: &mut Ctx<'_>) -> Applied<
             "The Cluster cannot be deleted while Services are active.",
         ));
     }
+    if snapshot.daemons.range(&within).next().is_some() {
+        return Err(Error::new(
+            ErrorCode::ClusterContainsServicesException,
+            "The Cluster cannot be deleted while Daemons are active.",
+        ));
+    }
     let here = |status| matches!(status, ContainerInstanceStatus::Active | ContainerInstanceStatus::Draining);
     if snapshot.container_instances.range(&within).any(|instance| here(instance.status)) {
         return Err(Error::new(

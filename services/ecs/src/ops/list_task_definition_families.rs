@@ -1,4 +1,5 @@
 use api_ecs::{ListTaskDefinitionFamiliesRequest, ListTaskDefinitionFamiliesResponse};
+use model::daemon::DAEMON_FAMILY;
 
 use crate::ctx::{Applied, Ctx, unchanged};
 use crate::limits::PAGE_MAX;
@@ -15,6 +16,9 @@ pub(crate) fn apply(
     let status = input.status.as_deref().unwrap_or("ACTIVE");
     let definitions = &ctx.snapshot.task_definitions;
     let families = ctx.snapshot.families.range(&format!("{}/{prefix}", ctx.scope)).filter(|family| {
+        if family.name.starts_with(DAEMON_FAMILY) {
+            return false;
+        }
         let name = format!("{}/{}", ctx.scope, family.name);
         let active = definitions.by("active", &name).next().is_some();
         match status {

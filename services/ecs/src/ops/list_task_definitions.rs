@@ -16,7 +16,8 @@ pub(crate) fn apply(input: &ListTaskDefinitionsRequest, ctx: &mut Ctx<'_>) -> Ap
         // Despite its name it is the whole family here.
         family => format!("{}/{family}/", ctx.scope),
     };
-    let matching = ctx.snapshot.task_definitions.range(&prefix).filter(|one| one.status.as_str() == status);
+    let matching =
+        ctx.snapshot.task_definitions.range(&prefix).filter(|one| !one.is_of_daemon() && one.status.as_str() == status);
     let mut arns: Vec<_> = matching.map(|one| (one.name(), one.arn().to_string())).collect();
     let (arns, next_token) = match input.sort.as_deref().unwrap_or("ASC") {
         "ASC" => pages.cut(arns.into_iter(), Order::Ascending),

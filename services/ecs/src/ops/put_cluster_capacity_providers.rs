@@ -21,7 +21,8 @@ pub(crate) fn apply(
     };
     let in_use = services
         .any(|service| service.status != ServiceStatus::Inactive && gone.iter().any(|name| uses(service, name)));
-    if in_use {
+    let mut daemons = ctx.snapshot.daemons.range(&format!("{}/{}/", ctx.scope, cluster.name));
+    if in_use || daemons.any(|daemon| gone.iter().any(|name| daemon.capacity_providers.contains(name))) {
         return Err(Error::new(
             ErrorCode::ResourceInUseException,
             "The specified capacity provider is in use and cannot be removed.",

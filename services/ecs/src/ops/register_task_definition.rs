@@ -24,6 +24,20 @@ pub(crate) fn apply(
             "Family contains invalid characters or exceeds 255 characters. Use letters, numbers, underscores and hyphens.",
         ));
     }
+    let (definition, changes) = define(input, family, ctx)?;
+    let tags = convert::tags::view(&definition.tags);
+    Ok((
+        changes,
+        RegisterTaskDefinitionResponse { task_definition: Some(views::task_definition(&definition)), tags: Some(tags) },
+    ))
+}
+
+/// The next revision of a family.
+pub(crate) fn define(
+    input: &RegisterTaskDefinitionRequest,
+    family: String,
+    ctx: &mut Ctx<'_>,
+) -> Result<(TaskDefinition, Changes), Error> {
     refuse_what_is_not_there_yet(input)?;
     let mut definition = TaskDefinition {
         scope: ctx.scope.clone(),
@@ -69,11 +83,7 @@ pub(crate) fn apply(
     let last = Family { scope: ctx.scope.clone(), name: definition.family.clone(), last_revision: definition.revision };
     changes.put(ctx.snapshot, &last);
     changes.put(ctx.snapshot, &definition);
-    let tags = convert::tags::view(&definition.tags);
-    Ok((
-        changes,
-        RegisterTaskDefinitionResponse { task_definition: Some(views::task_definition(&definition)), tags: Some(tags) },
-    ))
+    Ok((definition, changes))
 }
 
 /// A number is never used twice, not even after its revision was deleted.

@@ -1,4 +1,5 @@
 use api_ecs::{RunTaskRequest, RunTaskResponse};
+use model::daemon::DAEMON_GROUP;
 use model::task::{LaunchType, Provisioning};
 use model::{TaskArn, TaskDefinition};
 use reconcilers::provisioning::{WAITING_MAX, waiting};
@@ -117,11 +118,13 @@ fn count(given: Option<i32>) -> Result<usize, Error> {
     }
 }
 
-/// `family:NAME` unless something else was given. Groups of services are made by their scheduler alone.
+/// `family:NAME` unless something else was given. Groups of services and daemons are made by their schedulers alone.
 pub(crate) fn group(given: Option<&str>, definition: &TaskDefinition) -> Result<String, Error> {
     match given {
         None | Some("") => Ok(format!("family:{}", definition.family)),
-        Some(group) if group.starts_with("service:") => Err(invalid("Invalid namespace for group.")),
+        Some(group) if group.starts_with("service:") || group.starts_with(DAEMON_GROUP) => {
+            Err(invalid("Invalid namespace for group."))
+        }
         Some(group) => Ok(group.to_owned()),
     }
 }

@@ -1,12 +1,13 @@
 use api_ecs::{Error, ErrorCode, TagResourceRequest, TagResourceResponse};
 use model::{
-    CapacityProvider, Cluster, ContainerInstance, ContainerInstanceStatus, Service, Tag, Task, TaskDefinition, tag,
+    CapacityProvider, Cluster, ContainerInstance, ContainerInstanceStatus, Daemon, Service, Tag, Task, TaskDefinition,
+    tag,
 };
 use state::Changes;
 
-use crate::convert;
 use crate::ctx::{Applied, Ctx};
 use crate::error::{cluster_not_found, invalid};
+use crate::{convert, lookup};
 
 pub(crate) fn apply(input: &TagResourceRequest, ctx: &mut Ctx<'_>) -> Applied<TagResourceResponse> {
     let more = convert::tags::parse(input.tags.as_ref())?;
@@ -24,6 +25,7 @@ pub(crate) enum Tagged {
     CapacityProvider(CapacityProvider),
     Cluster(Cluster),
     ContainerInstance(ContainerInstance),
+    Daemon(Box<Daemon>),
     Service(Service),
     Task(Task),
     TaskDefinition(TaskDefinition),
@@ -87,7 +89,8 @@ impl Tagged {
                     .map(|found| Tagged::Task((**found).clone()))
                     .ok_or_else(|| invalid("The specified task does not exist."))
             }
-            "task-definition" => {
+            "daemon" => Ok(Tagged::Daemon(Box::new((*lookup::daemon(ctx, arn)?).clone()))),
+            "task-definition" | "daemon-task-definition" => {
                 let arn: model::TaskDefinitionArn = arn.parse().map_err(|_| malformed())?;
                 let found = name(&arn.scope, format!("{}/{:010}", arn.family, arn.revision))
                     .and_then(|name| snapshot.task_definitions.get(&name));
@@ -105,6 +108,7 @@ impl Tagged {
             Tagged::TaskSet(it, place) => &it.task_sets[*place].tags,
             Tagged::Cluster(it) => &it.tags,
             Tagged::ContainerInstance(it) => &it.tags,
+            Tagged::Daemon(it) => &it.tags,
             Tagged::Service(it) => &it.tags,
             Tagged::Task(it) => &it.tags,
             Tagged::TaskDefinition(it) => &it.tags,
@@ -117,6 +121,7 @@ impl Tagged {
             Tagged::TaskSet(it, place) => it.task_sets[*place].tags = tags,
             Tagged::Cluster(it) => it.tags = tags,
             Tagged::ContainerInstance(it) => it.tags = tags,
+            Tagged::Daemon(it) => it.tags = tags,
             Tagged::Service(it) => it.tags = tags,
             Tagged::Task(it) => it.tags = tags,
             Tagged::TaskDefinition(it) => it.tags = tags,
@@ -129,6 +134,7 @@ impl Tagged {
             Tagged::TaskSet(it, _) => changes.put(ctx.snapshot, it),
             Tagged::Cluster(it) => changes.put(ctx.snapshot, it),
             Tagged::ContainerInstance(it) => changes.put(ctx.snapshot, it),
+            Tagged::Daemon(it) => changes.put(ctx.snapshot, &**it),
             Tagged::Service(it) => changes.put(ctx.snapshot, it),
             Tagged::Task(it) => changes.put(ctx.snapshot, it),
             Tagged::TaskDefinition(it) => changes.put(ctx.snapshot, it),

@@ -3,6 +3,7 @@
 mod capacity_provider;
 mod cluster;
 mod container_instance;
+pub(crate) mod daemon;
 mod service;
 pub(crate) mod service_deployment;
 mod task;

@@ -225,6 +225,20 @@ impl World {
         self.ledger.commit_now(&plan.changes).unwrap();
     }
 
+    /// Turns of a managed daemon of `default` until there is nothing to do at this moment.
+    pub fn tend(&self, daemon: &str) {
+        let name = format!("123456789012/us-east-1/default/{daemon}");
+        loop {
+            let (snapshot, now, mut ids) = (self.snapshot(), self.now(), self.clock.ids());
+            let Some(known) = snapshot.daemons.get(&name) else { return };
+            let plan = reconcilers::managed_daemon::reconcile(&snapshot, &Default::default(), known, now, &mut ids);
+            if plan.changes.is_empty() {
+                return;
+            }
+            self.ledger.commit_now(&plan.changes).unwrap();
+        }
+    }
+
     /// One turn for the tasks of `default` that wait for an instance.
     pub fn provision(&self) {
         let (snapshot, scope) = (self.snapshot(), model::Scope::new("123456789012", "us-east-1"));
