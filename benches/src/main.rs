@@ -12,12 +12,14 @@ mod control;
 mod docker;
 mod figures;
 mod first_line;
+mod fleet;
 mod footprint;
 mod images;
 mod lines;
 mod moto;
 mod rates;
 mod records;
+mod scale;
 mod services;
 
 use kit::{Docker, Machine};
@@ -32,6 +34,8 @@ const REPLACEMENTS: usize = 10;
 const STARTS: usize = 10;
 /// Idle tasks, to see what one more costs.
 const IDLE_TASKS: usize = 50;
+/// Services that have all they want.
+const IDLE_SERVICES: usize = 10_000;
 /// What one container prints.
 const LINES: u64 = 1_000_000;
 
@@ -47,6 +51,16 @@ fn main() {
             let clients = clients.parse().expect("a number");
             runtime().block_on(rates::inside(endpoint, operation, clients, subnet));
         }
+        ["inside", "scale", instances, tasks, by, server] => {
+            let number = |text: &str| text.parse().expect("a number");
+            let (instances, tasks) = (number(instances), number(tasks));
+            let size = scale::Size { instances, tasks, by_services: by == "services" };
+            runtime().block_on(scale::inside(size, server.parse().expect("a process")));
+        }
+        ["inside", "idle-services", services, server] => {
+            let services = services.parse().expect("a number");
+            runtime().block_on(scale::inside_idle(services, server.parse().expect("a process")));
+        }
         ["inside", "agent"] => runtime().block_on(agent::run()),
         ["launches"] => launches(),
         ["lines"] => {
@@ -61,6 +75,11 @@ fn main() {
         ["transitions"] => control::transitions(),
         ["recovery"] => control::recovery(),
         ["rates"] => control::rates(),
+        ["scale", ref rest @ ..] if scale::Size::read(rest).is_some() => {
+            scale::run(scale::Size::read(rest).expect("it has just been read"));
+        }
+        ["idle-services"] => scale::idle_services(IDLE_SERVICES),
+        ["idle-services", services] => scale::idle_services(services.parse().expect("a number")),
         ["images"] => images::run(),
         ["containers"] => {
             let mut machine = Machine::new();
@@ -76,7 +95,8 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | idle | services]"
+                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | idle | services \
+                 | scale [--instances N] [--tasks N] [--services] | idle-services [N]]"
             );
             std::process::exit(2);
         }
