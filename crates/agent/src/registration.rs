@@ -19,7 +19,7 @@ pub const ENGINE_VERSION: &str = concat!("berth-", env!("CARGO_PKG_VERSION"));
 const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// What this agent can do, as names that task definitions are placed by.
-const CAPABILITIES: [&str; 33] = [
+const CAPABILITIES: &[&str] = &[
     "com.amazonaws.ecs.capability.privileged-container",
     "com.amazonaws.ecs.capability.docker-remote-api.1.17",
     "com.amazonaws.ecs.capability.docker-remote-api.1.18",
@@ -41,6 +41,16 @@ const CAPABILITIES: [&str; 33] = [
     "com.amazonaws.ecs.capability.logging-driver.json-file",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",
+    "com.amazonaws.ecs.capability.logging-driver.syslog",
+    "com.amazonaws.ecs.capability.logging-driver.journald",
+    "com.amazonaws.ecs.capability.logging-driver.gelf",
+    "com.amazonaws.ecs.capability.logging-driver.fluentd",
+    "com.amazonaws.ecs.capability.logging-driver.splunk",
+    "com.amazonaws.ecs.capability.logging-driver.awsfirelens",
+    "ecs.capability.logging-driver.awsfirelens.log-driver-buffer-limit",
+    "ecs.capability.firelens.fluentd",
+    "ecs.capability.firelens.fluentbit",
+    "ecs.capability.firelens.options.config.file",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",

@@ -128,8 +128,8 @@ fn a_log_driver_that_does_not_open_fails_the_start() {
         check(
             &world,
             json!({}),
-            with(container("web", "wait"), logs("splunk", "group")),
-            &format!("CannotCreateContainerError: {DAEMON} logger: no log driver named 'splunk' is registered"),
+            with(container("web", "wait"), logs("loki", "group")),
+            &format!("CannotCreateContainerError: {DAEMON} logger: no log driver named 'loki' is registered"),
         )
         .await;
         world.leave().await;

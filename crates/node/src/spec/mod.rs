@@ -16,6 +16,7 @@ use images::ImageConfig;
 use runtime::{ContainerId, ContainerSpec, Namespace, Ring, SHM_BYTES};
 use task_engine::Failure;
 
+pub use environment::environment;
 pub use etc::HostFiles;
 pub use limits::task_limits;
 pub use ports::{mode, port_mappings};
@@ -39,6 +40,8 @@ pub struct Around<'a> {
     pub peers: Vec<Option<Ipv4Addr>>,
     /// From [`folders`], which exist by now.
     pub mounts: Vec<VolumeMount>,
+    /// `NAME=value`, beside what the plan says.
+    pub more_environment: Vec<String>,
     /// Of the task's role, if it has one.
     pub credentials_id: Option<&'a str>,
     pub host: &'a HostFiles,
@@ -53,6 +56,11 @@ pub struct Around<'a> {
 
 /// Where the init program is inside of a container. Docker's place.
 const INIT: &str = "/sbin/docker-init";
+
+/// The words with which a container starts, for those who tell of it. None where the specification fails for it.
+pub fn command(plan: &agent::plan::ContainerPlan, image: &ImageConfig) -> Vec<String> {
+    command::args(&plan.payload, image).unwrap_or_default()
+}
 
 /// The specification of container `index` of a task.
 pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Result<ContainerSpec, Failure> {
@@ -79,8 +87,10 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         None | Some("") => image.to_owned(),
         Some(given) => given.to_owned(),
     };
+    let mut env = environment(task, plan, around.image, around.credentials_id);
+    env.extend(around.more_environment.iter().cloned());
     Ok(ContainerSpec {
-        env: environment::environment(task, plan, around.image, around.credentials_id),
+        env,
         cwd: given(&config.working_dir, &around.image.working_directory),
         user: given(&config.user, &around.image.user),
         limits: limits::container_limits(plan, around.cgroup_v2)?,

@@ -59,6 +59,7 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         ip: bridge.then_some([172, 29, 0, 7].into()),
         peers: vec![Some([172, 29, 0, 5].into()); plan.containers.len()],
         mounts: folders(&plan, index, &places())?,
+        more_environment: Vec::new(),
         credentials_id: Some("keys"),
         host: &host,
         init: Some(Path::new("/usr/lib/tini")),

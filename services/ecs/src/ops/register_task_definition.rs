@@ -13,6 +13,7 @@ use crate::views;
 
 mod capabilities;
 mod check;
+mod firelens;
 
 pub(crate) fn apply(
     input: &RegisterTaskDefinitionRequest,

@@ -7,6 +7,7 @@ use model::task_definition::NetworkMode;
 use model::{MemoryMib, TaskDefinition};
 
 use super::super::create_cluster::valid_name;
+use super::firelens;
 use crate::error::{Error, client};
 use crate::limits::{CONTAINERS_MAX, MEMORY_MIB_MIN, TIMEOUT_SECONDS_MAX};
 
@@ -38,6 +39,7 @@ pub(super) fn definition(definition: &TaskDefinition) -> Result<(), Error> {
     if !definition.containers.iter().any(|container| container.essential) {
         return Err(client("Task definition does not have any essential containers."));
     }
+    firelens::check(definition)?;
     volumes(definition)?;
     for container in &definition.containers {
         references(container, definition)?;

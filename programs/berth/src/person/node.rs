@@ -58,6 +58,12 @@ impl Node {
         self.ask(Method::GET, "/images").await
     }
 
+    /// What the containers of a task have said, from where an earlier answer ended.
+    pub async fn said<T: DeserializeOwned>(&self, task: &str, from: &str) -> anyhow::Result<T> {
+        let (task, from) = (percent_encode(task.as_bytes(), QUERY), percent_encode(from.as_bytes(), QUERY));
+        self.ask(Method::GET, &format!("/logs?task={task}&from={from}")).await
+    }
+
     pub async fn remove(&self, name: &str) -> anyhow::Result<()> {
         let name = percent_encode(name.as_bytes(), QUERY);
         self.send(Method::DELETE, &format!("/images?name={name}")).await.map(drop)
