@@ -1,7 +1,7 @@
 //! Whom a driver trusts, and as whom it comes.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -55,12 +55,19 @@ fn roots(options: &TlsOptions) -> Result<RootCertStore, TlsError> {
                 roots.add(certificate).map_err(|error| failed(error.to_string()))?;
             }
         }
-        None => {
-            // Without any authority nobody is trusted, and each connection says so.
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        }
+        None => return Ok(of_the_machine().clone()),
     }
     Ok(roots)
+}
+
+/// The machine's authorities, as they were when somebody first asked. Without any nobody is trusted, and each connection says so.
+fn of_the_machine() -> &'static RootCertStore {
+    static ROOTS: OnceLock<RootCertStore> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots
+    })
 }
 
 fn certificates(path: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
