@@ -32,8 +32,7 @@ fn event(snapshot: &Snapshot, task: &Task, endpoint: &str) -> Option<Event> {
             let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
             // The janitor keeps a definition for as long as a task is made of it.
             let definition = snapshot.task_definitions.get(&name)?;
-            let revision = snapshot.service_revision_of(task).map(|revision| revision.images.as_slice());
-            Some(Event::Deliver(vec![payload::start(task, definition, revision.unwrap_or_default(), endpoint)]))
+            Some(Event::Deliver(vec![payload::start(task, definition, endpoint)]))
         }
     }
 }

@@ -13,7 +13,6 @@ mod leave;
 mod listen;
 mod member;
 mod parts;
-mod pressure;
 mod pulls;
 mod retention;
 pub mod server;

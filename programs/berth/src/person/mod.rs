@@ -12,7 +12,6 @@ pub mod explain;
 mod http;
 pub mod image;
 pub mod logs;
-mod node;
 mod output;
 mod paint;
 pub mod ps;
