@@ -1,6 +1,6 @@
 //! A task payload, understood: what the engine must know, and what the machine must know.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -120,13 +120,20 @@ impl TaskPlan {
             .iter()
             .map(|container| container_plan(&payload, container, &identity))
             .collect::<Result<_, _>>()?;
-        let spec = TaskSpec { containers: containers.iter().map(|container| spec(container, stop_timeout)).collect() };
+        let mut spec =
+            TaskSpec { containers: containers.iter().map(|container| spec(container, stop_timeout)).collect() };
+        route_logs(&containers, &mut spec);
         let id = id.to_owned();
         Ok((Arc::new(TaskPlan { id, payload, containers, identity }), spec))
     }
 
     pub fn arn(&self) -> &str {
         &self.payload.arn
+    }
+
+    /// The container that others write their logs to.
+    pub fn log_router(&self) -> Option<usize> {
+        self.containers.iter().position(|plan| plan.payload.firelens_configuration.is_some())
     }
 
     pub fn index_of(&self, container: &str) -> Option<usize> {
@@ -215,6 +222,35 @@ fn spec(container: &ContainerPlan, stop_timeout: Duration) -> ContainerSpec {
     }
 }
 
+impl ContainerPlan {
+    /// Its log goes to the task's log router.
+    pub fn is_routed(&self) -> bool {
+        self.logs.as_ref().is_some_and(|logs| logs.log_driver == "awsfirelens")
+    }
+}
+
+/// The log router starts before the containers that write to it, and stops after them; unless it waits for them itself.
+fn route_logs(containers: &[ContainerPlan], spec: &mut TaskSpec) {
+    let router = containers.iter().find(|plan| plan.payload.firelens_configuration.is_some());
+    let Some(router) = router.map(|plan| plan.name.clone()) else { return };
+    let mut awaited = BTreeSet::from([router.clone()]);
+    loop {
+        let of_awaited = spec.containers.iter().filter(|one| awaited.contains(&one.name));
+        let more: Vec<String> = of_awaited.flat_map(|one| &one.depends_on).map(|on| on.container.clone()).collect();
+        let known = awaited.len();
+        awaited.extend(more);
+        if awaited.len() == known {
+            break;
+        }
+    }
+    for (plan, one) in containers.iter().zip(&mut spec.containers) {
+        let waits = one.depends_on.iter().any(|on| on.container == router);
+        if plan.is_routed() && !waits && !awaited.contains(&one.name) {
+            one.depends_on.push(Dependency { container: router.clone(), condition: Condition::Start });
+        }
+    }
+}
+
 fn condition(condition: payload::DependencyCondition) -> Condition {
     match condition {
         payload::DependencyCondition::Start => Condition::Start,
@@ -282,6 +318,35 @@ mod tests {
         assert_eq!((health.interval.as_secs(), health.timeout.as_secs(), health.retries), (5, 30, 3));
         assert_eq!(spec.containers[1].restart.as_ref().unwrap().attempt_period, Duration::from_secs(300));
         assert_eq!(spec.containers[1].stop_timeout, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn a_log_router_starts_before_those_who_write_to_it() {
+        let routed = |name: &str, more: &str| {
+            format!(
+                r#"{{"name":"{name}","image":"i"{more},"dockerConfig":{{"hostConfig":"{{\"LogConfig\":{{\"Type\":\"awsfirelens\"}}}}"}}}}"#
+            )
+        };
+        let router = r#"{"name":"router","image":"i","firelensConfiguration":{"type":"fluentbit"},
+            "dependsOn":[{"containerName":"init","condition":"COMPLETE"}]}"#;
+        let own = r#","dependsOn":[{"containerName":"router","condition":"COMPLETE"}]"#;
+        let json = format!(
+            r#"{{"arn":"a/b","desiredStatus":"RUNNING","containers":[{},{},{router},{},{{"name":"mute","image":"i"}}]}}"#,
+            routed("app", ""),
+            routed("waits", own),
+            routed("init", ""),
+        );
+        let (plan, spec) = plan(&json).unwrap();
+        assert_eq!(plan.log_router(), Some(2));
+        let conditions: Vec<_> = spec
+            .containers
+            .iter()
+            .map(|one| one.depends_on.iter().map(|on| (on.container.as_str(), on.condition)).collect::<Vec<_>>())
+            .collect();
+        let router = |condition| vec![("router", condition)];
+        let init = vec![("init", Condition::Complete)];
+        // Whom the router waits for cannot wait for the router.
+        assert_eq!(conditions, [router(Condition::Start), router(Condition::Complete), init, vec![], vec![]]);
     }
 
     #[test]

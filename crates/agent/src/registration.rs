@@ -19,7 +19,7 @@ pub const ENGINE_VERSION: &str = concat!("berth-", env!("CARGO_PKG_VERSION"));
 const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// What this agent can do, as names that task definitions are placed by.
-const CAPABILITIES: [&str; 36] = [
+const CAPABILITIES: &[&str] = &[
     "com.amazonaws.ecs.capability.privileged-container",
     "com.amazonaws.ecs.capability.docker-remote-api.1.17",
     "com.amazonaws.ecs.capability.docker-remote-api.1.18",
@@ -41,6 +41,15 @@ const CAPABILITIES: [&str; 36] = [
     "com.amazonaws.ecs.capability.logging-driver.json-file",
     "com.amazonaws.ecs.capability.logging-driver.awslogs",
     "com.amazonaws.ecs.capability.logging-driver.none",
+    "com.amazonaws.ecs.capability.logging-driver.syslog",
+    "com.amazonaws.ecs.capability.logging-driver.gelf",
+    "com.amazonaws.ecs.capability.logging-driver.fluentd",
+    "com.amazonaws.ecs.capability.logging-driver.splunk",
+    "com.amazonaws.ecs.capability.logging-driver.awsfirelens",
+    "ecs.capability.logging-driver.awsfirelens.log-driver-buffer-limit",
+    "ecs.capability.firelens.fluentd",
+    "ecs.capability.firelens.fluentbit",
+    "ecs.capability.firelens.options.config.file",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",
@@ -50,13 +59,13 @@ const CAPABILITIES: [&str; 36] = [
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
     "ecs.capability.docker-plugin.local",
-    "ecs.capability.env-files.s3",
-    "ecs.capability.network.container-port-range",
-    "ecs.capability.pid-ipc-namespace-sharing",
     "ecs.capability.logging-driver.awslogs.log-driver-buffer-size",
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.full-sync",
 ];
+
+/// Source: systemd's documentation, "Native Journal Protocol".
+const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// The machine, as far as a registration tells about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +74,8 @@ pub struct Machine {
     pub memory_mib: u64,
     /// As Rust names it: `x86_64`, `aarch64`.
     pub architecture: &'static str,
+    /// There is a journal for the log driver `journald`.
+    pub has_journal: bool,
 }
 
 impl Machine {
@@ -73,7 +84,12 @@ impl Machine {
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let cpus =
             std::thread::available_parallelism().map_or(1, |count| u32::try_from(count.get()).unwrap_or(u32::MAX));
-        Machine { cpus, memory_mib: memory_mib(&meminfo).unwrap_or(0), architecture: std::env::consts::ARCH }
+        Machine {
+            cpus,
+            memory_mib: memory_mib(&meminfo).unwrap_or(0),
+            architecture: std::env::consts::ARCH,
+            has_journal: std::path::Path::new(JOURNAL).exists(),
+        }
     }
 }
 
@@ -107,6 +123,9 @@ fn attributes(config: &AgentConfig, machine: &Machine, first: bool) -> Vec<Attri
     let capability = |name: &str| Attribute { name: Some(name.to_owned()), ..Attribute::default() };
     let valued = |name: &str, value: &str| Attribute { value: Some(value.to_owned()), ..capability(name) };
     let mut attributes: Vec<Attribute> = CAPABILITIES.iter().map(|name| capability(name)).collect();
+    if machine.has_journal {
+        attributes.push(capability("com.amazonaws.ecs.capability.logging-driver.journald"));
+    }
     if config.external {
         attributes.push(capability("ecs.capability.external"));
     }
@@ -168,7 +187,7 @@ pub fn availability_zone(attributes: &[Attribute]) -> Option<String> {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine { cpus: 2, memory_mib: 24105, architecture: "x86_64" };
+    const MACHINE: Machine = Machine { cpus: 2, memory_mib: 24105, architecture: "x86_64", has_journal: false };
 
     #[test]
     fn the_registration_names_the_machine() {
@@ -189,6 +208,10 @@ mod tests {
         for name in ["rack", "ecs.capability.external", "ecs.capability.full-sync", "ecs.os-type"] {
             assert!(has(&attributes, name), "{name}");
         }
+        let journald = "com.amazonaws.ecs.capability.logging-driver.journald";
+        assert!(!has(&attributes, journald));
+        let with_journal = request(&config, &Machine { has_journal: true, ..MACHINE }, None, "t".into());
+        assert!(has(&with_journal.attributes.unwrap(), journald));
         let again = request(&config, &MACHINE, Some("arn"), "t".into());
         assert_eq!(again.container_instance_arn.as_deref(), Some("arn"));
         assert!(!has(&again.attributes.unwrap(), "rack"));

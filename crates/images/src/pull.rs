@@ -97,6 +97,39 @@ impl ImageStore {
         Err(error)
     }
 
+    /// Makes the image ready that a name stood for when somebody looked before.
+    ///
+    /// One that is here in whole is the same as anywhere else, so that only `Always` asks all the same. An image from an archive has
+    /// no other source: where the name now stands for another one, that one must do.
+    pub async fn pull_pinned(
+        &self,
+        name: &Reference,
+        digest: Digest,
+        auth: &Auth,
+        behavior: PullBehavior,
+        on_progress: OnProgress<'_>,
+    ) -> Result<Image, ImageError> {
+        let known = self.inner.references.find(name);
+        let is_loaded = known.as_ref().is_some_and(|known| known.origin == Origin::Loaded);
+        if (behavior != PullBehavior::Always || is_loaded)
+            && let Ok(content) = self.on_disk(move |inner| inner.content(digest)).await
+            && let Ok(image) = self.ready(content, Source::Disk, &|_| {}).await
+        {
+            return Ok(image);
+        }
+        let pinned = format!("{}@{digest}", name.familiar()).parse().map_err(ImageError::Reference)?;
+        match self.ask(&pinned, auth, on_progress).await {
+            Err(error) if is_loaded => match self.cached(known.as_ref()).await {
+                Some(image) => {
+                    tracing::warn!(%name, %digest, "an image was loaded again, and what it was before is not here any more");
+                    Ok(image)
+                }
+                None => Err(error),
+            },
+            pulled => pulled,
+        }
+    }
+
     /// The image that a name stood for, if all of it is still here.
     async fn cached(&self, known: Option<&Stored>) -> Option<Image> {
         let known = known?.clone();

@@ -228,3 +228,28 @@ fn a_record_from_the_future_is_left_alone_and_named() {
     assert_eq!(error.to_string(), format!("failed to read {}: version 2 is not supported", path.display()));
     assert!(path.exists());
 }
+
+#[tokio::test]
+async fn a_pinned_image_is_the_same_on_every_node() {
+    let remote = Remote::start(Access::Open).await;
+    let text = remote.offer("app:1", &app("old"));
+    let first = Node::new();
+    let digest = first.pull_as(&text, &Auth::Anonymous, PullBehavior::Default).await.unwrap().digest();
+    remote.offer("app:1", &app("new"));
+    let pinned = async |node: &Node, behavior| {
+        let image = node.store.pull_pinned(&name(&text), digest, &Auth::Anonymous, behavior, &|_| {}).await?;
+        assert_eq!(image.digest(), digest);
+        Ok::<_, images::ImageError>(std::fs::read_to_string(image.layers().last().unwrap().dir.join("app")).unwrap())
+    };
+    // Where it is, nobody is asked, except by who always does.
+    let before = remote.asked("/v2/");
+    assert_eq!(pinned(&first, PullBehavior::Default).await.unwrap(), "old");
+    assert_eq!(remote.asked("/v2/"), before);
+    assert_eq!(pinned(&first, PullBehavior::Always).await.unwrap(), "old");
+    assert!(remote.asked("/v2/") > before);
+    for behavior in ALL {
+        let other = Node::new();
+        assert_eq!(pinned(&other, behavior).await.unwrap(), "old", "{behavior:?}");
+        assert_eq!(pull(&other, &text, PullBehavior::Default).await.unwrap(), "new", "the tag itself has moved");
+    }
+}

@@ -57,5 +57,16 @@ pub const WARN_EVERY: Duration = Duration::from_secs(60);
 
 /// Log streams that are known to exist.
 pub const KNOWN_STREAMS_MAX: usize = 4096;
+/// Messages that are gathered for a peer of another protocol before they are sent, in bytes.
+pub const POST_BYTES_MAX: usize = 64 << 10;
+/// How long a peer may take to accept a connection.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Peers whose deliveries are bounded together.
+pub const PEERS_MAX: usize = 256;
+/// The most events in a request to Splunk. Source: Docker's documentation, "Splunk logging driver": 1000.
+pub const SPLUNK_BATCH_EVENTS_MAX: usize = 1000;
+/// What is read of a peer's answer.
+pub const ANSWER_BYTES_MAX: usize = 4096;
+
 /// Sinks that are kept.
 pub const SINKS_MAX: usize = 64;

@@ -31,6 +31,12 @@ pub enum OptionError {
     BufferOfBlocking,
     #[error("error parsing option max-buffer-size: invalid size: '{0}'")]
     BufferSize(String),
+    #[error("{0}")]
+    Syslog(crate::syslog::SyslogError),
+    #[error("{0}")]
+    Gelf(crate::gelf::GelfError),
+    #[error("{0}")]
+    Fluentd(crate::fluentd::FluentdError),
 }
 
 /// A value that is neither true nor false.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use log_store::limits::admit;
 use logs::fake::FakeSink;
-use logs::{Event, LogSink};
+use logs::{Event, LogSink, Subject};
 use shim::node::{GROUP, STREAM, drivers, follow, follow_with, messages, options, puts, sink};
 use shim::{Shim, drained, until};
 use shim_api::log::Stream;
@@ -126,7 +126,8 @@ async fn many_containers_share_a_sink() {
     let mut containers = Vec::new();
     for number in 0..100 {
         let name = format!("web/app/{number}");
-        let driver = drivers.open("awslogs", &options(&[("awslogs-stream", &name)])).await.unwrap();
+        let driver =
+            drivers.open("awslogs", &options(&[("awslogs-stream", &name)]), &Subject::default()).await.unwrap();
         let mut shim = Shim::new();
         let following = driver.follow(shim.dir());
         for line in 0..50 {
@@ -146,7 +147,8 @@ async fn many_containers_share_a_sink() {
 async fn a_directory_may_come_later() {
     let (sink, mut shim) = (sink(), Shim::new());
     let later = shim.dir().with_file_name("later");
-    let following = drivers(&sink).open("awslogs", &options(&[])).await.unwrap().follow(later.clone());
+    let following =
+        drivers(&sink).open("awslogs", &options(&[]), &Subject::default()).await.unwrap().follow(later.clone());
     shim.say("one");
     shim.exit();
     std::fs::rename(shim.dir(), later).unwrap();

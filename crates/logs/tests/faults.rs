@@ -5,7 +5,7 @@ mod shim;
 use std::time::Duration;
 
 use logs::fake::refusal;
-use logs::{LogSink, SinkError};
+use logs::{LogSink, SinkError, Subject};
 use shim::node::{GROUP, STREAM, assert_all, drivers, follow, follow_with, messages, options, puts, sink, throttled};
 use shim::{Shim, drained, until};
 
@@ -184,11 +184,11 @@ async fn who_dies_and_comes_back_loses_nothing() {
     const LINES: usize = 30_000;
     let (sink, mut shim) = (sink(), Shim::new());
     let drivers = drivers(&sink);
-    drivers.open("awslogs", &options(&[])).await.unwrap();
+    drivers.open("awslogs", &options(&[]), &Subject::default()).await.unwrap();
     let mut written = 0;
     let mut lives = 0;
     while written < LINES {
-        let driver = drivers.resume("awslogs", &options(&[])).unwrap();
+        let driver = drivers.resume("awslogs", &options(&[]), &Subject::default()).unwrap();
         let following = driver.follow(shim.dir());
         let before = sink.calls().len();
         for _ in 0..1000 {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use log_store::{ChangeError, GroupKey, LogEvent, LogStore, NewGroup, Query, Streams};
-use logs::{Drivers, Event, LogSink, SinkError};
+use logs::{Drivers, Event, LogSink, SinkError, Subject};
 use shim::{Shim, drained, until};
 use stdx::Timestamp;
 use tempfile::TempDir;
@@ -93,10 +93,11 @@ async fn a_million_lines_trouble_nobody() {
     let store = Arc::new(LogStore::open(directory.path()).unwrap());
     let sink = store.clone();
     let drivers = Drivers::new(move |_| Arc::new(Store(sink.clone())) as Arc<dyn LogSink>);
-    let driver = drivers.open("awslogs", &options("loud")).await.unwrap();
+    let driver = drivers.open("awslogs", &options("loud"), &Subject::default()).await.unwrap();
     let (mut loud, mut quiet) = (Shim::with(driver.ring()), Shim::new());
     let following_loud = driver.follow(loud.dir());
-    let following_quiet = drivers.open("awslogs", &options("quiet")).await.unwrap().follow(quiet.dir());
+    let following_quiet =
+        drivers.open("awslogs", &options("quiet"), &Subject::default()).await.unwrap().follow(quiet.dir());
     // Whatever is made once is made now.
     quiet.say("0");
     let count = |stream: &str| {

@@ -7,7 +7,7 @@ use std::fs;
 use std::sync::Arc;
 
 use logs::fake::FakeSink;
-use logs::{Drivers, Following, JSON_LOG_NAME};
+use logs::{Drivers, Following, JSON_LOG_NAME, Subject};
 use serde_json::Value;
 use shim::{Shim, drained, until};
 use shim_api::log::{LINE_TEXT_BYTES_MAX, Stream};
@@ -15,7 +15,7 @@ use shim_api::log::{LINE_TEXT_BYTES_MAX, Stream};
 async fn follow(shim: &Shim, options: &[(&str, &str)]) -> Following {
     let options: BTreeMap<_, _> = options.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
     let drivers = Drivers::new(|_| Arc::new(FakeSink::default()));
-    drivers.open("json-file", &options).await.unwrap().follow(shim.dir())
+    drivers.open("json-file", &options, &Subject::default()).await.unwrap().follow(shim.dir())
 }
 
 fn read(shim: &Shim, suffix: &str) -> Vec<(String, String)> {
@@ -97,4 +97,27 @@ async fn a_file_that_cannot_be_written_is_tried_again() {
     fs::remove_dir(&path).unwrap();
     drained(&following).await;
     assert_eq!(read(&shim, ""), [("stdout".to_owned(), "one\n".to_owned())]);
+}
+
+#[tokio::test]
+async fn entries_have_the_attributes_that_are_asked_for() {
+    let mut shim = Shim::new();
+    let given = [("labels", "team"), ("env-regex", "^ST"), ("tag", "{{.Name}}/{{.ID}}")];
+    let options: BTreeMap<String, String> = given.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+    let subject = Subject {
+        id: "0123456789abcdef".into(),
+        name: "web".into(),
+        labels: [("team".to_owned(), "a".to_owned()), ("other".to_owned(), "b".to_owned())].into(),
+        env: vec!["STAGE=prod".into(), "SECRET=x".into()],
+        ..Subject::default()
+    };
+    let drivers = Drivers::new(|_| Arc::new(FakeSink::default()));
+    let following = drivers.open("json-file", &options, &subject).await.unwrap().follow(shim.dir());
+    shim.say("hello");
+    shim.exit();
+    drained(&following).await;
+    let text = fs::read_to_string(shim.dir().join(JSON_LOG_NAME)).unwrap();
+    let entry: Value = serde_json::from_str(text.trim_end()).unwrap();
+    let expected = serde_json::json!({ "team": "a", "STAGE": "prod", "tag": "web/0123456789ab" });
+    assert_eq!((&entry["log"], &entry["attrs"]), (&"hello\n".into(), &expected));
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logs::fake::{FakeSink, refusal};
-use logs::{Destination, DriverError, Drivers, LogSink, SinkError};
+use logs::{Destination, DriverError, Drivers, LogSink, SinkError, Subject};
 
 fn drivers(sink: &Arc<FakeSink>) -> Drivers {
     let sink = sink.clone();
@@ -17,7 +17,7 @@ fn options(more: &[(&str, &str)]) -> BTreeMap<String, String> {
 }
 
 async fn refused(drivers: &Drivers, driver: &str, options: &BTreeMap<String, String>) -> DriverError {
-    match drivers.open(driver, options).await {
+    match drivers.open(driver, options, &Subject::default()).await {
         Ok(_) => panic!("{driver} opened with {options:?}"),
         Err(error) => error,
     }
@@ -28,7 +28,7 @@ async fn one_round_trip_and_then_none() {
     let sink = Arc::new(FakeSink::with_group("g"));
     let drivers = drivers(&sink);
     for _ in 0..3 {
-        drivers.open("awslogs", &options(&[("awslogs-create-group", "true")])).await.unwrap();
+        drivers.open("awslogs", &options(&[("awslogs-create-group", "true")]), &Subject::default()).await.unwrap();
     }
     assert_eq!(sink.calls(), ["create_stream g s"]);
 }
@@ -36,15 +36,15 @@ async fn one_round_trip_and_then_none() {
 #[tokio::test]
 async fn a_stream_that_exists_is_fine() {
     let sink = Arc::new(FakeSink::with_group("g"));
-    drivers(&sink).open("awslogs", &options(&[])).await.unwrap();
-    drivers(&sink).open("awslogs", &options(&[])).await.unwrap();
+    drivers(&sink).open("awslogs", &options(&[]), &Subject::default()).await.unwrap();
+    drivers(&sink).open("awslogs", &options(&[]), &Subject::default()).await.unwrap();
     assert_eq!(sink.calls(), ["create_stream g s"; 2]);
 }
 
 #[tokio::test]
 async fn a_missing_group_is_made_when_allowed() {
     let sink = Arc::new(FakeSink::default());
-    drivers(&sink).open("awslogs", &options(&[("awslogs-create-group", "true")])).await.unwrap();
+    drivers(&sink).open("awslogs", &options(&[("awslogs-create-group", "true")]), &Subject::default()).await.unwrap();
     assert_eq!(sink.calls(), ["create_stream g s", "create_group g", "create_stream g s"]);
 }
 
@@ -57,7 +57,7 @@ async fn many_may_open_at_once() {
             let drivers = drivers.clone();
             let name = format!("s{number}");
             let options = options(&[("awslogs-create-group", "true"), ("awslogs-stream", &name)]);
-            tokio::spawn(async move { drivers.open("awslogs", &options).await.map(drop) })
+            tokio::spawn(async move { drivers.open("awslogs", &options, &Subject::default()).await.map(drop) })
         })
         .collect();
     for opened in opened {
@@ -72,7 +72,7 @@ async fn what_may_pass_is_tried_again_a_few_times() {
     for _ in 0..3 {
         sink.fail_next(refusal("ThrottlingException", "Rate exceeded"));
     }
-    drivers(&sink).open("awslogs", &options(&[])).await.unwrap();
+    drivers(&sink).open("awslogs", &options(&[]), &Subject::default()).await.unwrap();
     assert_eq!(sink.calls().len(), 4);
 
     let sink = Arc::new(FakeSink::with_group("g"));
@@ -117,7 +117,7 @@ async fn options_and_names_are_checked_before_anybody_is_asked() {
         ("awslogs", ("x", "y"), "unknown log opt 'x' for awslogs log driver"),
         ("awslogs", ("mode", "eager"), "logger: logging mode not supported: eager"),
         ("json-file", ("x", "y"), "unknown log opt 'awslogs-group' for json-file log driver"),
-        ("fluentd", ("x", "y"), "logger: no log driver named 'fluentd' is registered"),
+        ("loki", ("x", "y"), "logger: no log driver named 'loki' is registered"),
     ] {
         let error = refused(&drivers, driver, &options(&[more])).await;
         assert_eq!(error.to_string(), expected);
@@ -134,11 +134,17 @@ async fn options_and_names_are_checked_before_anybody_is_asked() {
 async fn nothing_is_asked_where_nothing_need_be() {
     let sink = Arc::new(FakeSink::default());
     let drivers = drivers(&sink);
-    drivers.open("none", &options(&[("whatever", "x")])).await.unwrap().follow("/nonexistent".into()).drained().await;
-    drivers.open("awslogs", &options(&[("mode", "non-blocking")])).await.unwrap();
-    drivers.open("awslogs", &options(&[("awslogs-create-stream", "false")])).await.unwrap();
-    drivers.resume("awslogs", &options(&[])).unwrap();
-    drivers.open("json-file", &BTreeMap::new()).await.unwrap();
+    drivers
+        .open("none", &options(&[("whatever", "x")]), &Subject::default())
+        .await
+        .unwrap()
+        .follow("/nonexistent".into())
+        .drained()
+        .await;
+    drivers.open("awslogs", &options(&[("mode", "non-blocking")]), &Subject::default()).await.unwrap();
+    drivers.open("awslogs", &options(&[("awslogs-create-stream", "false")]), &Subject::default()).await.unwrap();
+    drivers.resume("awslogs", &options(&[]), &Subject::default()).unwrap();
+    drivers.open("json-file", &BTreeMap::new(), &Subject::default()).await.unwrap();
     assert!(sink.calls().is_empty());
 }
 
@@ -156,7 +162,7 @@ async fn a_destination_is_asked_for_once() {
     });
     let elsewhere = options(&[("awslogs-endpoint", "http://h:1"), ("awslogs-credentials-endpoint", "/v2/c")]);
     for options in [&options(&[]), &elsewhere, &options(&[]), &elsewhere] {
-        drivers.open("awslogs", options).await.unwrap();
+        drivers.open("awslogs", options, &Subject::default()).await.unwrap();
     }
     let region = "eu-west-1".to_owned();
     let plain = Destination { region: region.clone(), endpoint: None, credentials_endpoint: None };

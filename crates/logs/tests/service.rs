@@ -14,7 +14,7 @@ use axum::extract::Request;
 use client::{Client, Credentials};
 use log_store::LogStore;
 use logs::fake::FakeSink;
-use logs::{CloudWatchSink, Drivers, LogSink, exam};
+use logs::{CloudWatchSink, Drivers, LogSink, Subject, exam};
 use service_logs::LogsService;
 use shim::{Shim, drained, until};
 use state::MemoryLedger;
@@ -122,7 +122,7 @@ async fn lines_arrive_though_the_service_goes_away_for_a_while() {
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .into();
     let mut shim = Shim::new();
-    let following = drivers.open("awslogs", &options).await.unwrap().follow(shim.dir());
+    let following = drivers.open("awslogs", &options, &Subject::default()).await.unwrap().follow(shim.dir());
     let text = |number: usize| format!("{number} <ünïcode> \"quoted\" {}", "x".repeat(number % 300));
     for number in 0..LINES / 2 {
         shim.say(&text(number));

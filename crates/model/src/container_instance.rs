@@ -39,6 +39,9 @@ impl Versioned for ContainerInstance {
     const VERSION: u32 = 1;
 }
 
+/// An attribute of our own, by which an agent keeps new tasks off its instance while the disk is nearly full.
+pub const DISK_PRESSURE: &str = "berth.disk-pressure";
+
 impl ContainerInstance {
     pub fn arn(&self) -> ContainerInstanceArn {
         ContainerInstanceArn::new(&self.scope, &self.cluster, &self.id)
@@ -56,6 +59,11 @@ impl ContainerInstance {
     /// True for an attribute that a person gave it, and that a person may change or take away.
     pub fn is_custom(attribute: &str) -> bool {
         !["ecs.", "com.amazonaws.ecs."].iter().any(|prefix| attribute.starts_with(prefix))
+    }
+
+    /// Its agent has said that the disk with images and volumes is nearly full.
+    pub fn has_disk_pressure(&self) -> bool {
+        self.has_attribute(DISK_PRESSURE)
     }
 
     /// The launch type of the tasks it takes: an ECS Anywhere instance says so by an attribute of its agent.

@@ -208,4 +208,7 @@ impl ServiceRevision {
 pub struct RevisionImage {
     pub container: String,
     pub image: String,
+    /// What the first task found the image to be. All later ones run the same, wherever the tag points by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
 }

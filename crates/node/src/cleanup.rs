@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use images::{Collected, ImageError, Keep, Stored};
+use images::{Collected, ImageError, Keep, Reference, Stored};
 use stdx::Timestamp;
 
 use crate::Machine;
@@ -26,6 +26,8 @@ pub struct ImageCleanup {
     pub full: u64,
     /// Until there is this much room again.
     pub relieved: u64,
+    /// Names of images that stay, however old they are and however full the disk is.
+    pub excluded: Vec<String>,
 }
 
 /// How often a disk is looked at.
@@ -42,6 +44,7 @@ impl Default for ImageCleanup {
             unused_for_when_full: Duration::from_secs(3600),
             full: 85,
             relieved: 80,
+            excluded: Vec::new(),
         }
     }
 }
@@ -74,10 +77,25 @@ impl ImageCleanup {
                 _ => wrong("ECS_NUM_IMAGES_DELETE_PER_CYCLE", &text),
             }
         }
+        if let Some(names) = variable("ECS_IMAGE_CLEANUP_EXCLUDE") {
+            cleanup.excluded =
+                names.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+        }
+        // What is preferred from here must be here. Source: Amazon ECS Developer Guide, `ECS_IMAGE_PULL_BEHAVIOR`.
+        if variable("ECS_IMAGE_PULL_BEHAVIOR").as_deref() == Some("prefer-cached") {
+            cleanup.interval = None;
+        }
         if variable("ECS_DISABLE_IMAGE_CLEANUP").is_some_and(|text| text.eq_ignore_ascii_case("true")) {
             cleanup.interval = None;
         }
         cleanup
+    }
+}
+
+impl ImageCleanup {
+    /// A name without a tag means its `latest`, as in a task definition.
+    fn excludes(&self, name: &Reference) -> bool {
+        self.excluded.iter().any(|excluded| excluded.parse().is_ok_and(|excluded: Reference| excluded == *name))
     }
 }
 
@@ -123,7 +141,7 @@ impl Machine {
 
     /// One cycle.
     pub async fn clean_up(&self, cleanup: &ImageCleanup) -> Result<Collected, ImageError> {
-        let unused = self.images().unused(&self.images_in_use(), cleanup.minimum_age, now());
+        let unused = self.unused_images(cleanup, cleanup.minimum_age);
         self.remove_images(unused.into_iter().take(cleanup.images_per_cycle).collect(), cleanup.unused_for).await
     }
 
@@ -137,7 +155,7 @@ impl Machine {
         // What nothing needs goes first, and then one image after the other.
         let mut total = self.remove_images(Vec::new(), cleanup.unused_for_when_full).await?;
         while self.images().disk_use().await?.percent() > cleanup.relieved {
-            let unused = self.images().unused(&self.images_in_use(), Duration::ZERO, now());
+            let unused = self.unused_images(cleanup, Duration::ZERO);
             let Some(oldest) = unused.into_iter().next() else {
                 tracing::warn!("the disk is nearly full, and every image that is left is in use");
                 break;
@@ -148,6 +166,12 @@ impl Machine {
             total.blob_bytes += removed.blob_bytes;
         }
         Ok(Some(total))
+    }
+
+    fn unused_images(&self, cleanup: &ImageCleanup, minimum_age: Duration) -> Vec<Stored> {
+        let mut unused = self.images().unused(&self.images_in_use(), minimum_age, now());
+        unused.retain(|stored| !cleanup.excludes(&stored.name));
+        unused
     }
 
     async fn remove_images(&self, unused: Vec<Stored>, unused_for: Duration) -> Result<Collected, ImageError> {
@@ -210,6 +234,12 @@ mod tests {
         assert_eq!((set.minimum_age, set.images_per_cycle), (Duration::from_secs(7200), 7));
         assert_eq!(read(&[("ECS_IMAGE_CLEANUP_INTERVAL", "1s")]).interval, Some(ImageCleanup::INTERVAL_MIN));
         assert_eq!(read(&[("ECS_DISABLE_IMAGE_CLEANUP", "true")]).interval, None);
+        assert_eq!(read(&[("ECS_IMAGE_PULL_BEHAVIOR", "prefer-cached")]).interval, None);
+        assert_eq!(read(&[("ECS_IMAGE_PULL_BEHAVIOR", "once")]).interval, usual.interval);
+        let excluding = read(&[("ECS_IMAGE_CLEANUP_EXCLUDE", "nginx, 127.0.0.1:4566/web:2,,UPPER")]);
+        let excludes = |name: &str| excluding.excludes(&name.parse().unwrap());
+        assert!(excludes("nginx:latest") && excludes("docker.io/library/nginx") && excludes("127.0.0.1:4566/web:2"));
+        assert!(!excludes("nginx:1") && !excludes("127.0.0.1:4566/web:1"));
         for wrong in [("ECS_NUM_IMAGES_DELETE_PER_CYCLE", "0"), ("ECS_IMAGE_MINIMUM_CLEANUP_AGE", "soon")] {
             assert_eq!(read(&[wrong]), usual);
         }

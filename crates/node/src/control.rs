@@ -1,4 +1,4 @@
-//! The node's own socket: images, for those who work on this machine.
+//! The node's own socket: images and logs, for those who work on this machine.
 //!
 //! HTTP over a unix socket that only its owner may open.
 //!
@@ -6,6 +6,7 @@
 //! POST   /images?path=/abs/archive.tar   {"names":["web:1"],"digest":"sha256:..."}
 //! GET    /images                         {"images":[{"name","digest","size","createdAt"}]}
 //! DELETE /images?name=web:1              {}
+//! GET    /logs?task=0a1b&from=           {"lines":[{"container","time","stream","text"}],"next":"..."}
 //! ```
 //!
 //! What fails says why: `{"message":"..."}`.
@@ -15,6 +16,7 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
@@ -26,6 +28,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
+
+use crate::{Machine, Said};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
@@ -49,9 +53,12 @@ impl Drop for Control {
 }
 
 /// Serves at `path`. A socket that nobody listens on any more is replaced.
-pub async fn serve(path: &Path, images: ImageStore) -> Result<Control, ControlError> {
+pub async fn serve(path: &Path, images: ImageStore, machine: Option<Arc<Machine>>) -> Result<Control, ControlError> {
     let listener = listen(path).await?;
-    let router = Router::new().route("/images", get(list).post(load).delete(remove)).with_state(images);
+    let router = Router::new()
+        .route("/images", get(list).post(load).delete(remove))
+        .with_state(images)
+        .merge(Router::new().route("/logs", get(said)).with_state(machine));
     let served = path.to_owned();
     let serving = tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router).await {
@@ -93,6 +100,15 @@ struct Remove {
     name: String,
 }
 
+#[derive(Deserialize)]
+struct Wanted {
+    /// An id, or how it begins.
+    task: String,
+    /// As an earlier answer said.
+    #[serde(default)]
+    from: String,
+}
+
 async fn list(State(images): State<ImageStore>) -> Json<Value> {
     let image = |stored: &Stored| {
         json!({
@@ -121,6 +137,17 @@ async fn remove(State(images): State<ImageStore>, Query(wanted): Query<Remove>) 
         true => Ok(Json(json!({}))),
         false => Err(ImageError::NotHere { name: name.familiar() }.into()),
     }
+}
+
+async fn said(
+    State(machine): State<Option<Arc<Machine>>>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Said>, Refusal> {
+    let said = match &machine {
+        Some(machine) => machine.said(&wanted.task, &wanted.from).await,
+        None => None,
+    };
+    said.map(Json).ok_or_else(|| Refusal(StatusCode::NOT_FOUND, format!("no task {} is on this machine", wanted.task)))
 }
 
 struct Refusal(StatusCode, String);

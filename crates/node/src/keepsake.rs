@@ -21,6 +21,9 @@ pub struct Keepsake {
     pub log_driver: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub log_options: BTreeMap<String, String>,
+    /// As its log driver knows the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_subject: Option<logs::Subject>,
     /// Of the task's role: the container's environment has it, and the task's record does not.
     pub credentials_id: Option<String>,
 }
@@ -33,6 +36,7 @@ impl Keepsake {
             image,
             log_driver: None,
             log_options: BTreeMap::new(),
+            log_subject: None,
             credentials_id: None,
         }
     }

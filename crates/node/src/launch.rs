@@ -11,14 +11,14 @@ use agent_api::payload::RegistryAuthentication;
 use futures::future::{join, join_all};
 use images::{Auth, Image, ImageError, Progress, PullBehavior, Reference};
 use logs::Driver;
-use runtime::{Cgroups, ContainerRuntime as _, ContainerState, Limits, RuntimeError, Task};
+use runtime::{Cgroups, ContainerRuntime as _, ContainerState, RuntimeError, Task};
 use stdx::Timestamp;
-use task_engine::{Failure, FailureKind};
+use task_engine::{Binding, Failure, FailureKind};
 
 use crate::keepsake::Keepsake;
 use crate::local::{LocalTask, Net};
-use crate::spec::{self, Around, Folder, Peer, VolumeMount};
-use crate::{Machine, environment_files, failure, names, probe, watch};
+use crate::spec::{self, Around, Folder, VolumeMount};
+use crate::{Machine, failure, firelens, names, probe, watch};
 
 impl Machine {
     /// Everything that needs no image, at once: the shim, and each container's network. A failure is met again, and
@@ -46,8 +46,7 @@ impl Machine {
             }
         };
         let auth = self.auth(plan.payload.registry_authentication.as_ref())?;
-        let name = image_name(plan).map_err(|error| failure::pull(&error))?;
-        let pulled = self.config.images.pull(&name, &auth, self.config.pull_behavior, &on_progress).await;
+        let pulled = self.bring(plan, &auth, self.config.pull_behavior, &on_progress).await;
         let image = pulled.map_err(|error| failure::pull(&error))?;
         let task = self.local(&run.task);
         // A pull can take longer than its task lives.
@@ -64,20 +63,26 @@ impl Machine {
         let _open = task.enter().await.ok_or_else(released)?;
         let index = run.container;
         let plan = &run.task.containers[index];
-        let logs = log_configuration(&run.task, plan, &task.containers[index].runtime_id);
-        let driver = async {
-            match &logs {
-                Some((name, options)) => self.logs().open(name, options).await.map(Some),
-                None => Ok(None),
-            }
+        let logs = match (plan.is_routed(), run.task.log_router()) {
+            (true, Some(_)) => Some(firelens::driver(&self.config.state_dir, &run.task, plan)),
+            _ => log_configuration(&run.task, plan, &task.containers[index].runtime_id),
+        };
+        let image_and_driver = async {
+            let image = self.image(&task, index).await?;
+            let Some((name, options)) = &logs else { return Ok((image, None)) };
+            let subject = subject(&run.task, plan, &task.containers[index].runtime_id, &image).only_for(options);
+            let opened = self.logs().open(name, options, &subject).await;
+            let driver = opened.map_err(|error| failure::logging(&error))?;
+            Ok::<_, Failure>((image, Some((driver, subject))))
         };
         // Not given up when one of them fails: what is half made would be nobody's.
-        let ((shim, network), (image, driver)) =
-            join(join(self.shim(&task), self.network(&task, index)), join(self.image(&task, index), driver)).await;
-        let (shim, network, image) = (shim?, network?, image?);
-        let driver = driver.map_err(|error| failure::logging(&error))?;
+        let ((shim, network), image_and_driver) =
+            join(join(self.shim(&task), self.network(&task, index)), image_and_driver).await;
+        let (shim, network, (image, driver)) = (shim?, network?, image_and_driver?);
+        let (driver, log_subject) = driver.unzip();
 
-        let mounts = spec::folders(&run.task, index, &self.folders(&run.task))?;
+        let mut mounts = spec::folders(&run.task, index, &self.folders(&run.task))?;
+        mounts.extend(firelens::provide(&self.config.state_dir, &run.task, index)?);
         provide(&mounts).await?;
         let id = names::run_id(run);
         let before = names::previous_run_id(run);
@@ -87,8 +92,6 @@ impl Machine {
             None => before.as_ref().and_then(|id| Keepsake::read(&shim.container_dir(id))?.credentials_id),
         };
         let host = probe::host_files();
-        let shared = self.shared(&task, &shim).await?;
-        let file_variables = environment_files::fetch(&run.task, plan).await?;
         let around = Around {
             id: id.clone(),
             runtime_id: &task.containers[index].runtime_id,
@@ -98,10 +101,9 @@ impl Machine {
             ip: network.attachment.link.as_ref().map(|link| link.ip),
             peers: self.peers(&task, plan).await?,
             mounts,
+            more_environment: firelens::environment(self.router_address(&task, plan).await?),
             credentials_id: credentials_id.as_deref(),
             host: &host,
-            shared,
-            file_variables,
             init: self.config.init.as_deref(),
             cgroup_v2: matches!(self.cgroups, Cgroups::V2 { .. }),
             continues: before,
@@ -112,6 +114,7 @@ impl Machine {
             stop_signal: plan.config.stop_signal.clone().or_else(|| image.config().stop_signal.clone()),
             log_driver: logs.as_ref().map(|(name, _)| name.clone()),
             log_options: logs.map(|(_, options)| options).unwrap_or_default(),
+            log_subject,
             credentials_id,
             ..Keepsake::new(image.digest().to_string())
         };
@@ -127,7 +130,7 @@ impl Machine {
     /// The task's shim. The first who asks opens it.
     async fn shim(&self, task: &LocalTask) -> Result<Arc<dyn Task>, Failure> {
         let open = || async {
-            let limits = Limits { pids: self.config.task_pids_limit, ..spec::task_limits(&task.plan) };
+            let limits = spec::task_limits(&task.plan);
             self.runtime.open_task(&names::task_id(&task.plan), &limits).await
         };
         task.shim.get_or_try_init(open).await.cloned().map_err(|error| failure::runtime(&error))
@@ -156,13 +159,26 @@ impl Machine {
         }
         let plan = &task.plan.containers[index];
         let auth = self.auth(plan.payload.registry_authentication.as_ref())?;
-        let pull = async {
-            let name = image_name(plan)?;
-            self.config.images.pull(&name, &auth, PullBehavior::PreferCached, &|_| {}).await
-        };
-        let image = pull.await.map_err(|error| failure::pull(&error))?;
+        let pulled = self.bring(plan, &auth, PullBehavior::PreferCached, &|_| {}).await;
+        let image = pulled.map_err(|error| failure::pull(&error))?;
         container.hold_image(&image);
         Ok(image)
+    }
+
+    /// The image that the definition names, pinned to a digest when the control plane knows it.
+    async fn bring(
+        &self,
+        plan: &ContainerPlan,
+        auth: &Auth,
+        behavior: PullBehavior,
+        on_progress: images::OnProgress<'_>,
+    ) -> Result<Image, ImageError> {
+        let name: Reference = plan.payload.image.parse().map_err(ImageError::Reference)?;
+        let hint = plan.payload.berth.as_ref().and_then(|berth| berth.image.as_ref()?.digest.as_deref());
+        match hint.and_then(|digest| digest.parse().ok()).filter(|_| name.digest().is_none()) {
+            Some(digest) => self.config.images.pull_pinned(&name, digest, auth, behavior, on_progress).await,
+            None => self.config.images.pull(&name, auth, behavior, on_progress).await,
+        }
     }
 
     fn auth(&self, wanted: Option<&RegistryAuthentication>) -> Result<Auth, Failure> {
@@ -177,29 +193,29 @@ impl Machine {
         }
     }
 
-    /// The containers that this one has links to.
-    async fn peers(&self, task: &LocalTask, plan: &ContainerPlan) -> Result<Vec<Option<Peer>>, Failure> {
+    /// The address of the log router, for a container that writes to it from a network of its own.
+    async fn router_address(
+        &self,
+        task: &LocalTask,
+        plan: &ContainerPlan,
+    ) -> Result<Option<std::net::Ipv4Addr>, Failure> {
+        match task.plan.log_router().filter(|_| plan.is_routed()) {
+            Some(router) => Ok(self.network(task, router).await?.attachment.link.map(|link| link.ip)),
+            None => Ok(None),
+        }
+    }
+
+    /// The addresses of the containers that this one has links to.
+    async fn peers(&self, task: &LocalTask, plan: &ContainerPlan) -> Result<Vec<Option<std::net::Ipv4Addr>>, Failure> {
         let mut peers = vec![None; task.containers.len()];
         for link in &plan.payload.links {
             let name = link.split(':').next().unwrap_or(link);
             if let Some(index) = task.plan.index_of(name) {
-                let (net, image) = (self.network(task, index).await?, self.image(task, index).await?);
-                peers[index] = net.attachment.link.map(|link| Peer::new(link.ip, image.config()));
+                let net = self.network(task, index).await?;
+                peers[index] = net.attachment.link.map(|link| link.ip);
             }
         }
         Ok(peers)
-    }
-}
-
-/// The name in the definition, pinned to a digest when the control plane knows it.
-fn image_name(plan: &ContainerPlan) -> Result<Reference, ImageError> {
-    let name: Reference = plan.payload.image.parse().map_err(ImageError::Reference)?;
-    let hint = plan.payload.berth.as_ref().and_then(|berth| berth.image.as_ref()?.digest.as_deref());
-    match hint {
-        Some(digest) if name.digest().is_none() => {
-            format!("{}@{digest}", plan.payload.image).parse().map_err(ImageError::Reference)
-        }
-        _ => Ok(name),
     }
 }
 
@@ -221,6 +237,28 @@ fn log_configuration(task: &TaskPlan, plan: &ContainerPlan, runtime_id: &str) ->
         options.entry("awslogs-credentials-endpoint".to_owned()).or_insert(path);
     }
     Some((logs.log_driver.clone(), options))
+}
+
+/// The container as a log driver knows it.
+fn subject(task: &TaskPlan, plan: &ContainerPlan, runtime_id: &str, image: &Image) -> logs::Subject {
+    let image_labels = image.config().labels.clone();
+    logs::Subject {
+        id: runtime_id.to_owned(),
+        name: plan.docker_name.clone(),
+        image_id: image.id().to_string(),
+        image_name: plan.payload.image.clone(),
+        command: spec::command(plan, image.config()),
+        created_ms: now().as_millis(),
+        hostname: hostname(),
+        labels: image_labels.into_iter().chain(plan.labels.clone()).collect(),
+        env: spec::environment(task, plan, image.config(), None),
+    }
+}
+
+/// The machine's.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
 /// Makes the directories that a container mounts, as far as that is its business.
@@ -279,9 +317,15 @@ pub(crate) fn launched(
         Some(ContainerState::Exited(exit)) => exit.started_at,
         _ => now(),
     };
+    let binding = |binding: &network::Binding| Binding {
+        bind_ip: binding.bind_ip.to_string(),
+        container_port: binding.container_port,
+        host_port: binding.host_port,
+        protocol: binding.protocol.to_string(),
+    };
     Launched {
         runtime_id: task.containers[index].runtime_id.clone(),
-        bindings: spec::told(&task.plan.containers[index], &network.bindings),
+        bindings: network.bindings.iter().map(binding).collect(),
         at,
         exit: watch::exit(shim, id),
     }

@@ -100,6 +100,13 @@ impl Machine {
         self.tasks().get(&plan.id).cloned()
     }
 
+    /// The one task whose id begins so.
+    pub(crate) fn beginning_with(&self, id: &str) -> Option<Arc<LocalTask>> {
+        let tasks = self.tasks();
+        let mut found = tasks.values().filter(|task| task.plan.id.starts_with(id));
+        found.next().filter(|_| found.next().is_none()).cloned()
+    }
+
     pub(crate) fn forget(&self, plan: &TaskPlan) -> Option<Arc<LocalTask>> {
         self.tasks().remove(&plan.id)
     }

@@ -16,7 +16,7 @@ use crate::launch::launched;
 use crate::limits::ORPHANED_LOGS_WITHIN;
 use crate::local::{LocalTask, Net};
 use crate::release::kill_all;
-use crate::{Machine, names, watch};
+use crate::{Machine, firelens, names, watch};
 
 impl Machine {
     /// A task whose directory is here and that no run names is ours and nobody's. Cgroups without a directory are left
@@ -38,7 +38,6 @@ impl Machine {
         self.recover_network(plans.values()).await;
         let owned: BTreeSet<String> = plans.keys().map(|id| (*id).to_owned()).collect();
         drop(plans);
-        self.release_strange_memory(&owned);
         self.bury(orphans, owned);
         join_all(runs.into_iter().map(|run| async {
             let remains = self.remains(&run).await;
@@ -75,11 +74,13 @@ impl Machine {
         }
     }
 
-    /// Removes tasks that nobody owns and the volumes of tasks. In the background: logs may have to be delivered before.
+    /// Removes tasks that nobody owns, and the volumes and log routers of such. In the background: logs may have to be delivered before.
     fn bury(&self, orphans: Vec<Arc<dyn Task>>, owned: BTreeSet<String>) {
         let (logs, volumes) = (self.config.logs.clone(), self.volumes_dir().join("tasks"));
+        let routers = firelens::dir(&self.config.state_dir);
         tokio::spawn(async move {
-            let _ = tokio::task::spawn_blocking(move || remove_volumes(&volumes, &owned)).await;
+            let remove = move || [volumes, routers].iter().for_each(|dir| remove_unowned(dir, &owned));
+            let _ = tokio::task::spawn_blocking(remove).await;
             join_all(orphans.iter().map(|orphan| bury_one(&**orphan, &logs))).await;
         });
     }
@@ -134,7 +135,9 @@ async fn decided(shim: &dyn Task, id: &runtime::ContainerId) {
 /// Goes on with a container's log where an earlier agent stopped.
 fn resume(logs: &Drivers, keepsake: &Keepsake, container_dir: &Path) -> Option<Following> {
     let name = keepsake.log_driver.as_deref()?;
-    match logs.resume(name, &keepsake.log_options) {
+    // An agent of before knew no subject, and no driver that needs one.
+    let subject = keepsake.log_subject.clone().unwrap_or_default();
+    match logs.resume(name, &keepsake.log_options, &subject) {
         Ok(driver) => Some(driver.follow(container_dir.to_owned())),
         Err(error) => {
             tracing::error!(%error, dir = %container_dir.display(), "a container's log cannot be followed any more");
@@ -158,12 +161,12 @@ async fn bury_one(task: &dyn Task, logs: &Drivers) {
 }
 
 /// Blocking.
-fn remove_volumes(volumes: &Path, owned: &BTreeSet<String>) {
-    let Ok(entries) = std::fs::read_dir(volumes) else { return };
+fn remove_unowned(dir: &Path, owned: &BTreeSet<String>) {
+    let Ok(entries) = std::fs::read_dir(dir) else { return };
     for entry in entries.flatten() {
         let is_owned = entry.file_name().to_str().is_none_or(|name| owned.contains(name));
         if !is_owned && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-            tracing::error!(path = %entry.path().display(), %error, "volumes of a task that nobody knows cannot be removed");
+            tracing::error!(path = %entry.path().display(), %error, "what a task that nobody knows had cannot be removed");
         }
     }
 }

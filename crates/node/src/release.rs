@@ -9,7 +9,7 @@ use runtime::Task;
 
 use crate::limits::{KILLED_WITHIN, LOGS_DELIVERED_WITHIN};
 use crate::local::LocalTask;
-use crate::{Machine, watch};
+use crate::{Machine, firelens, watch};
 
 impl Machine {
     /// Network, shim and cgroup go; the directory stays. Logs are waited for, but not for long: they are delivered on.
@@ -20,7 +20,6 @@ impl Machine {
         if let Some(shim) = task.shim.get() {
             kill_all(&**shim).await;
         }
-        self.release_shared_memory(&plan.id);
         failpoint::place("node.release");
         let networks = join_all(task.containers.iter().map(|container| self.network.release(&container.runtime_id)));
         let shim = async {
@@ -48,6 +47,7 @@ impl Machine {
         {
             tracing::error!(task = plan.id, %error, "a task's directory was not removed");
         }
+        firelens::release(&self.config.state_dir, plan);
         let volumes = self.folders(plan).task;
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(volumes)).await;
         match removed {

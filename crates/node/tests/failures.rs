@@ -71,7 +71,7 @@ fn users_see_the_words_they_know() {
             &world,
             json!({ "pidMode": "task" }),
             container("web", "wait"),
-            "ResourceInitializationError: sharing of namespaces is not available on this container instance",
+            "ResourceInitializationError: pidMode task is not available on this container instance",
         )
         .await;
         check(
@@ -128,8 +128,8 @@ fn a_log_driver_that_does_not_open_fails_the_start() {
         check(
             &world,
             json!({}),
-            with(container("web", "wait"), logs("splunk", "group")),
-            &format!("CannotCreateContainerError: {DAEMON} logger: no log driver named 'splunk' is registered"),
+            with(container("web", "wait"), logs("loki", "group")),
+            &format!("CannotCreateContainerError: {DAEMON} logger: no log driver named 'loki' is registered"),
         )
         .await;
         world.leave().await;

@@ -31,7 +31,7 @@ async fn ask(socket: &Path, request: &str) -> (u16, Value) {
 async fn images_come_and_go() {
     let dir = tempfile::tempdir().unwrap();
     let socket = dir.path().join("node.sock");
-    let _control = control::serve(&socket, store(dir.path())).await.unwrap();
+    let _control = control::serve(&socket, store(dir.path()), None).await.unwrap();
     assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
     assert_eq!(ask(&socket, "GET /images").await, (200, json!({ "images": [] })));
 
@@ -70,13 +70,13 @@ async fn one_node_answers_at_a_socket() {
     drop(UnixListener::bind(&stale).unwrap());
     std::fs::rename(&stale, &socket).unwrap();
 
-    let first = control::serve(&socket, images.clone()).await.unwrap();
-    let second = control::serve(&socket, images.clone()).await;
+    let first = control::serve(&socket, images.clone(), None).await.unwrap();
+    let second = control::serve(&socket, images.clone(), None).await;
     assert!(matches!(second, Err(ControlError::InUse { .. })));
     drop(first);
     assert!(!socket.exists());
-    drop(control::serve(&socket, images.clone()).await.unwrap());
-    let nowhere = control::serve(&dir.path().join("no/such/node.sock"), images).await;
+    drop(control::serve(&socket, images.clone(), None).await.unwrap());
+    let nowhere = control::serve(&dir.path().join("no/such/node.sock"), images, None).await;
     assert!(matches!(nowhere, Err(ControlError::Io { .. })));
     assert_eq!(std::fs::read_dir(&deep).unwrap().count(), 0);
 }

@@ -113,7 +113,6 @@ pub fn prepare(
         netns: netns.map(text).transpose()?,
         oom_file,
         ring: spec.ring,
-        stdin: spec.stdin,
     })
 }
 

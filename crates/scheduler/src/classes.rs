@@ -29,6 +29,7 @@ struct Asked {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Facts {
     is_external: bool,
+    has_disk_pressure: bool,
     agent_version: String,
     /// In the order of the names that are asked for: absent, without a value, or with one.
     attributes: Vec<Option<Option<String>>>,
@@ -84,6 +85,7 @@ impl Classes {
         };
         let facts = Facts {
             is_external: instance.is_external(),
+            has_disk_pressure: instance.has_disk_pressure(),
             agent_version: instance.version_info.agent_version.clone(),
             attributes: self.asked.keys().map(attribute).collect(),
         };

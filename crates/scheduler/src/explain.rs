@@ -21,6 +21,7 @@ pub struct Rejection {
 pub enum Shortage {
     NotActive { status: &'static str },
     AgentDisconnected,
+    DiskPressure,
     LaunchType,
     Attribute { name: String },
     MemberOf { expression: String },
@@ -104,7 +105,8 @@ impl Shortage {
         match self {
             Shortage::NotActive { .. } => "INACTIVE",
             Shortage::AgentDisconnected => "AGENT",
-            Shortage::LaunchType | Shortage::Attribute { .. } => "ATTRIBUTE",
+            // ECS knows no such reason; what its clients know is that an attribute is in the way.
+            Shortage::DiskPressure | Shortage::LaunchType | Shortage::Attribute { .. } => "ATTRIBUTE",
             Shortage::MemberOf { .. } => "MemberOf placement constraint unsatisfied.",
             Shortage::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
             Shortage::Cpu { .. } => "RESOURCE:CPU",
@@ -120,6 +122,7 @@ impl Shortage {
         match self {
             Shortage::NotActive { status } => format!("is {status} and takes no new tasks"),
             Shortage::AgentDisconnected => "encountered error \"AGENT\"".into(),
+            Shortage::DiskPressure => "has a disk that is nearly full".into(),
             Shortage::LaunchType => "is of another launch type".into(),
             Shortage::Attribute { .. } => "is missing an attribute required by your task".into(),
             Shortage::MemberOf { .. } | Shortage::DistinctInstance => "does not meet the placement constraints".into(),
@@ -138,6 +141,9 @@ impl fmt::Display for Shortage {
         match self {
             Shortage::NotActive { status } => write!(f, "the instance is {status}"),
             Shortage::AgentDisconnected => write!(f, "the agent of the instance is not connected"),
+            Shortage::DiskPressure => {
+                write!(f, "its disk is nearly full, and it takes no new tasks until there is room again")
+            }
             Shortage::LaunchType => write!(f, "the instance is of another launch type"),
             Shortage::Attribute { name } => write!(f, "the attribute {name} is missing"),
             Shortage::MemberOf { expression } => write!(f, "it does not satisfy memberOf({expression})"),
@@ -168,8 +174,9 @@ impl Shortage {
             Shortage::MemberOf { .. } => (6, 1),
             Shortage::Attribute { .. } => (7, 1),
             Shortage::LaunchType => (8, 1),
-            Shortage::AgentDisconnected => (9, 1),
-            Shortage::NotActive { .. } => (10, 1),
+            Shortage::DiskPressure => (9, 1),
+            Shortage::AgentDisconnected => (10, 1),
+            Shortage::NotActive { .. } => (11, 1),
         }
     }
 }

@@ -21,6 +21,9 @@ pub(crate) fn standing(instance: &ContainerInstance, request: &Request) -> Optio
     if !instance.agent_connected {
         return Some(Shortage::AgentDisconnected);
     }
+    if instance.has_disk_pressure() {
+        return Some(Shortage::DiskPressure);
+    }
     let may = match request.launch_type {
         LaunchType::Ec2 => !instance.is_external(),
         LaunchType::External => instance.is_external(),

@@ -140,7 +140,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (wish(), 0usize..12, any::<bool>()).prop_map(|(wish, instance, commits)| Step::On { wish, instance, commits }),
         1 => any::<prop::sample::Index>().prop_map(|index| Step::Run(index.index(1000))),
         2 => any::<prop::sample::Index>().prop_map(|index| Step::Stop(index.index(1000))),
-        2 => (0usize..12, 0usize..8).prop_map(|(number, change)| Step::Instance { number, change }),
+        2 => (0usize..12, 0usize..10).prop_map(|(number, change)| Step::Instance { number, change }),
     ]
 }
 
@@ -312,6 +312,8 @@ impl Case {
             4 => instance.attributes.push(Attribute { name: "disk".into(), value: Some("hdd".into()) }),
             5 => instance.status = ContainerInstanceStatus::Inactive,
             6 => instance.version_info.agent_version = "1.60.0".into(),
+            8 => instance.attributes.retain(|attribute| attribute.name != "berth.disk-pressure"),
+            9 => instance.attributes.push(Attribute { name: "berth.disk-pressure".into(), value: Some("true".into()) }),
             _ => {
                 if known.is_some() {
                     changes.delete(&snapshot, &instance);

@@ -97,13 +97,16 @@ fn each_instance_says_why_not() {
     drains.status = ContainerInstanceStatus::Draining;
     let mut taken = instance("g", "1", 9999, 9999);
     taken.registered.ports_tcp.insert(80);
+    let mut full = instance("h", "1", 9999, 9999);
+    full.attributes.push(Attribute { name: "berth.disk-pressure".into(), value: Some("true".into()) });
     let small = [instance("a", "1", 9, 9999), instance("b", "1", 9999, 9)];
-    let snapshot = world(&[small.to_vec(), vec![away, external, drains, taken]].concat());
+    let snapshot = world(&[small.to_vec(), vec![away, external, drains, taken, full]].concat());
     assert_eq!(
         place(&snapshot, &request(&definition(10, 10, &[80]), &[]), 1),
         " then a: 10 CPU units wanted, 9 free, b: 10 MiB of memory wanted, 9 MiB free, \
          d: the agent of the instance is not connected, e: the instance is of another launch type, \
-         f: the instance is DRAINING, g: port 80/tcp is in use"
+         f: the instance is DRAINING, g: port 80/tcp is in use, \
+         h: its disk is nearly full, and it takes no new tasks until there is room again"
     );
 }
 

@@ -186,6 +186,14 @@ impl Snapshot {
         Occupancy { instances: self.container_instances.clone(), loads: self.loads.clone() }
     }
 
+    /// The service revision that a task of a service is of, while its deployment is still known.
+    pub fn service_revision_of(&self, task: &Task) -> Option<&Arc<ServiceRevision>> {
+        let service = format!("{}/{}/{}", task.scope, task.cluster, task.service()?);
+        let deployments = &self.services.get(&service)?.deployments;
+        let deployment = deployments.iter().find(|deployment| deployment.has(task))?;
+        self.service_revisions.get(&format!("{service}/{}", deployment.service_revision))
+    }
+
     /// Takes in one key of the store: its new value, or nothing when it was deleted.
     ///
     /// A kind that this program does not know is passed over.

@@ -13,7 +13,6 @@ mod executor;
 mod launch;
 mod lifecycle;
 mod log;
-mod masks;
 mod options;
 
 use std::process::ExitCode;

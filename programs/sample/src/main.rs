@@ -6,12 +6,14 @@
 //!
 //! `berth-sample check` asks a running sample on this host whether it is well, for a container health check.
 //! `berth-sample lines 1000` prints so many and ends, for whoever tries out logs; `berth-sample idle` does nothing until it is stopped.
+//! `berth-sample forward` is a log router for FireLens that prints what it hears.
 //!
 //! Start reading at `app.rs`.
 
 #![forbid(unsafe_code)]
 
 mod app;
+mod forward;
 mod identity;
 mod page;
 mod query;
@@ -53,7 +55,10 @@ fn main() -> ExitCode {
             _ => fail(format_args!("`lines` needs to know how many")),
         },
         Some("idle") => idle(),
-        Some(other) => fail(format_args!("`{other}` is not a command; there are `check`, `lines` and `idle`")),
+        Some("forward") => forward::serve(),
+        Some(other) => {
+            fail(format_args!("`{other}` is not a command; there are `check`, `lines`, `forward` and `idle`"))
+        }
     }
 }
 

@@ -70,8 +70,11 @@ pub(crate) fn active(daemon: &Daemon) -> Result<(), Error> {
 
 /// Brings a new revision to every instance.
 pub(crate) fn deploy(ctx: &mut Ctx<'_>, daemon: &mut Daemon, new: NewRevision<'_>, changes: &mut Changes) {
-    let image =
-        |one: &model::ContainerDefinition| RevisionImage { container: one.name.clone(), image: one.image.clone() };
+    let image = |one: &model::ContainerDefinition| RevisionImage {
+        container: one.name.clone(),
+        image: one.image.clone(),
+        digest: None,
+    };
     let revision = DaemonRevision {
         scope: daemon.scope.clone(),
         cluster: daemon.cluster.clone(),

@@ -38,7 +38,7 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, service: &mut Service, definition: &TaskD
         images: definition
             .containers
             .iter()
-            .map(|one| RevisionImage { container: one.name.clone(), image: one.image.clone() })
+            .map(|one| RevisionImage { container: one.name.clone(), image: one.image.clone(), digest: None })
             .collect(),
         created_at: now,
     };

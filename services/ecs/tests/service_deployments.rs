@@ -207,3 +207,37 @@ async fn what_is_not_there_is_said_so() {
     let answer = world.ecs.describe_service_revisions(&world.caller, input).await;
     refused(answer, "InvalidParameterException", "Invalid service revision ARN: nonsense.");
 }
+
+#[tokio::test]
+async fn the_first_task_says_for_all_of_them_what_the_image_is() {
+    for (consistency, expected) in
+        [(None, Some("sha256:1")), (text("enabled"), Some("sha256:1")), (text("disabled"), None)]
+    {
+        let (world, _) = World::ready().await;
+        world
+            .define_with("web", |input| {
+                let app = input.container_definitions.as_mut().unwrap();
+                app[0].version_consistency = consistency.clone();
+            })
+            .await
+            .unwrap();
+        world.service("s", 2).await.unwrap();
+        world.reconcile("s");
+        let tasks: Vec<String> = world.snapshot().tasks.iter().map(|task| task.arn().to_string()).collect();
+        let digests = async || {
+            let revision = newest(&world).await.target_service_revision.unwrap().arn.unwrap();
+            let input = DescribeServiceRevisionsRequest { service_revision_arns: Some(vec![revision]) };
+            let answer = world.ecs.describe_service_revisions(&world.caller, input).await.unwrap();
+            let images = answer.service_revisions.unwrap().remove(0).container_images.unwrap();
+            images[0].image_digest.clone()
+        };
+        assert_eq!(digests().await, None);
+        world.report(&tasks[0], "RUNNING", |container| container.image_digest = text("sha256:1")).await;
+        // The tag was moved between the pulls of two tasks.
+        world.report(&tasks[1], "RUNNING", |container| container.image_digest = text("sha256:2")).await;
+        assert_eq!(digests().await.as_deref(), expected, "{consistency:?}");
+        world.wait(Duration::from_secs(1));
+        update(&world, |input| input.force_new_deployment = Some(true)).await;
+        assert_eq!(digests().await, None, "a new deployment looks again");
+    }
+}

@@ -251,3 +251,57 @@ async fn a_definition_has_at_most_64_kib() {
     assert!(error.message.starts_with("Actual length: '65"), "{}", error.message);
     assert!(error.message.ends_with("'. Max allowed length is '65536' bytes."), "{}", error.message);
 }
+
+#[tokio::test]
+async fn a_log_router_is_one_of_a_known_type() {
+    let world = World::new().await;
+    let router = |kind: &str, options: &[(&str, &str)]| {
+        let options = options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let firelens = FirelensConfiguration { r#type: text(kind), options: Some(options) };
+        ContainerDefinition { firelens_configuration: Some(firelens), ..container("router") }
+    };
+    let routed = |name: &str| {
+        let logs = LogConfiguration { log_driver: text("awsfirelens"), ..Default::default() };
+        ContainerDefinition { log_configuration: Some(logs), ..container(name) }
+    };
+    let register = async |containers: Vec<ContainerDefinition>| {
+        world.define_with("routed", |input| input.container_definitions = Some(containers)).await
+    };
+    let given =
+        [("enable-ecs-log-metadata", "true"), ("config-file-type", "file"), ("config-file-value", "/extra.conf")];
+    register(vec![router("fluentbit", &given), routed("app")]).await.unwrap();
+    let shown = describe(&world, "routed", &[]).await.unwrap().task_definition.unwrap();
+    let names: Vec<String> = shown.requires_attributes.unwrap().into_iter().filter_map(|one| one.name).collect();
+    for name in [
+        "ecs.capability.firelens.fluentbit",
+        "ecs.capability.firelens.options.config.file",
+        "com.amazonaws.ecs.capability.logging-driver.awsfirelens",
+    ] {
+        assert!(names.iter().any(|one| one == name), "{name} is not among {names:?}");
+    }
+    let shown = shown.container_definitions.unwrap()[0].firelens_configuration.clone().unwrap();
+    assert_eq!((shown.r#type.as_deref(), shown.options.unwrap().len()), (Some("fluentbit"), 3));
+
+    let itself = ContainerDefinition { log_configuration: routed("x").log_configuration, ..router("fluentd", &[]) };
+    let second = ContainerDefinition { name: text("second"), ..router("fluentd", &[]) };
+    for (containers, words) in [
+        (vec![routed("app")], "no container in the task definition has a firelensConfiguration"),
+        (vec![itself], "cannot use the log driver awsfirelens itself"),
+        (
+            vec![router("fluentd", &[]), second],
+            "Only one container in a task definition can have a firelensConfiguration",
+        ),
+        (vec![router("logstash", &[])], "Invalid firelensConfiguration type 'logstash'"),
+        (vec![router("fluentd", &[("config-file-type", "file")])], "requires config-file-value"),
+        (vec![router("fluentd", &[("config-file-value", "/x")])], "requires config-file-type"),
+        (vec![router("fluentd", &[("enable-ecs-log-metadata", "maybe")])], "Invalid value 'maybe'"),
+        (vec![router("fluentd", &[("x", "y")])], "Invalid firelensConfiguration option: x"),
+        (
+            vec![router("fluentd", &[("config-file-type", "s3"), ("config-file-value", "arn:aws:s3:::b/k")])],
+            "config-file-type s3",
+        ),
+    ] {
+        let error = register(containers).await.unwrap_err().message;
+        assert!(error.contains(words), "{error:?} without {words:?}");
+    }
+}

@@ -15,6 +15,7 @@ pub enum Call {
     RunTask(RunTaskRequest),
     StopTask(StopTaskRequest),
     StopServiceDeployment(StopServiceDeploymentRequest),
+    ContinueServiceDeployment(ContinueServiceDeploymentRequest),
     CreateTaskSet(CreateTaskSetRequest),
     UpdateTaskSet(UpdateTaskSetRequest),
     UpdateServicePrimaryTaskSet(UpdateServicePrimaryTaskSetRequest),
@@ -58,6 +59,7 @@ impl Call {
             Call::RunTask(_) => "RunTask",
             Call::StopTask(_) => "StopTask",
             Call::StopServiceDeployment(_) => "StopServiceDeployment",
+            Call::ContinueServiceDeployment(_) => "ContinueServiceDeployment",
             Call::CreateTaskSet(_) => "CreateTaskSet",
             Call::UpdateTaskSet(_) => "UpdateTaskSet",
             Call::UpdateServicePrimaryTaskSet(_) => "UpdateServicePrimaryTaskSet",
@@ -97,6 +99,9 @@ impl Call {
             }),
             Call::StopTask(input) => now(ecs.stop_task(caller, input), |_| Answer::Done),
             Call::StopServiceDeployment(input) => now(ecs.stop_service_deployment(caller, input), |_| Answer::Done),
+            Call::ContinueServiceDeployment(input) => {
+                now(ecs.continue_service_deployment(caller, input), |_| Answer::Done)
+            }
             Call::CreateTaskSet(input) => now(ecs.create_task_set(caller, input), |_| Answer::Done),
             Call::UpdateTaskSet(input) => now(ecs.update_task_set(caller, input), |_| Answer::Done),
             Call::UpdateServicePrimaryTaskSet(input) => {

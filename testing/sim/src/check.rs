@@ -608,6 +608,9 @@ fn one_each(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<()
 /// Whoever starts a task leaves no more of them than the maximum. What is stopping still counts.
 fn maximum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
     let bounds = &service.deployment_configuration;
+    if has_colours(before, service) {
+        return Ok(());
+    }
     for part in parts(service) {
         let counts = |snapshot| live(snapshot, service).filter(|task| part.has(task)).count();
         let (had, has) = (counts(before), counts(after));
@@ -626,6 +629,9 @@ fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(),
             && task.last_status == TaskStatus::Running
             && task.health != HealthStatus::Unhealthy
     };
+    if has_colours(before, service) {
+        return one_colour_is_whole(before, after, service, works);
+    }
     for part in parts(service) {
         let working = |snapshot| live(snapshot, service).filter(|task| part.has(task)).filter(works).count();
         let minimum = service.deployment_configuration.tasks_min(part.desired).min(part.desired) as usize;
@@ -635,6 +641,38 @@ fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Its newest deployment grows up beside the one that serves, or has until now.
+fn has_colours(before: &Snapshot, service: &Service) -> bool {
+    let was = before.services.get(&service.name());
+    let stage = |service: &Service| service.primary().and_then(|primary| primary.stage()).is_some();
+    stage(service) || was.is_some_and(|was| stage(was))
+}
+
+/// Of two colours one always has its tasks, if one had them before, and the scheduler does not scale in.
+fn one_colour_is_whole(
+    before: &Snapshot,
+    after: &Snapshot,
+    service: &Service,
+    works: impl Fn(&&Task) -> bool,
+) -> Result<(), String> {
+    let Some(was) = before.services.get(&service.name()).filter(|_| service.status == ServiceStatus::Active) else {
+        return Ok(());
+    };
+    let deployments = || was.deployments.iter().chain(&service.deployments);
+    let most = |snapshot| {
+        let count =
+            |one: &model::Deployment| live(snapshot, service).filter(|task| one.has(task)).filter(&works).count();
+        deployments().map(count).max().unwrap_or(0)
+    };
+    let (desired, had, has) = (service.desired_count as usize, most(before), most(after));
+    match had >= desired && has < desired {
+        true => {
+            Err(format!("no colour of {} has its {desired} tasks: the fullest had {had} and has {has}", service.name))
+        }
+        false => Ok(()),
+    }
 }
 
 /// What the bounds of a service are about: all its tasks, or those of a task set.

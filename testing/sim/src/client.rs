@@ -94,6 +94,14 @@ impl World {
                 }),
                 None => return,
             },
+            Step::Proceed { service, rollback } => match self.paused_deployment(service) {
+                Some((arn, hook)) => Call::ContinueServiceDeployment(ContinueServiceDeploymentRequest {
+                    service_deployment_arn: Some(arn),
+                    hook_id: Some(hook),
+                    action: Some(if rollback { "ROLLBACK" } else { "CONTINUE" }.to_owned()),
+                }),
+                None => return,
+            },
             Step::Protect { nth, minutes } => {
                 let snapshot = self.engine.snapshot();
                 let live: Vec<_> =
@@ -206,6 +214,13 @@ impl World {
         let id = service.primary().map(|primary| primary.service_deployment.clone()).filter(|id| !id.is_empty())?;
         let arn = model::ServiceDeploymentArn::new(&service.scope, &service.cluster, &service.name, &id);
         Some(arn.to_string())
+    }
+
+    fn paused_deployment(&self, number: usize) -> Option<(String, String)> {
+        let service = self.service(number)?;
+        let runs = service.primary()?.lifecycle.as_ref()?.runs.iter();
+        let open = runs.clone().find(|run| run.is_open())?.id.clone();
+        Some((self.newest_deployment(number)?, open))
     }
 
     fn task_set(&self, number: usize, nth: u64) -> Option<String> {
@@ -364,7 +379,9 @@ fn create(
         Some(vec![PlacementStrategy { r#type: Some(kind.to_owned()), field: Some(field.to_owned()) }])
     };
     let breaker = match manner {
-        Manner::Guarded { rollback } => Some(DeploymentCircuitBreaker { enable: Some(true), rollback: Some(rollback) }),
+        Manner::Guarded { rollback } | Manner::BlueGreen { rollback } => {
+            Some(DeploymentCircuitBreaker { enable: Some(true), rollback: Some(rollback) })
+        }
         _ => None,
     };
     let item = |group: &str, base, weight| CapacityProviderStrategyItem {
@@ -380,7 +397,7 @@ fn create(
         scheduling_strategy: (manner == Manner::Daemon).then(|| "DAEMON".to_owned()),
         deployment_controller: is_external.then(|| DeploymentController { r#type: Some("EXTERNAL".to_owned()) }),
         deployment_configuration: (!is_external)
-            .then(|| DeploymentConfiguration { deployment_circuit_breaker: breaker, ..configuration(bounds) }),
+            .then(|| DeploymentConfiguration { deployment_circuit_breaker: breaker, ..configured(manner, bounds) }),
         capacity_provider_strategy: match manner {
             Manner::Provided { both: true } => Some(vec![item(GROUPS[0], 1, 1), item(GROUPS[1], 0, 2)]),
             Manner::Provided { both: false } => Some(vec![item(GROUPS[1], 0, 1)]),
@@ -396,6 +413,25 @@ fn create(
         placement_constraints: (placement == Placement::Distinct)
             .then(|| vec![PlacementConstraint { r#type: Some("distinctInstance".to_owned()), ..Default::default() }]),
         ..Default::default()
+    }
+}
+
+fn configured(manner: Manner, bounds: Bounds) -> DeploymentConfiguration {
+    let Manner::BlueGreen { rollback } = manner else { return configuration(bounds) };
+    let pause = DeploymentLifecycleHook {
+        target_type: Some("PAUSE".to_owned()),
+        lifecycle_stages: Some(vec!["POST_SCALE_UP".to_owned()]),
+        timeout_configuration: Some(DeploymentLifecycleHookTimeoutConfiguration {
+            timeout_in_minutes: Some(1),
+            action: Some(if rollback { "CONTINUE" } else { "ROLLBACK" }.to_owned()),
+        }),
+        ..Default::default()
+    };
+    DeploymentConfiguration {
+        strategy: Some("BLUE_GREEN".to_owned()),
+        bake_time_in_minutes: Some(1),
+        lifecycle_hooks: rollback.then(|| vec![pause]),
+        ..configuration(bounds)
     }
 }
 

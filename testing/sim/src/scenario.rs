@@ -64,6 +64,10 @@ pub enum Manner {
     Guarded {
         rollback: bool,
     },
+    /// A new revision comes up beside the old one. At a pause somebody has a minute to say something; then it goes back, or on.
+    BlueGreen {
+        rollback: bool,
+    },
     /// Its tasks go to capacity providers.
     Provided {
         both: bool,
@@ -88,6 +92,11 @@ pub enum Step {
     Rebalance {
         service: usize,
         on: bool,
+    },
+    /// Somebody says something to a paused deployment.
+    Proceed {
+        service: usize,
+        rollback: bool,
     },
     /// Its newest deployment ends, and what was before comes back unless it is an abort.
     StopDeployment {
@@ -265,6 +274,10 @@ impl fmt::Display for Step {
             Step::StopDeployment { service, abort } => {
                 write!(f, "StopServiceDeployment s{service}, {}", if *abort { "abort" } else { "rollback" })
             }
+            Step::Proceed { service, rollback } => {
+                let what = if *rollback { "rollback" } else { "continue" };
+                write!(f, "ContinueServiceDeployment s{service}, {what}")
+            }
             Step::Protect { nth, minutes } => {
                 write!(f, "UpdateTaskProtection, live task of a service number {nth}, for {minutes} min")
             }
@@ -342,7 +355,7 @@ const KINDS: [Kind; 12] = [
 /// What leaves room and ports of each instance to others.
 const KINDS_OF_DAEMONS: [Kind; 8] =
     [Kind::Web, Kind::Web, Kind::Web, Kind::Api, Kind::Api, Kind::Pair, Kind::Crashing, Kind::Broken];
-const MANNERS: [Manner; 12] = [
+const MANNERS: [Manner; 15] = [
     Manner::Replica,
     Manner::Replica,
     Manner::Replica,
@@ -355,6 +368,9 @@ const MANNERS: [Manner; 12] = [
     Manner::Daemon,
     Manner::External,
     Manner::External,
+    Manner::BlueGreen { rollback: true },
+    Manner::BlueGreen { rollback: true },
+    Manner::BlueGreen { rollback: false },
 ];
 
 impl Scenario {
@@ -445,6 +461,9 @@ fn wish(dice: &mut Dice, nodes: usize, services: &[Manner]) -> Step {
         18 => Step::AddNode { shape: shape(dice) },
         19 => Step::Rebalance { service, on: dice.chance(50) },
         20 | 21 if manner == Manner::External => task_set(dice, service),
+        20 | 21 if matches!(manner, Manner::BlueGreen { .. }) && dice.chance(60) => {
+            Step::Proceed { service, rollback: dice.chance(30) }
+        }
         20 | 21 => Step::StopDeployment { service, abort: dice.chance(30) },
         22..=24 => Step::Protect { nth: dice.number(), minutes: dice.pick(&[0, 1, 3, 10]) },
         // The first revision stays: in the end something must be there that works.

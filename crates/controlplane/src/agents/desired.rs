@@ -32,7 +32,8 @@ fn event(snapshot: &Snapshot, task: &Task, endpoint: &str) -> Option<Event> {
             let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
             // The janitor keeps a definition for as long as a task is made of it.
             let definition = snapshot.task_definitions.get(&name)?;
-            Some(Event::Deliver(vec![payload::start(task, definition, endpoint)]))
+            let revision = snapshot.service_revision_of(task).map(|revision| revision.images.as_slice());
+            Some(Event::Deliver(vec![payload::start(task, definition, revision.unwrap_or_default(), endpoint)]))
         }
     }
 }

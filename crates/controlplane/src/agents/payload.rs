@@ -8,20 +8,22 @@ mod logging;
 
 use std::collections::BTreeMap;
 
-use agent_api::extras::{ContainerExtras, TaskExtras};
+use agent_api::extras::{ContainerExtras, ImageHint, TaskExtras};
 use agent_api::payload::{
     self, AsmAuthData, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile,
-    HostVolume, MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, Secret, VolumeFrom,
+    FirelensConfiguration, HostVolume, MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, Secret,
+    VolumeFrom,
 };
+use model::service_deployment::RevisionImage;
 use model::task::ContainerOverride;
 use model::task_definition::{NetworkMode, VolumeSource};
 use model::{ContainerDefinition, Task, TaskDefinition};
 
-/// Start this task. `endpoint` is where its agent reaches us.
-pub fn start(task: &Task, definition: &TaskDefinition, endpoint: &str) -> payload::Task {
+/// Start this task. `images` are those of its service revision, and `endpoint` is where its agent reaches us.
+pub fn start(task: &Task, definition: &TaskDefinition, images: &[RevisionImage], endpoint: &str) -> payload::Task {
     let overrides = task.overrides.as_deref();
     let of = |name: &str| overrides.and_then(|all| all.containers.iter().find(|container| container.name == name));
-    let place = Place { task, definition, endpoint };
+    let place = Place { task, definition, images, endpoint };
     payload::Task {
         containers: definition.containers.iter().map(|one| container(&place, one, of(&one.name))).collect(),
         family: task.family.trim_start_matches(model::daemon::DAEMON_FAMILY).to_owned(),
@@ -61,6 +63,7 @@ fn bare(task: &Task, desired_status: DesiredStatus) -> payload::Task {
 struct Place<'a> {
     task: &'a Task,
     definition: &'a TaskDefinition,
+    images: &'a [RevisionImage],
     endpoint: &'a str,
 }
 
@@ -97,17 +100,25 @@ fn container(
         docker_config: Some(docker::config(place, defined, changed, logs.as_ref())),
         registry_authentication: registry_authentication(place, defined),
         secrets: secrets(place, defined),
-        environment_files: changed
-            .map(|changed| &changed.environment_files)
-            .filter(|files| !files.is_empty())
-            .unwrap_or(&defined.environment_files)
+        environment_files: defined
+            .environment_files
             .iter()
             .map(|file| EnvironmentFile { value: file.value.clone(), file_type: file.kind.clone() })
             .collect(),
+        firelens_configuration: defined.firelens_configuration.as_ref().map(|firelens| FirelensConfiguration {
+            router: firelens.router.clone(),
+            options: firelens.options.iter().cloned().collect(),
+        }),
         container_arn: known.map(|container| place.task.container_arn(container).to_string()).unwrap_or_default(),
-        berth: Some(ContainerExtras { log_configuration: logs, image: None }),
+        berth: Some(ContainerExtras { log_configuration: logs, image: pinned(place, defined) }),
         ..payload::Container::default()
     }
+}
+
+/// What earlier tasks of the same service revision found this image to be.
+fn pinned(place: &Place<'_>, defined: &ContainerDefinition) -> Option<ImageHint> {
+    let known = place.images.iter().find(|image| image.container == defined.name && image.image == defined.image);
+    Some(ImageHint { digest: Some(known?.digest.clone()?) })
 }
 
 /// The definition's, with the overrides on top; and what every container on an EC2 instance is told.

@@ -1,13 +1,16 @@
 //! One line of Docker's JSON file.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use runtime::{LogLine, Stream};
-use stdx::Timestamp;
-use stdx::time::civil;
+
+use crate::stamp;
 
 /// Appends `{"log":"text\n","stream":"stdout","time":"2026-11-24T18:05:59.12Z"}` and a newline.
-pub(crate) fn encode(line: &LogLine, out: &mut Vec<u8>) {
+///
+/// With `attributes`, from the function of that name, there is a `"attrs":{...}` before the time.
+pub(crate) fn encode(line: &LogLine, attributes: &str, out: &mut Vec<u8>) {
     let mut text = String::with_capacity(line.text.len() + 96);
     text.push_str("{\"log\":\"");
     for chunk in line.text.utf8_chunks() {
@@ -19,10 +22,12 @@ pub(crate) fn encode(line: &LogLine, out: &mut Vec<u8>) {
         text.push_str("\\n");
     }
     text.push_str(match line.stream {
-        Stream::Stdout => "\",\"stream\":\"stdout\",\"time\":\"",
-        Stream::Stderr => "\",\"stream\":\"stderr\",\"time\":\"",
+        Stream::Stdout => "\",\"stream\":\"stdout\",",
+        Stream::Stderr => "\",\"stream\":\"stderr\",",
     });
-    push_time(line.time, &mut text);
+    text.push_str(attributes);
+    text.push_str("\"time\":\"");
+    text.push_str(&stamp::rfc3339_nano(line.time));
     text.push_str("\"}\n");
     out.extend_from_slice(text.as_bytes());
 }
@@ -42,17 +47,19 @@ fn push_escaped(character: char, text: &mut String) {
     }
 }
 
-/// RFC 3339 with as many digits as it takes, as Go writes it.
-fn push_time(nanos: u64, text: &mut String) {
-    let seconds = i64::try_from(nanos / 1_000_000_000).unwrap_or_default();
-    let (year, month, day, hour, minute, second, _) = civil(Timestamp::from_millis(seconds * 1000));
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    let fraction = format!("{:09}", nanos % 1_000_000_000);
-    let fraction = fraction.trim_end_matches('0');
-    if !fraction.is_empty() {
-        let _ = write!(text, ".{fraction}");
+/// What all entries of a container have in common. Nothing when there is none.
+pub(crate) fn attributes(attributes: &BTreeMap<String, String>) -> String {
+    if attributes.is_empty() {
+        return String::new();
     }
-    text.push('Z');
+    let quoted = |text: &str| {
+        let mut quoted = String::from('"');
+        text.chars().for_each(|character| push_escaped(character, &mut quoted));
+        quoted + "\""
+    };
+    let pairs: Vec<String> =
+        attributes.iter().map(|(name, value)| format!("{}:{}", quoted(name), quoted(value))).collect();
+    format!("\"attrs\":{{{}}},", pairs.join(","))
 }
 
 #[cfg(test)]
@@ -63,7 +70,7 @@ mod tests {
 
     fn check(line: LogLine, golden: &str) {
         let mut out = Vec::new();
-        encode(&line, &mut out);
+        encode(&line, "", &mut out);
         assert_eq!(String::from_utf8(out).unwrap(), format!("{golden}\n"));
         let value: serde_json::Value = serde_json::from_str(golden).unwrap();
         if let Ok(text) = String::from_utf8(line.text) {
@@ -105,5 +112,16 @@ mod tests {
             line(0, Stream::Stdout, b"a\xff\xe2\x82b"),
             r#"{"log":"a\ufffd\ufffd\ufffdb\n","stream":"stdout","time":"1970-01-01T00:00:00Z"}"#,
         );
+    }
+
+    #[test]
+    fn attributes_stand_before_the_time() {
+        assert_eq!(attributes(&BTreeMap::new()), "");
+        let attributes = attributes(&[("a".to_owned(), "\"<".to_owned()), ("tag".to_owned(), "t".to_owned())].into());
+        let mut out = Vec::new();
+        encode(&line(0, Stream::Stdout, b"x"), &attributes, &mut out);
+        let golden =
+            r#"{"log":"x\n","stream":"stdout","attrs":{"a":"\"\u003c","tag":"t"},"time":"1970-01-01T00:00:00Z"}"#;
+        assert_eq!(String::from_utf8(out).unwrap(), format!("{golden}\n"));
     }
 }

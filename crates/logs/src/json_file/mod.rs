@@ -1,12 +1,12 @@
 //! The `json-file` driver: a file in Docker's format beside the ring, for whoever reads such files.
 //!
-//! `entry.rs` is the format, `file.rs` the file and its rotation. The attributes that `labels`, `env` and `tag` would add
-//! to each entry are not written: a driver is not told of a container's labels and environment.
+//! `entry.rs` is the format, `file.rs` the file and its rotation.
 
 mod entry;
 mod file;
 mod options;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
@@ -25,15 +25,18 @@ pub const JSON_LOG_NAME: &str = "json.log";
 /// Carries one container's lines into its JSON file.
 pub(crate) struct JsonFile {
     file: RotatedFile,
+    /// As each entry has them: JSON, or nothing.
+    attributes: String,
     entries: Vec<u8>,
     /// Where each entry ends.
     ends: Vec<usize>,
 }
 
 impl JsonFile {
-    pub fn new(container_dir: &Path, options: JsonFileOptions) -> JsonFile {
+    pub fn new(container_dir: &Path, options: JsonFileOptions, attributes: &BTreeMap<String, String>) -> JsonFile {
         let file = RotatedFile::new(container_dir.join(JSON_LOG_NAME), options);
-        JsonFile { file, entries: Vec::new(), ends: Vec::new() }
+        let attributes = entry::attributes(attributes);
+        JsonFile { file, attributes, entries: Vec::new(), ends: Vec::new() }
     }
 }
 
@@ -42,7 +45,7 @@ impl JsonFile {
 #[async_trait]
 impl Carrier for JsonFile {
     fn take(&mut self, line: LogLine, _: LogPosition, _: Instant) {
-        entry::encode(&line, &mut self.entries);
+        entry::encode(&line, &self.attributes, &mut self.entries);
         self.ends.push(self.entries.len());
     }
 

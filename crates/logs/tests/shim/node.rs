@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use logs::fake::{FakeSink, refusal};
-use logs::{Drivers, Following, LogSink, SinkError};
+use logs::{Drivers, Following, LogSink, SinkError, Subject};
 
 use super::Shim;
 
@@ -26,7 +26,7 @@ pub fn options(more: &[(&str, &str)]) -> BTreeMap<String, String> {
 
 /// A new agent, every time.
 pub async fn follow_with(sink: &Arc<FakeSink>, shim: &Shim, more: &[(&str, &str)]) -> Following {
-    drivers(sink).open("awslogs", &options(more)).await.unwrap().follow(shim.dir())
+    drivers(sink).open("awslogs", &options(more), &Subject::default()).await.unwrap().follow(shim.dir())
 }
 
 pub async fn follow(sink: &Arc<FakeSink>, shim: &Shim) -> Following {

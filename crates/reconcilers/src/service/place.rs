@@ -93,7 +93,7 @@ fn makes_room(view: &ServiceView<'_>, explanation: &Explanation) -> bool {
     let left: BTreeSet<&str> = leaving.chain(&view.outgoing).map(|task| task.container_instance.as_str()).collect();
     explanation.rejections.iter().filter(|one| left.contains(one.instance.id.as_str())).any(|one| match &one.why {
         Shortage::NotActive { .. } => true,
-        Shortage::AgentDisconnected | Shortage::LaunchType => false,
+        Shortage::AgentDisconnected | Shortage::DiskPressure | Shortage::LaunchType => false,
         Shortage::Attribute { .. } | Shortage::MemberOf { .. } => false,
         _ => true,
     })

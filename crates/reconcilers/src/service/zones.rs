@@ -206,7 +206,10 @@ fn places<'a>(
             let instance = view.instance(&one.instance.id);
             let is_there = instance.is_some_and(|instance| instance.attribute(ZONE) == Some(to));
             is_there
-                && !matches!(&one.why, Shortage::NotActive { .. } | Shortage::AgentDisconnected)
+                && !matches!(
+                    &one.why,
+                    Shortage::NotActive { .. } | Shortage::AgentDisconnected | Shortage::DiskPressure
+                )
                 && !matches!(&one.why, Shortage::LaunchType | Shortage::Attribute { .. } | Shortage::MemberOf { .. })
         });
         causes.extend(lacks_room.then(|| message::zone_is_full(&service.name, to)));

@@ -1,6 +1,7 @@
 //! The three strategies from their beginning to their end.
 
 use expect_test::expect;
+use model::RolloutState;
 use model::lifecycle::{DeploymentStrategy, LifecycleStage, Router};
 
 use crate::story::{DESIRED, Story, canary, configuration, linear};
@@ -189,6 +190,21 @@ fn a_second_deployment_begins_with_one_revision_that_serves() {
         wait 5 minutes
         CLEAN_UP, stop 3 of 1
         completed"#]]);
+}
+
+/// What serves is broken by now, and so is what was to follow it. The next one is not held up by either.
+#[test]
+fn what_is_to_mend_a_broken_service_is_not_held_up_by_it() {
+    let mut story = Story::deployed(configuration(DeploymentStrategy::BlueGreen), Router::LoadBalancer);
+    story.until_stage(LifecycleStage::BakeTime);
+    story.broken = Some(1);
+    for task in story.world.live().iter().filter(|task| task.revision == 1) {
+        story.world.exits(&task.id);
+    }
+    story.begin(3).until_stage(LifecycleStage::ScaleUp);
+    story.go_on();
+    assert_eq!((story.running(1), story.running(2), story.running(3)), (0, 0, 3));
+    assert_eq!(story.primary().rollout_state, RolloutState::Completed);
 }
 
 /// Nothing has ever completed: what serves stays as it is until the new one stands.

@@ -95,6 +95,7 @@ fn may_run(candidate: &Candidate, request: &Request) -> bool {
     };
     instance.status == ContainerInstanceStatus::Active
         && instance.agent_connected
+        && instance.attributes.iter().all(|attribute| attribute.name != "berth.disk-pressure")
         && instance.has_attribute("ecs.capability.external") == (request.launch_type == LaunchType::External)
         && request.requires_attributes.iter().all(has)
         && request.member_of.iter().all(|expression| expression.matches(candidate))

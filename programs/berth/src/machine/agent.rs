@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::member::{Member, Membership};
+use super::pressure::DiskPressure;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -24,6 +25,8 @@ pub struct Args {
     /// Where the node keeps everything; one directory for each node of a machine.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
+    #[command(flatten)]
+    disk_pressure: DiskPressure,
 }
 
 fn attribute(text: &str) -> Result<(String, String), String> {
@@ -41,6 +44,7 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         region,
         external: args.external,
         attributes: args.attributes.into_iter().collect(),
+        disk_pressure: args.disk_pressure,
         registry: None,
     };
     let (server, cluster) = (membership.server.clone(), membership.cluster.clone());

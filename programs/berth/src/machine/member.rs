@@ -9,7 +9,7 @@ use agent::{Agent, AgentConfig, AgentHandle, MetadataListener};
 use anyhow::Context;
 use blobs::Blobs;
 use client::Credentials;
-use images::{ImageStore, LocalRegistry};
+use images::{ImageStore, LocalRegistry, PullBehavior};
 use logs::{CloudWatchSink, Drivers, LogSink};
 use node::control::Control;
 use node::{ImageCleanup, Machine, MachineConfig};
@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use super::dirs::DataDir;
 use super::parts;
+use super::pressure::DiskPressure;
 use super::pulls::Pulls;
 
 /// Which control plane, and as what.
@@ -26,6 +27,7 @@ pub struct Membership {
     pub region: String,
     pub external: bool,
     pub attributes: BTreeMap<String, String>,
+    pub disk_pressure: DiskPressure,
     /// When the control plane's registry is in this process.
     pub registry: Option<SharedRegistry>,
 }
@@ -40,6 +42,7 @@ pub struct Member {
     machine: Arc<Machine>,
     agent: AgentHandle,
     cleanup: JoinHandle<()>,
+    pressure: JoinHandle<()>,
     _socket: Control,
 }
 
@@ -55,18 +58,18 @@ impl Member {
         let mut config = MachineConfig::new(dir.node(), &names.run_dir, images.clone(), logs);
         config.shim = programs.shim;
         config.oci_runtime = programs.oci_runtime;
-        config.init = programs.init;
-        config.task_pids_limit = task_pids_limit();
         config.cgroup_parent = names.cgroup;
         config.network.bridge = names.bridge;
         config.network.table = names.table;
         config.metadata_port = Some(endpoint.local_addr().context("cannot tell the metadata endpoint's port")?.port());
+        config.pull_behavior = pull_behavior(std::env::var("ECS_IMAGE_PULL_BEHAVIOR").ok().as_deref());
         let pulls = Pulls::default();
         config.on_pull = Some(Arc::new(move |image, progress| pulls.note(image, progress)));
         let machine = Machine::open(config).await?;
         let shown = machine.clone();
         let metadata = MetadataListener::serving(endpoint, move |task, index| shown.container_info(task, index));
-        let socket = node::control::serve(&dir.socket(), images).await?;
+        let socket = node::control::serve(&dir.socket(), images, Some(machine.clone())).await?;
+        let watch = membership.disk_pressure.watch(&membership.server, &membership.region, &membership.cluster)?;
         let config = AgentConfig {
             cluster: membership.cluster,
             region: membership.region,
@@ -78,7 +81,8 @@ impl Member {
         // The agent has taken up the tasks of an earlier one, so it is known what they run.
         let cleanup = ImageCleanup::from_environment(|name| std::env::var(name).ok());
         let cleanup = tokio::spawn(machine.clone().clean_images(cleanup));
-        Ok(Member { machine, agent, cleanup, _socket: socket })
+        let pressure = tokio::spawn(watch.run(machine.clone(), agent.container_instance_arn().to_owned()));
+        Ok(Member { machine, agent, cleanup, pressure, _socket: socket })
     }
 
     /// The container instance's ARN.
@@ -100,6 +104,7 @@ impl Member {
     /// Stops every task as its stop timeouts have it, waits until that is on record, and takes the network down.
     pub async fn stop_tasks(self) {
         self.cleanup.abort();
+        self.pressure.abort();
         self.agent.stop_tasks_and_shutdown().await;
         if let Err(error) = self.machine.close().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the containers' network stays");
@@ -109,18 +114,9 @@ impl Member {
     /// Leaves; every task goes on.
     pub fn detach(self) {
         self.cleanup.abort();
+        self.pressure.abort();
         self.agent.detach();
     }
-}
-
-/// As the official agent reads it: what is no number of processes is no limit.
-fn task_pids_limit() -> Option<u64> {
-    let text = std::env::var("ECS_TASK_PIDS_LIMIT").ok()?;
-    let limit = text.trim().parse().ok().filter(|limit| (1..=4_194_304).contains(limit));
-    if limit.is_none() {
-        tracing::warn!(text, "ECS_TASK_PIDS_LIMIT is not understood");
-    }
-    limit
 }
 
 fn images(dir: &DataDir, membership: &Membership) -> anyhow::Result<ImageStore> {
@@ -140,6 +136,15 @@ fn images(dir: &DataDir, membership: &Membership) -> anyhow::Result<ImageStore> 
     ImageStore::open(options).context("cannot open the images")
 }
 
+/// `ECS_IMAGE_PULL_BEHAVIOR`; what it says wrongly is told, and is the default then, which is the official agent's way.
+fn pull_behavior(text: Option<&str>) -> PullBehavior {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return PullBehavior::Default };
+    PullBehavior::from_name(text).unwrap_or_else(|| {
+        tracing::warn!(text, "ECS_IMAGE_PULL_BEHAVIOR is none of default, always, once and prefer-cached");
+        PullBehavior::Default
+    })
+}
+
 /// Logs go where the tasks come from.
 fn drivers(membership: &Membership) -> anyhow::Result<Drivers> {
     let server = membership.server.clone();
@@ -152,6 +157,6 @@ fn drivers(membership: &Membership) -> anyhow::Result<Drivers> {
 }
 
 /// In open mode any keys will do.
-fn keys() -> Credentials {
+pub(super) fn keys() -> Credentials {
     Credentials { access_key: "test".to_owned(), secret: "test".to_owned(), session_token: None }
 }

@@ -13,6 +13,7 @@ mod leave;
 mod listen;
 mod member;
 mod parts;
+mod pressure;
 mod pulls;
 mod retention;
 pub mod server;

@@ -17,6 +17,7 @@ use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::listen::{self, Auth, TlsArgs};
 use super::member::{Member, Membership, SharedRegistry};
+use super::pressure::DiskPressure;
 use super::retention::RetentionArgs;
 use super::summary::{self, Summary};
 
@@ -37,6 +38,8 @@ pub struct Args {
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
+    #[command(flatten)]
+    disk_pressure: DiskPressure,
     /// Load the sample's images and run it as a service, if it is not there yet.
     #[arg(long)]
     demo: bool,
@@ -64,6 +67,7 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
         region: region.clone(),
         external: false,
         attributes: Default::default(),
+        disk_pressure: args.disk_pressure,
         registry: Some(SharedRegistry { blobs: control.blobs.clone(), names: names(&control, port, &region)? }),
     };
     let member = tokio::select! {

@@ -12,6 +12,7 @@ pub mod explain;
 mod http;
 pub mod image;
 pub mod logs;
+mod node;
 mod output;
 mod paint;
 pub mod ps;

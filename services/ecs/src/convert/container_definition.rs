@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use model::ContainerDefinition;
 use model::container_definition::{
-    ContainerDependency, EnvironmentFile, HealthCheck, LogConfiguration, MountPoint, PortMapping, ResourceRequirement,
-    RestartPolicy, Ulimit, VolumeFrom,
+    ContainerDependency, EnvironmentFile, FirelensConfiguration, HealthCheck, LogConfiguration, MountPoint,
+    PortMapping, ResourceRequirement, RestartPolicy, Ulimit, VolumeFrom,
 };
 use model::resources::Protocol;
 
@@ -13,9 +13,6 @@ use super::{linux_parameters, number};
 use crate::error::{Error, client, unsupported};
 
 pub(crate) fn parse(given: &api_ecs::ContainerDefinition) -> Result<ContainerDefinition, Error> {
-    if given.firelens_configuration.is_some() {
-        return Err(unsupported("firelensConfiguration"));
-    }
     if given.credential_specs.as_ref().is_some_and(|specs| !specs.is_empty()) {
         return Err(unsupported("credentialSpecs"));
     }
@@ -86,6 +83,10 @@ pub(crate) fn parse(given: &api_ecs::ContainerDefinition) -> Result<ContainerDef
             options: map(&logs.options),
             secret_options: secrets(&logs.secret_options),
         }),
+        firelens_configuration: given.firelens_configuration.as_ref().map(|firelens| FirelensConfiguration {
+            router: firelens.r#type.clone().unwrap_or_default(),
+            options: map(&firelens.options),
+        }),
         health_check: given.health_check.as_ref().map(health_check).transpose()?,
         linux_parameters: given.linux_parameters.as_ref().map(linux_parameters::parse).transpose()?,
     })
@@ -102,7 +103,7 @@ fn port_mapping(given: &api_ecs::PortMapping) -> Result<PortMapping, Error> {
         return Err(client("Invalid 'containerPort' setting for container"));
     }
     Ok(PortMapping {
-        container_port: container_port.filter(|port| *port != 0),
+        container_port,
         host_port: number::port(given.host_port, "hostPort")?,
         protocol,
         name: given.name.clone(),
@@ -246,7 +247,10 @@ pub(crate) fn view(kept: &ContainerDefinition) -> api_ecs::ContainerDefinition {
             start_period: check.start_period_seconds.and_then(signed),
         }),
         linux_parameters: kept.linux_parameters.as_ref().map(linux_parameters::view),
-        firelens_configuration: None,
+        firelens_configuration: kept.firelens_configuration.as_ref().map(|firelens| api_ecs::FirelensConfiguration {
+            r#type: text(&firelens.router),
+            options: map_view(&firelens.options),
+        }),
         credential_specs: None,
     }
 }

@@ -13,7 +13,7 @@ use crate::views;
 
 mod capabilities;
 mod check;
-pub(crate) mod settings;
+mod firelens;
 
 pub(crate) fn apply(
     input: &RegisterTaskDefinitionRequest,
@@ -77,7 +77,6 @@ pub(crate) fn define(
     definition.placement_constraints = convert::placement::of_definition(input.placement_constraints.as_ref())?;
     fill_in_host_ports(&mut definition);
     check::definition(&definition)?;
-    settings::of_task(&definition)?;
     definition.requires_attributes = capabilities::required(&definition);
     within_size(&definition)?;
 

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use api_ecs::{ContainerStateChange, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse};
 use model::resources::Protocol;
 use model::task::NetworkBinding;
-use model::{Container, StopCode, Task, TaskArn, TaskStatus};
+use model::{Container, ServiceRevision, StopCode, Task, TaskArn, TaskStatus};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx};
@@ -41,8 +41,32 @@ pub(crate) fn apply(input: &SubmitTaskStateChangeRequest, ctx: &mut Ctx<'_>) -> 
     if changed != *task {
         changed.version = task.version + 1;
         changes.put(ctx.snapshot, &changed);
+        if let Some(revision) = settled_images(ctx, &changed) {
+            changes.put(ctx.snapshot, &revision);
+        }
     }
     Ok((changes, acknowledged()))
+}
+
+/// The service revision of a task, once the first task has found out what its images are.
+///
+/// Source: Amazon ECS Developer Guide, "Container image resolution": the digest is resolved once and all tasks of the deployment
+/// use it, unless `versionConsistency` is `disabled`.
+fn settled_images(ctx: &Ctx<'_>, task: &Task) -> Option<ServiceRevision> {
+    let revision = ctx.snapshot.service_revision_of(task)?;
+    let definition = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
+    let definition = ctx.snapshot.task_definitions.get(&definition)?;
+    let mut settled = (**revision).clone();
+    for image in settled.images.iter_mut().filter(|image| image.digest.is_none() && !image.image.contains('@')) {
+        let is_consistent = definition
+            .container(&image.container)
+            .is_some_and(|container| container.version_consistency.as_deref() != Some("disabled"));
+        if is_consistent {
+            let found = task.containers.iter().find(|container| container.name == image.container);
+            image.digest = found.and_then(|container| container.image_digest.clone());
+        }
+    }
+    (settled != **revision).then_some(settled)
 }
 
 /// The task that a report is about, while there is still something to report of it.
@@ -101,30 +125,12 @@ fn shortened(reason: &str) -> String {
 }
 
 fn binding(report: &api_ecs::NetworkBinding) -> Option<NetworkBinding> {
-    let ranges = (report.container_port_range.as_deref(), report.host_port_range.as_deref());
-    let (container_port, host_port, to) = match ranges {
-        (Some(container), Some(host)) => {
-            let ((first, last), (host_first, host_last)) = (port_range(container)?, port_range(host)?);
-            (first, host_first, Some((last, host_last)))
-        }
-        _ => {
-            let port = |port: Option<i32>| u16::try_from(port?).ok();
-            (port(report.container_port)?, port(report.host_port)?, None)
-        }
-    };
     Some(NetworkBinding {
         bind_ip: report.bind_ip.clone().unwrap_or_else(|| "0.0.0.0".into()),
-        container_port,
-        host_port,
-        to,
+        container_port: u16::try_from(report.container_port?).ok()?,
+        host_port: u16::try_from(report.host_port?).ok()?,
         protocol: if report.protocol.as_deref() == Some("udp") { Protocol::Udp } else { Protocol::Tcp },
     })
-}
-
-/// `9000-9002`
-fn port_range(text: &str) -> Option<(u16, u16)> {
-    let (first, last) = text.split_once('-')?;
-    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// The agent says that a task has stopped; why is for us to say. It has worked when it ran, or when an essential container

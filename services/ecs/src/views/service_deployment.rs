@@ -172,7 +172,7 @@ pub(crate) fn service_revision(kept: &ServiceRevision) -> api_ecs::ServiceRevisi
     let images = kept.images.iter().map(|one| api_ecs::ContainerImage {
         container_name: Some(one.container.clone()),
         image: Some(one.image.clone()),
-        ..Default::default()
+        image_digest: one.digest.clone(),
     });
     api_ecs::ServiceRevision {
         service_revision_arn: Some(kept.arn().to_string()),

@@ -116,7 +116,7 @@ fn web() -> ContainerDefinition {
 #[test]
 fn a_task_says_everything_its_definition_says() {
     let definition = definition(vec![web()]);
-    let payload = start(&task(&definition, None), &definition, "http://h:1");
+    let payload = start(&task(&definition, None), &definition, &[], "http://h:1");
     assert_eq!(payload.arn, "arn:aws:ecs:eu-west-1:123456789012:task/default/t1");
     assert_eq!((payload.version.as_str(), payload.cpu), ("7", Some(0.5)));
     assert_eq!(payload.network_mode.as_deref(), Some("bridge"));
@@ -159,7 +159,7 @@ fn secrets_travel_by_name() {
         ..web()
     };
     let definition = definition(vec![web]);
-    let payload = start(&task(&definition, None), &definition, "http://h:1");
+    let payload = start(&task(&definition, None), &definition, &[], "http://h:1");
     let web = &payload.containers[0];
     let told: Vec<_> = web
         .secrets
@@ -194,7 +194,7 @@ fn overrides_are_merged_before_they_travel() {
         cpu: Some(CpuUnits(1024)),
         ..Default::default()
     };
-    let payload = start(&task(&definition, Some(overrides)), &definition, "");
+    let payload = start(&task(&definition, Some(overrides)), &definition, &[], "");
     let web = &payload.containers[0];
     assert_eq!(payload.cpu, Some(1.0));
     assert_eq!(web.command, ["x"]);
@@ -209,4 +209,18 @@ fn a_stop_names_the_task_and_nothing_else() {
     let payload = stop(&task(&definition, None));
     assert_eq!(payload.desired_status, DesiredStatus::Stopped);
     assert!(payload.containers.is_empty());
+}
+
+#[test]
+fn an_image_that_is_known_by_its_digest_is_pinned() {
+    let definition = definition(vec![web()]);
+    let name = definition.containers[0].name.clone();
+    let image = definition.containers[0].image.clone();
+    let images = [RevisionImage { container: name, image, digest: Some("sha256:1".into()) }];
+    let payload = start(&task(&definition, None), &definition, &images, "");
+    let hint = |container: &payload::Container| container.berth.as_ref().unwrap().image.as_ref()?.digest.clone();
+    assert_eq!(hint(&payload.containers[0]).as_deref(), Some("sha256:1"));
+    // Another image of the same container is another image.
+    let other = [RevisionImage { image: "other".into(), ..images[0].clone() }];
+    assert_eq!(hint(&start(&task(&definition, None), &definition, &other, "").containers[0]), None);
 }

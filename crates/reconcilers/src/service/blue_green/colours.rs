@@ -1,5 +1,6 @@
 //! How many tasks each revision has while two of them run side by side.
 
+use model::service::DeploymentConfiguration;
 use model::{Deployment, DeploymentStatus, LifecycleStage, RolloutState, Service, Weight};
 use state::Snapshot;
 use stdx::Timestamp;
@@ -113,7 +114,8 @@ pub(super) fn is_source(service: &Service, deployment: &Deployment) -> bool {
     lifecycle.is_some_and(|lifecycle| lifecycle.source.as_ref() == Some(&deployment.id))
 }
 
-/// Each colour may have its full size, so a maximum below 100 percent does not bind it.
+/// The bounds of the deployment configuration are those of a rolling deployment. Within a colour the defaults hold: what is to be
+/// replaced stays until another does its work.
 fn colour(service: &Service, deployment: &Deployment, desired_count: u32) -> Service {
     let (status, rollout_state) = (DeploymentStatus::Primary, RolloutState::InProgress);
     let mut colour = Service {
@@ -121,7 +123,8 @@ fn colour(service: &Service, deployment: &Deployment, desired_count: u32) -> Ser
         desired_count,
         ..service.clone()
     };
-    let maximum = &mut colour.deployment_configuration.maximum_percent;
-    *maximum = (*maximum).max(100);
+    let DeploymentConfiguration { minimum_healthy_percent, maximum_percent, .. } = DeploymentConfiguration::default();
+    colour.deployment_configuration.minimum_healthy_percent = minimum_healthy_percent;
+    colour.deployment_configuration.maximum_percent = maximum_percent;
     colour
 }

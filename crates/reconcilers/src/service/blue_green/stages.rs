@@ -7,6 +7,9 @@ use stdx::{Ids, Timestamp};
 
 use super::hooks;
 
+/// How long a deployment waits for the one that serves to be whole and alone, before it begins beside it all the same.
+const RECONCILED_WITHIN: Duration = Duration::from_secs(5 * 60);
+
 /// What the stages depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Facts {
@@ -88,7 +91,11 @@ fn work(lifecycle: &mut Lifecycle, facts: &Facts, now: Timestamp, ids: &mut Ids)
         LifecycleStage::ReconcileService => match facts.blue {
             None => Work::Done,
             Some(blue) if blue.is_full && !facts.others && lifecycle.production.is_applied() => Work::Done,
-            Some(blue) => Work::Waits(blue.awaited),
+            // It may be broken by now, and this deployment be what mends it. The others are kept then until this one stands.
+            Some(_) if lifecycle.production.is_applied() && lifecycle.stage_at + RECONCILED_WITHIN <= now => Work::Done,
+            Some(blue) => Work::Waits(
+                blue.awaited.into_iter().chain([lifecycle.stage_at + RECONCILED_WITHIN]).filter(|at| *at > now).min(),
+            ),
         },
         LifecycleStage::PreScaleUp
         | LifecycleStage::PostScaleUp

@@ -2,15 +2,13 @@
 //!
 //! A node reads archives itself, from the path that it is told; so they may be as large as they like.
 
-mod node;
-
 use std::path::{Path, PathBuf};
 
-use node::Node;
 use serde::Deserialize;
 use shape::Timestamp;
 use thiserror::Error;
 
+use super::node::Node;
 use super::output::Output;
 use super::table::{Cell, Table};
 use super::words::{age, bytes};

@@ -4,6 +4,7 @@
 //! [`history`] reads what is there in the order of time, [`follow`] what comes. [`window`] keeps each event to one line.
 
 mod follow;
+mod here;
 mod history;
 mod line;
 mod plan;
@@ -13,8 +14,9 @@ mod window;
 use std::time::Duration;
 
 use follow::Ended;
+use here::Here;
 use line::{Printer, Streams};
-use plan::Planner;
+use plan::{PlanError, Planner};
 use source::{Life, Plan};
 use window::Window;
 
@@ -38,12 +40,31 @@ pub struct Args {
     /// The cluster to look in; without it, in all.
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// What the node on this machine still has, whatever the log driver: the last megabytes of each container. Without this it is
+    /// read when nothing was written to CloudWatch Logs.
+    #[arg(long)]
+    node: bool,
+    /// The data directory of `berth up` or `berth agent` on this machine.
+    #[arg(long, env = "BERTH_DATA_DIR", default_value = "/var/lib/berth", value_name = "DIR")]
+    data_dir: std::path::PathBuf,
+}
+
+/// There is nothing to read with `--node`.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the node on this machine has no log of {target}: is `berth up` or `berth agent` running here, and was its task here?"
+)]
+struct NotHere {
+    target: String,
 }
 
 pub async fn run(endpoint: &Endpoint, args: Args) -> anyhow::Result<()> {
     let output = Output::new();
     let mut planner = Planner::find(endpoint, args.cluster.as_deref(), &args.target).await?;
-    let plan = planner.plan().await?;
+    let plan = match planner.plan().await {
+        Ok(plan) if !args.node => plan,
+        planned => return left_here(&mut planner, &args, planned.err()).await,
+    };
     let since = args.since.map_or(i64::MIN, |span| (now() - span).as_millis());
     let mut window = Window::new(plan.from.max(since).max(0));
     let streams = match (args.follow, plan.life) {
@@ -67,6 +88,27 @@ pub async fn run(endpoint: &Endpoint, args: Args) -> anyhow::Result<()> {
         ended = following => ended.map(|Ended::Task| ()),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted?),
     }
+}
+
+/// Reads what the node has, when that is wanted or there is nothing else.
+async fn left_here(planner: &mut Planner, args: &Args, otherwise: Option<anyhow::Error>) -> anyhow::Result<()> {
+    let otherwise = match otherwise {
+        Some(error) if !matches!(error.downcast_ref(), Some(PlanError::NoLogs { .. })) => return Err(error),
+        otherwise => otherwise,
+    };
+    let ids = planner.task_ids().await?;
+    let Some(here) = Here::find(args.data_dir.clone(), &ids).await else {
+        return Err(otherwise.unwrap_or_else(|| NotHere { target: args.target.clone() }.into()));
+    };
+    let since = args.since.map_or(i64::MIN, |span| (now() - span).as_millis());
+    let printed = tokio::select! {
+        printed = here.print(planner, args, since) => printed?,
+        interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+    };
+    if !printed {
+        note(&format!("{} has written nothing yet.", args.target));
+    }
+    Ok(())
 }
 
 /// For a person who expected lines.

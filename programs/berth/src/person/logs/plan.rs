@@ -16,7 +16,7 @@ use crate::person::words::last;
 pub enum PlanError {
     #[error(
         "{definition} writes no logs that can be read here ({drivers}): give its containers a logConfiguration with \
-         the log driver awslogs"
+         the log driver awslogs, or ask on the machine that runs it"
     )]
     NoLogs { definition: String, drivers: String },
     #[error(
@@ -65,6 +65,27 @@ impl Planner {
             Planner::Group { client, .. } => client,
             Planner::Tasks { cluster, .. } => cluster.client(),
         }
+    }
+
+    /// The tasks that are meant and still known.
+    pub async fn task_ids(&self) -> anyhow::Result<Vec<String>> {
+        let Planner::Tasks { cluster, whose, .. } = self else { return Ok(Vec::new()) };
+        let arns = match whose {
+            Whose::Task(arn) => vec![arn.clone()],
+            Whose::Service { name, .. } => {
+                let tasks = cluster.tasks(Which::All, Some(name)).await?.tasks.unwrap_or_default();
+                tasks.into_iter().filter_map(|task| task.task_arn).collect()
+            }
+            Whose::Family(_) => Vec::new(),
+        };
+        Ok(arns.iter().map(|arn| last(arn).to_owned()).collect())
+    }
+
+    /// The one task has stopped; a service never has.
+    pub async fn is_over(&self) -> anyhow::Result<bool> {
+        let Planner::Tasks { cluster, whose: Whose::Task(arn), .. } = self else { return Ok(false) };
+        let tasks = cluster.describe_tasks(std::slice::from_ref(arn)).await?.tasks.unwrap_or_default();
+        Ok(tasks.first().is_none_or(|task| task.last_status.as_deref() == Some("STOPPED")))
     }
 
     /// What to read, as things are now.

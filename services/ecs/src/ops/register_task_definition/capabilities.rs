@@ -45,6 +45,12 @@ fn of_container(container: &ContainerDefinition, definition: &TaskDefinition, na
     if let Some(logs) = &container.log_configuration {
         of_logs(logs, definition, names);
     }
+    if let Some(firelens) = &container.firelens_configuration {
+        names.require(format!("ecs.capability.firelens.{}", firelens.router));
+        if let Some(kind) = firelens.option("config-file-type") {
+            names.require(format!("ecs.capability.firelens.options.config.{kind}"));
+        }
+    }
     of_settings(container, names);
     if container.image.contains(".dkr.ecr.") {
         names.require("com.amazonaws.ecs.capability.ecr-auth");
@@ -85,6 +91,9 @@ fn of_logs(logs: &LogConfiguration, definition: &TaskDefinition, names: &mut Nam
         "splunk" => 22,
         _ => 18,
     });
+    if logs.driver == "awsfirelens" && logs.option("log-driver-buffer-limit").is_some() {
+        names.require("ecs.capability.logging-driver.awsfirelens.log-driver-buffer-limit");
+    }
     if logs.driver == "awslogs" && definition.execution_role_arn.is_some() {
         names.require("ecs.capability.execution-role-awslogs");
     }
