@@ -156,7 +156,7 @@ fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
         return false;
     }
     // A deployment that waits for room has all its old tasks.
-    if !reconcilers::is_at_rest(service) {
+    if !reconcilers::is_at_rest(service) || service.deployments.len() > 1 {
         return true;
     }
     let stays = |name: String| {

@@ -19,6 +19,7 @@ mod agenda;
 mod agents;
 mod clock;
 mod doors;
+pub mod hooks;
 mod ledger;
 mod loops;
 mod server;

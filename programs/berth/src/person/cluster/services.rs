@@ -1,8 +1,11 @@
 //! The services of a cluster.
 
-use api_ecs::operations::{DescribeServices, ListServiceDeployments, ListServices};
+use api_ecs::operations::{
+    ContinueServiceDeployment, DescribeServiceDeployments, DescribeServices, ListServiceDeployments, ListServices,
+};
 use api_ecs::{
-    DescribeServicesRequest, ListServiceDeploymentsRequest, ListServicesRequest, Service, ServiceDeploymentBrief,
+    ContinueServiceDeploymentRequest, DescribeServiceDeploymentsRequest, DescribeServicesRequest,
+    ListServiceDeploymentsRequest, ListServicesRequest, Service, ServiceDeployment, ServiceDeploymentBrief,
 };
 
 use super::Cluster;
@@ -51,6 +54,22 @@ impl Cluster {
         };
         let answer = self.call::<ListServiceDeployments>(input).await?;
         Ok(answer.service_deployments.unwrap_or_default().into_iter().next())
+    }
+
+    pub async fn service_deployment(&self, arn: &str) -> anyhow::Result<Option<ServiceDeployment>> {
+        let input = DescribeServiceDeploymentsRequest { service_deployment_arns: Some(vec![arn.to_owned()]) };
+        let answer = self.call::<DescribeServiceDeployments>(input).await?;
+        Ok(answer.service_deployments.unwrap_or_default().into_iter().next())
+    }
+
+    pub async fn continue_service_deployment(&self, arn: &str, hook: &str, action: &str) -> anyhow::Result<()> {
+        let input = ContinueServiceDeploymentRequest {
+            service_deployment_arn: Some(arn.to_owned()),
+            hook_id: Some(hook.to_owned()),
+            action: Some(action.to_owned()),
+        };
+        self.call::<ContinueServiceDeployment>(input).await?;
+        Ok(())
     }
 
     async fn describe_services(&self, names: &[String]) -> anyhow::Result<Vec<Service>> {

@@ -4,6 +4,7 @@ use api_ecs::{Deployment, Task};
 use shape::Timestamp;
 
 use super::bars::{Counts, STAGES, row, tasks_per_sign};
+use super::stages;
 use super::view::{Stage, View, positive};
 use super::waits::waits;
 use crate::person::events;
@@ -29,12 +30,17 @@ pub fn frame(view: &View, columns: usize, now: Timestamp, paint: Paint) -> Strin
         let of = counts(view, view.tasks_of(deployment));
         let bar = row(&of, per_sign, None, width, paint);
         let wanted = match deployment.status.as_deref() {
+            _ if view.detail.is_some() && deployment.desired_count > Some(0) => format!(" of {}", view.desired()),
             Some("PRIMARY") => format!(" of {}", view.desired()),
             _ => String::new(),
         };
         text.push_str(&format!("  {name:name_width$}  {bar}  {}{wanted}\n", of.words()));
     }
-    if let Some(bounds) = bounds.filter(|_| view.deployments().len() > 1 || !view.is_over()) {
+    if let Some(detail) = &view.detail {
+        let rows = stages::rows(detail);
+        text.push_str(if rows.is_empty() { "" } else { "\n" });
+        rows.iter().for_each(|(name, row)| text.push_str(&format!("  {name:name_width$}  {row}\n")));
+    } else if let Some(bounds) = bounds.filter(|_| view.deployments().len() > 1 || !view.is_over()) {
         let working = Counts::of((0..all.get(Stage::Working)).map(|_| Stage::Working));
         let least = row(&working, per_sign, Some(bounds.least), width, paint);
         let most = row(&all, per_sign, Some(bounds.most), width, paint);
@@ -61,6 +67,12 @@ pub fn frame(view: &View, columns: usize, now: Timestamp, paint: Paint) -> Strin
         text.push_str(&format!("\n{}\n", paint.text("Waits for", Some(Colour::Bold))));
         waits.iter().for_each(|wait| text.push_str(&format!("  {}\n", cut(wait, columns.saturating_sub(2)))));
     }
+    let commands = stages::commands(view);
+    if !commands.is_empty() {
+        text.push_str(&format!("\n{}\n", paint.text("To go on, or back", Some(Colour::Bold))));
+        // They are for copying, and never cut.
+        commands.iter().for_each(|command| text.push_str(&format!("  {command}\n")));
+    }
     let newest: Vec<_> = view.service.events.iter().flatten().take(EVENTS_MAX).collect();
     if !newest.is_empty() {
         text.push_str(&format!("\n{}\n", paint.text("Events", Some(Colour::Bold))));
@@ -86,7 +98,12 @@ pub fn line(view: &View, paint: Paint) -> String {
                 0 => String::new(),
                 failed => format!(", {failed} failed"),
             };
-            format!("{} {state}: {}{failed}", name(deployment), counts(view, view.tasks_of(deployment)).words())
+            let stage = match (deployment.status.as_deref(), &view.detail) {
+                (Some("PRIMARY"), Some(detail)) => Some(stages::words(detail)).filter(|words| !words.is_empty()),
+                _ => None,
+            };
+            let stage = stage.map(|words| format!(" at {words}")).unwrap_or_default();
+            format!("{} {state}{stage}: {}{failed}", name(deployment), counts(view, view.tasks_of(deployment)).words())
         })
         .collect();
     let failure = view.failure().map(|failure| format!(". {failure}")).unwrap_or_default();
@@ -177,7 +194,7 @@ mod tests {
             deployment_configuration: Some(configuration),
             ..Service::default()
         };
-        View { service, tasks, checked: BTreeSet::new(), newest: None }
+        View { service, tasks, checked: BTreeSet::new(), newest: None, detail: None, baking_since: None }
     }
 
     fn task(id: u32, definition: &str, status: &str, desired: &str) -> Task {

@@ -2,6 +2,8 @@
 
 mod bars;
 mod frame;
+mod proceed;
+mod stages;
 mod view;
 mod waits;
 
@@ -24,6 +26,8 @@ const REFRESH: Duration = Duration::from_millis(250);
 pub enum Command {
     /// Draws the deployment of a service until it has come to its end: 0 when it completed, 1 when it failed.
     Watch(Args),
+    /// Says to a deployment that waits at a pause that it may go on, or is to go back.
+    Continue(proceed::Args),
 }
 
 #[derive(clap::Args)]
@@ -42,7 +46,10 @@ pub struct Args {
 }
 
 pub async fn run(endpoint: &Endpoint, command: Command) -> anyhow::Result<()> {
-    let Command::Watch(args) = command;
+    let args = match command {
+        Command::Watch(args) => args,
+        Command::Continue(args) => return proceed::run(endpoint, args).await,
+    };
     let output = Output::new();
     let cluster = target::cluster_of(&args.service).map(str::to_owned).or(args.cluster.clone());
     let cluster = Cluster::new(endpoint.client_for(&args.service)?, cluster);

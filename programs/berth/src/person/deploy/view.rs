@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api_ecs::{Deployment, Service, ServiceDeploymentBrief, Task, TaskDefinition};
+use api_ecs::{Deployment, Service, ServiceDeployment, ServiceDeploymentBrief, Task, TaskDefinition};
+use shape::Timestamp;
 
+use super::stages;
 use crate::person::cluster::{Cluster, Which};
 use crate::person::words::last;
 
@@ -27,6 +29,10 @@ pub struct View {
     pub checked: BTreeSet<String>,
     /// The newest of its service deployments.
     pub newest: Option<ServiceDeploymentBrief>,
+    /// The same at length, where it has stages.
+    pub detail: Option<ServiceDeployment>,
+    /// When its bake began.
+    pub baking_since: Option<Timestamp>,
 }
 
 impl View {
@@ -102,7 +108,11 @@ impl View {
                 only.rollout_state.as_deref() != Some("IN_PROGRESS")
                     && self.live().all(|task| self.stage(task) != Stage::Stopping)
             }
-            _ => false,
+            // What has failed with its stages goes nowhere from there.
+            _ => {
+                self.detail.is_some()
+                    && self.primary().is_some_and(|one| one.rollout_state.as_deref() == Some("FAILED"))
+            }
         }
     }
 
@@ -138,11 +148,13 @@ pub struct Watcher {
     seen: BTreeSet<String>,
     /// By `family:revision`: true when it has a health check.
     definitions: BTreeMap<String, bool>,
+    /// The service deployment that bakes, and when it was last changed before: nothing else changes during a bake as a rule.
+    baking: Option<(String, Timestamp)>,
 }
 
 impl Watcher {
     pub fn new(cluster: Cluster, name: &str) -> Watcher {
-        Watcher { cluster, name: name.to_owned(), seen: BTreeSet::new(), definitions: BTreeMap::new() }
+        Watcher { cluster, name: name.to_owned(), seen: BTreeSet::new(), definitions: BTreeMap::new(), baking: None }
     }
 
     pub async fn look(&mut self) -> anyhow::Result<View> {
@@ -163,7 +175,23 @@ impl Watcher {
             true => None,
             false => self.cluster.newest_service_deployment(&self.name).await?,
         };
-        Ok(View { service, tasks, checked, newest })
+        let strategy = service.deployment_configuration.as_ref().and_then(|one| one.strategy.as_deref());
+        let arn = newest.as_ref().and_then(|one| one.service_deployment_arn.clone());
+        let detail = match arn.filter(|_| strategy.is_some_and(|strategy| strategy != "ROLLING")) {
+            Some(arn) => self.cluster.service_deployment(&arn).await?,
+            None => None,
+        };
+        self.note_bake(detail.as_ref());
+        let baking_since = self.baking.as_ref().map(|(_, since)| *since);
+        Ok(View { service, tasks, checked, newest, detail, baking_since })
+    }
+
+    fn note_bake(&mut self, detail: Option<&ServiceDeployment>) {
+        let baking = detail.filter(|detail| stages::is_baking(detail));
+        let found = baking.and_then(|one| Some((one.service_deployment_arn.clone()?, one.updated_at?)));
+        if self.baking.as_ref().map(|(arn, _)| arn) != found.as_ref().map(|(arn, _)| arn) {
+            self.baking = found;
+        }
     }
 
     async fn note(&mut self, deployment: &Deployment) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 use api_ecs::{Deployment, Task};
 use shape::Timestamp;
 
+use super::stages;
 use super::view::{Stage, View, positive};
 use crate::person::words::{age, count, last, short};
 
@@ -17,6 +18,9 @@ pub fn waits(view: &View, now: Timestamp) -> Vec<String> {
     let mut waits = Vec::new();
     for deployment in view.deployments() {
         of_deployment(&mut waits, view, deployment, now);
+    }
+    if let Some(detail) = &view.detail {
+        waits.extend(stages::waits(detail, view.baking_since, now));
     }
     if !view.is_over() {
         waits.extend(reason(view, now));
@@ -55,7 +59,8 @@ fn of_deployment(waits: &mut Vec<String>, view: &View, deployment: &Deployment, 
     let young = tasks(Stage::Working);
     let young: Vec<&Task> = young.into_iter().filter(|task| !view.is_checked(task)).collect();
     let outgoing = view.deployments().iter().any(|other| other.status.as_deref() == Some("ACTIVE"));
-    if is_primary && outgoing && starting.is_empty() && stopping.is_empty() && !young.is_empty() {
+    let grows = stages::is_scaling(view.detail.as_ref());
+    if is_primary && outgoing && grows && starting.is_empty() && stopping.is_empty() && !young.is_empty() {
         let newest = young.iter().filter_map(|task| task.started_at).max();
         say(&young, "to stay up for a while, having no health check; the newest runs for", newest);
     }
