@@ -436,7 +436,12 @@ impl World {
         ]
         .map(|(key, value)| (key.into(), value.into()))
         .into();
-        let machine = Machine { cpus: node.shape.cpus, memory_mib: node.shape.memory_mib, architecture: "x86_64" };
+        let machine = Machine {
+            cpus: node.shape.cpus,
+            memory_mib: node.shape.memory_mib,
+            architecture: "x86_64",
+            has_journal: false,
+        };
         let request = say::registration(&config, &machine, node.identity.as_deref(), node.token.clone());
         let from = From::Registration { node: number, life: node.life };
         let wait = node.takes(self.now, 0, 10);

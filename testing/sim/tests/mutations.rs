@@ -88,6 +88,16 @@ fn one_stop_too_many_is_below_the_minimum() {
     check(Sabotage::StopsOneMore, &[Checker::BelowMinimum], story(vec![ROOMY], 1, steps));
 }
 
+/// Blue leaves, and green has not all its tasks any more.
+#[test]
+fn one_stop_too_many_leaves_no_colour_whole() {
+    let steps = vec![
+        (at(10), create_as(Manner::BlueGreen { rollback: false }, Kind::Api, 4)),
+        (at(90), Step::Deploy { service: 0, kind: Kind::Api, revision: 2 }),
+    ];
+    check(Sabotage::StopsOneMore, &[Checker::BelowMinimum], story(vec![ROOMY], 1, steps));
+}
+
 #[test]
 fn a_stopped_task_that_runs_again_went_backwards() {
     let steps = vec![
