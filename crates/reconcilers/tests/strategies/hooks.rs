@@ -171,6 +171,21 @@ fn a_function_is_called_again_until_it_says_how_it_ends() {
     assert_eq!((story.running(1), story.running(2)), (3, 0));
 }
 
+#[test]
+fn a_long_shift_does_not_remember_every_answer() {
+    let both = [HookStage::PreProductionTrafficShift, HookStage::ProductionTrafficShift];
+    let hooks = vec![function(&both), function(&both)];
+    let mut story = Story::deployed_with_answers(with_hooks(linear(3.0, 0), hooks), Router::LoadBalancer);
+    let mut asked = 0;
+    while story.go_on().is_paused() {
+        asked += hooks::calls(&story.service(), story.world.now).len();
+        story.answer(HookAnswer::Succeeded);
+    }
+    // 34 steps, two hooks before and two at each of them.
+    assert_eq!((asked, story.primary().rollout_state), (34 * 4, RolloutState::Completed));
+    assert_eq!(story.primary().lifecycle.unwrap().runs.len(), hooks::RUNS_MAX);
+}
+
 /// Nothing but the record says where it was.
 #[test]
 fn the_hooks_of_a_deployment_are_those_of_its_beginning() {

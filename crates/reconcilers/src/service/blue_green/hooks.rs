@@ -11,6 +11,10 @@ use stdx::{Ids, Timestamp};
 /// Source: the same pages: 30 seconds between two calls, if an answer does not say otherwise.
 pub const CALL_BACK_DELAY_DEFAULT: Duration = Duration::from_secs(30);
 
+/// How many runs a deployment remembers. A linear shift may take dozens of steps, and each of them asks every hook; those of one
+/// step are far fewer than this.
+pub const RUNS_MAX: usize = 50;
+
 /// What a function is asked. Whoever calls functions makes the event out of it that AWS sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HookCall {
@@ -111,6 +115,9 @@ pub(super) fn start(lifecycle: &mut Lifecycle, stage: HookStage, step: Option<u3
     });
     let runs: Vec<HookRun> = runs.collect();
     lifecycle.runs.extend(runs);
+    // The oldest are of stages and steps that are long over.
+    let forgotten = lifecycle.runs.len().saturating_sub(RUNS_MAX);
+    lifecycle.runs.drain(..forgotten);
 }
 
 /// All open ones belong to the stage that the deployment is in.
