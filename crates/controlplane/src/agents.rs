@@ -17,7 +17,7 @@ mod usage;
 
 pub use attendant::{Arrival, Attendant, Effect, Look};
 pub use hub::Hub;
-pub use instance::{connected, disconnected, forget_connections, forgotten};
+pub use instance::{connected, disconnected, forget_connections, forgotten, renewed};
 pub use status::changes as status;
 pub use telemetry::changes as health;
 pub use upgrade::{acs, admit, tcs};

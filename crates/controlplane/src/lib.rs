@@ -48,7 +48,7 @@ use wake::Wakes;
 pub mod decide {
     pub use crate::agenda::{Agenda, Subject, plan};
     pub use crate::agents::{
-        Arrival, Attendant, Effect, Look, admit, connected, disconnected, forgotten, health, status,
+        Arrival, Attendant, Effect, Look, admit, connected, disconnected, forgotten, health, renewed, status,
     };
     pub use crate::wake::{InstanceWake, ServiceWake, concerned};
 }
@@ -82,6 +82,7 @@ impl ControlPlane {
         let loops = vec![
             tokio::spawn(loops::services(ledger.clone(), wakes.clone(), paused.clone())),
             tokio::spawn(loops::janitor(ledger.clone(), retention)),
+            tokio::spawn(loops::lease(ledger.clone(), hub.replica.clone())),
             tokio::spawn(hub.clone().deliver(wakes)),
         ];
         Ok(ControlPlane { ledger, hub, paused, loops })

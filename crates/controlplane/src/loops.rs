@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use model::Replica;
 use reconcilers::janitor::Retention;
 use reconcilers::{Indexes, Plan};
-use state::{CommitError, Ledger};
+use state::{Changes, CommitError, Ledger, Snapshot, transact};
 use stdx::Timestamp;
 
 use crate::agenda::{self, Agenda, Subject};
@@ -47,6 +48,19 @@ pub async fn janitor(ledger: Arc<dyn Ledger>, retention: Retention) {
         let plan = reconcilers::janitor::reconcile(&ledger.snapshot(), &retention, now());
         let next = commit(&*ledger, plan, || ()).await.unwrap_or(now() + reconcilers::janitor::EVERY);
         tokio::time::sleep(next.since(now())).await;
+    }
+}
+
+/// Tells the other replicas that this one is there, for as long as agents are connected to it.
+pub async fn lease(ledger: Arc<dyn Ledger>, replica: Arc<str>) {
+    loop {
+        tokio::time::sleep(Replica::RENEWED_EVERY).await;
+        let decide = |snapshot: &Snapshot| -> Result<(Changes, ()), CommitError> {
+            Ok((crate::agents::renewed(snapshot, &replica, now()), ()))
+        };
+        if let Err(error) = transact(&*ledger, decide).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the replica's lease was not renewed");
+        }
     }
 }
 

@@ -20,6 +20,9 @@ pub struct ContainerInstance {
     /// Since when it is known that no agent is connected. Nothing while one is, or nobody has looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disconnected_at: Option<Timestamp>,
+    /// The replica that has its agent's connection, or had it last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub served_by: Option<String>,
     #[serde(default)]
     pub version_info: VersionInfo,
     pub registered: Resources,

@@ -16,6 +16,7 @@ pub mod container_instance;
 pub mod daemon;
 pub mod lifecycle;
 pub mod logs;
+pub mod replica;
 pub mod resources;
 pub mod scope;
 pub mod service;
@@ -41,6 +42,7 @@ pub use container_instance::{
 pub use daemon::{Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus};
 pub use lifecycle::{DeploymentStrategy, Lifecycle, LifecycleHook, LifecycleStage, Weight};
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
+pub use replica::Replica;
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;
 pub use service::{

@@ -5,12 +5,12 @@
 //!
 //! Amazon ECS forgets a stopped task after an hour or so, often before anybody has asked why it stopped. We have [`Retention`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use model::{
-    ContainerInstance, ContainerInstanceStatus, DaemonDeployment, Scope, Service, ServiceStatus, StopCode, Task,
-    TaskDefinition,
+    ContainerInstance, ContainerInstanceStatus, DaemonDeployment, Replica, Scope, Service, ServiceStatus, StopCode,
+    Task, TaskDefinition,
 };
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
@@ -57,11 +57,12 @@ pub fn reconcile(snapshot: &Snapshot, retention: &Retention, now: Timestamp) -> 
     let tokens = client_tokens(snapshot, now, &mut changes);
     let lost = lost_tasks(snapshot, now, &mut changes);
     let next_lost = without_agent(snapshot, retention, now, &mut changes);
+    let sessions = sessions(snapshot, now, &mut changes);
     for definition in snapshot.task_definitions.under("deleting", "").filter(|one| !in_use(snapshot, one)) {
         changes.delete(snapshot, &**definition);
     }
     let history = history(snapshot, now, &mut changes) + daemon_history(snapshot, now, &mut changes);
-    let there_is_more = [tasks, tokens, lost, history].contains(&TURN_MAX);
+    let there_is_more = [tasks, tokens, lost, history, sessions].contains(&TURN_MAX);
     Plan {
         changes,
         look_again: [Some(if there_is_more { now } else { now + EVERY }), next_lost].into_iter().flatten().min(),
@@ -143,6 +144,32 @@ fn daemon_history(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) ->
             changes.delete(snapshot, &**record);
         }
     }
+    count
+}
+
+/// Agents whose replica is gone, and which have come to no other: it cannot say any more that they are away. And the leases of
+/// replicas that nobody speaks of any more.
+fn sessions(snapshot: &Snapshot, now: Timestamp, changes: &mut Changes) -> usize {
+    let gone = |id: &String| snapshot.replicas.get(id).is_none_or(|replica| replica.is_gone(now));
+    let mut spoken_of = BTreeSet::new();
+    let mut count = 0;
+    for instance in snapshot.container_instances.iter().filter(|one| one.agent_connected) {
+        let Some(replica) = instance.served_by.as_ref() else { continue };
+        spoken_of.insert(replica.as_str());
+        if count == TURN_MAX || !gone(replica) {
+            continue;
+        }
+        // It may renew its lease this very moment.
+        changes.rely_on::<Replica>(snapshot, replica);
+        let seen_at = snapshot.replicas.get(replica).map_or(now, |replica| replica.renewed_at);
+        let mut instance = ContainerInstance::clone(instance);
+        (instance.agent_connected, instance.disconnected_at) = (false, Some(seen_at));
+        instance.version += 1;
+        changes.put(snapshot, &instance);
+        count += 1;
+    }
+    let forgotten = snapshot.replicas.iter().filter(|one| one.is_gone(now) && !spoken_of.contains(one.id.as_str()));
+    forgotten.for_each(|replica| changes.delete(snapshot, &**replica));
     count
 }
 

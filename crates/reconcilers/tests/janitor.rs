@@ -227,6 +227,37 @@ fn who_is_cut_off_from_most_of_a_cluster_gives_nothing_up() {
     assert_eq!(world.task("web").last_status, TaskStatus::Stopped);
 }
 
+/// A replica and an agent that was connected to it are gone together: nobody is left to say that the agent is away.
+#[test]
+fn an_agent_whose_replica_is_gone_is_away() {
+    let mut world = with_an_agent_away(false);
+    let served = |id: &str, replica: &str| model::ContainerInstance {
+        served_by: Some(replica.to_owned()),
+        ..world::instance(id)
+    };
+    world.put(&served("a", "one"));
+    world.put(&served("b", "two"));
+    let lease = |id: &str, renewed_at| model::Replica { id: id.to_owned(), renewed_at };
+    let last = world.now;
+    world.put(&lease("one", last));
+    world.wait(Duration::from_secs(119));
+    world.put(&lease("two", world.now));
+    turn(&world);
+    assert!(world.instance("a").unwrap().agent_connected);
+    world.wait(SECOND);
+    turn(&world);
+    let away = world.instance("a").unwrap();
+    assert_eq!((away.agent_connected, away.disconnected_at), (false, Some(last)));
+    assert!(world.instance("b").unwrap().agent_connected, "the lease of its replica holds");
+    turn(&world);
+    assert!(world.snapshot().replicas.get("one").is_none(), "nobody speaks of it any more");
+
+    world.wait(Duration::from_secs(180));
+    world.put(&lease("two", world.now));
+    turn(&world);
+    assert_eq!(world.task("web").last_status, TaskStatus::Stopped, "five minutes after it was last heard of");
+}
+
 #[test]
 fn daemons_stay_where_they_are_and_a_bound_of_nothing_is_none() {
     let mut world = with_an_agent_away(true);

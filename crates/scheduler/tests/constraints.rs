@@ -20,6 +20,7 @@ fn instance() -> Arc<ContainerInstance> {
         ec2_instance_id: Some("i-0123".into()),
         agent_connected: true,
         disconnected_at: None,
+        served_by: None,
         version_info: VersionInfo { agent_version: "1.105.1".into(), ..Default::default() },
         registered: Default::default(),
         attributes: vec![

@@ -2,7 +2,7 @@
 
 use model::{
     AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Scope, Service, ServiceDeployment,
+    DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Replica, Scope, Service, ServiceDeployment,
     ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
 };
 use serde::{Deserialize, Serialize};
@@ -167,6 +167,14 @@ impl Record for AccountSetting {
     /// The ARN of the principal has slashes, and comes last.
     fn name(&self) -> String {
         format!("{}/{}/{}", self.scope, self.name, self.principal)
+    }
+}
+
+impl Record for Replica {
+    const KIND: &'static str = "replica";
+
+    fn name(&self) -> String {
+        self.id.clone()
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use imbl::OrdMap;
 use model::{
     AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment, ServiceRevision,
+    DaemonRevision, Family, MetricFilter, QueryDefinition, Replica, Service, ServiceDeployment, ServiceRevision,
     SubscriptionFilter, Task, TaskDefinition,
 };
 
@@ -114,6 +114,7 @@ kinds! {
     daemons: Daemon,
     daemon_revisions: DaemonRevision,
     daemon_deployments: DaemonDeployment,
+    replicas: Replica,
 }
 
 /// What the tasks of every instance hold.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use model::{
     AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, MetricFilter, QueryDefinition, Service, ServiceDeployment, ServiceRevision,
+    DaemonRevision, Family, MetricFilter, QueryDefinition, Replica, Service, ServiceDeployment, ServiceRevision,
     SubscriptionFilter, Task, TaskDefinition,
 };
 use state::{DecodeError, Record, decode, encode};
@@ -42,6 +42,8 @@ fn records_of_version_1() {
     check::<MetricFilter>("metric-filter.v1.json");
     check::<SubscriptionFilter>("subscription-filter.v1.json");
     check::<CapacityProvider>("capacity-provider.v1.json");
+    check::<Replica>("replica.v1.json");
+    check::<ContainerInstance>("container-instance-served.v1.json");
     check::<AccountSetting>("account-setting.v1.json");
     check::<Daemon>("daemon.v1.json");
     check::<DaemonRevision>("daemon-revision.v1.json");

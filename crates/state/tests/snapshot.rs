@@ -63,6 +63,7 @@ fn instance(number: u8) -> model::ContainerInstance {
         ec2_instance_id: None,
         agent_connected: true,
         disconnected_at: None,
+        served_by: None,
         version_info: Default::default(),
         registered: Default::default(),
         attributes: Vec::new(),

@@ -50,6 +50,8 @@ pub enum Checker {
     Elsewhere,
     /// A deployment goes on that has failed, or that was to stop.
     GoesOn,
+    /// An agent counts as connected that is not there.
+    Absent,
 }
 
 /// The first thing that must not be.
@@ -76,8 +78,12 @@ const WORDLESS: Duration = Duration::from_secs(60);
 const REMEMBERED: Duration = Duration::from_secs(45 * 60);
 /// How long a record and a connected agent may disagree. A report that failed often waits for up to ten minutes.
 const DISAGREE: Duration = Duration::from_secs(15 * 60);
+/// How long a lost agent may count as connected: until its replica misses it, or is missed itself.
+const ABSENT: Duration = Duration::from_secs(5 * 60);
 /// Turns of one service at one revision within one second, when no time that it named has come.
 const TURNS_MAX: u32 = 20;
+/// The same, when such a time has come: tasks that started together prove themselves one after the other.
+const TIMED_TURNS_MAX: u32 = 200;
 /// Commits of a service's own turns within ten seconds, beyond three for each change from outside.
 const OWN_COMMITS_MAX: u32 = 40;
 
@@ -97,6 +103,8 @@ pub struct Checks {
     acknowledged: BTreeSet<String>,
     /// The service deployments that have ended, and how.
     ended: BTreeMap<String, ServiceDeploymentStatus>,
+    /// Since when an agent is away whose record says that it is connected.
+    absent: BTreeMap<String, Timestamp>,
     /// Since when a deployment should go on no more.
     goes_on: BTreeMap<String, Timestamp>,
     started: BTreeSet<Run>,
@@ -108,6 +116,9 @@ struct Turns {
     revision: Revision,
     since: Timestamp,
     count: u32,
+    /// Of those at a time that the turn before had named.
+    timed: u32,
+    due: Option<Timestamp>,
 }
 
 impl Checks {
@@ -129,16 +140,19 @@ impl Checks {
         look_again: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<(), String> {
-        let fresh = Turns { revision, since: now, count: 0 };
+        let fresh = Turns { revision, since: now, count: 0, timed: 0, due: None };
         let turns = self.turns.entry((replica, service.to_owned())).or_insert(fresh);
         if turns.revision != revision || now.since(turns.since) > Duration::from_secs(1) {
-            *turns = Turns { revision, since: now, count: 0 };
+            *turns = Turns { due: turns.due, ..Turns { revision, since: now, count: 0, timed: 0, due: None } };
         }
-        turns.count += 1;
-        match turns.count > TURNS_MAX {
+        // A time that was named, and not the moment itself, has come.
+        let is_due = turns.due.is_some_and(|due| due <= now);
+        *(if is_due { &mut turns.timed } else { &mut turns.count }) += 1;
+        turns.due = look_again.filter(|at| *at > now);
+        match turns.count > TURNS_MAX || turns.timed > TIMED_TURNS_MAX {
             true => Err(format!(
                 "{service} has had {} turns within a second and looks again at {look_again:?}",
-                turns.count
+                turns.count + turns.timed
             )),
             false => Ok(()),
         }
@@ -164,7 +178,10 @@ impl Checks {
         let edge = crate::kind::Kind::Edge.family();
         if family(arn) == Some(edge) {
             let mut running = node.processes.iter().filter(|(_, process)| process.ended.is_none());
-            if let Some(((other, ..), _)) = running.find(|((other, ..), _)| family(other) == Some(edge)) {
+            // What was given up while its machine was away runs until its agent has heard of it.
+            let lives = |other: &str| task_of(snapshot, other).is_some_and(|task| task.is_live());
+            let holds = |other: &str| family(other) == Some(edge) && lives(other);
+            if let Some(((other, ..), _)) = running.find(|((other, ..), _)| holds(other)) {
                 return Err(format!("{place} runs {} while {} still has its port", short(arn), short(other)));
             }
         }
@@ -296,7 +313,31 @@ impl World {
         }
         self.words(snapshot)?;
         self.deployments(snapshot)?;
+        self.presence(snapshot)?;
         self.agreement(snapshot)
+    }
+
+    /// While any replica is there, a lost agent is not connected for long.
+    fn presence(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        let now = self.now;
+        let mut absent = BTreeMap::new();
+        let anybody = self.replicas.iter().any(|replica| replica.is_up && replica.slow_until < now);
+        for node in self.nodes.iter().filter(|node| anybody && node.wire.is_none()) {
+            let Some(arn) = node.arn() else { continue };
+            let place = arn.rsplit('/').next().unwrap_or_default();
+            let mut instances = snapshot.container_instances.iter();
+            if !instances.any(|instance| instance.id == place && instance.agent_connected) {
+                continue;
+            }
+            let since = self.checks.absent.get(&arn).copied().unwrap_or(now);
+            if now.since(since) > ABSENT {
+                let what = format!("{} is away since {:?}, and counts as connected", node.name(), now.since(since));
+                return Err((Checker::Absent, what));
+            }
+            absent.insert(arn, since);
+        }
+        self.checks.absent = absent;
+        Ok(())
     }
 
     /// What has ended stays so, what has failed or was stopped goes on no more, and what a deployment needs is there.

@@ -338,7 +338,10 @@ fn mended(service: &std::sync::Arc<Service>) -> Vec<Call> {
     let moves = desired == 0 || bounds.tasks_max(desired) > desired || bounds.tasks_min(desired) < desired;
     let Some(primary) = service.primary() else { return Vec::new() };
     let works = Kind::of(&primary.family).is_some_and(Kind::works);
-    let configuration = (!moves || !evens_out).then(|| configuration((100, 200)));
+    // A daemon's new task may find no room beside the old one.
+    let roomy = if service.is_daemon() { (0, 100) } else { (100, 200) };
+    let moves = if service.is_daemon() { bounds.tasks_min(desired) < desired } else { moves };
+    let configuration = (!moves || !evens_out).then(|| configuration(roomy));
     let task_definition = (!works).then(|| format!("{}:1", Kind::Web.family()));
     let again = (works && primary.rollout_state == RolloutState::Failed).then_some(true);
     let is_mended = configuration.is_some() || task_definition.is_some() || again.is_some();

@@ -24,13 +24,18 @@ use crate::node::CALL_TIMEOUT;
 use crate::world::{Clock, Event, From, World};
 
 /// Short, so that much is forgotten within a story.
-const RETENTION: Retention =
-    Retention { stopped_tasks_kept: Duration::from_secs(45 * 60), stopped_tasks_max: 5000, instance_lost_after: None };
+const RETENTION: Retention = Retention {
+    stopped_tasks_kept: Duration::from_secs(45 * 60),
+    stopped_tasks_max: 5000,
+    instance_lost_after: Some(Duration::from_secs(3 * 60)),
+};
 
 pub struct Replica {
     pub number: usize,
     pub is_up: bool,
     pub life: u32,
+    /// Of its lease: another one in each of its lives.
+    pub id: String,
     pub seat: Arc<Seat>,
     pub ecs: EcsService,
     pub slow_until: Timestamp,
@@ -68,6 +73,7 @@ impl Replica {
             number,
             is_up: false,
             life: 0,
+            id: String::new(),
             seat,
             ecs,
             slow_until: Timestamp::EPOCH,
@@ -126,6 +132,7 @@ impl World {
         }
         replica.is_up = true;
         replica.life += 1;
+        replica.id = replica.ids.hex();
         replica.seat.revive();
         replica.absorbed = replica.seat.view().revision;
         replica.announced = replica.absorbed;
@@ -134,6 +141,7 @@ impl World {
         self.note(name, || "starts".to_owned());
         self.transact(number, Author::Connection, decide::forgotten);
         self.push(self.now, Event::Janitor { replica: number, life });
+        self.after(model::Replica::RENEWED_EVERY, Event::Renew { replica: number, life });
         self.schedule_turn(number, self.now);
     }
 
@@ -322,6 +330,16 @@ impl World {
         self.schedule_turn(number, self.now);
     }
 
+    pub(crate) fn renew(&mut self, number: usize, life: u32) {
+        let (now, replica) = (self.now, &self.replicas[number]);
+        if !replica.is_up || replica.life != life {
+            return;
+        }
+        let id = replica.id.clone();
+        self.transact(number, Author::Connection, |snapshot| decide::renewed(snapshot, &id, now));
+        self.after(model::Replica::RENEWED_EVERY, Event::Renew { replica: number, life });
+    }
+
     pub(crate) fn janitor(&mut self, number: usize, life: u32) {
         let replica = &mut self.replicas[number];
         if !replica.is_up || replica.life != life {
@@ -494,12 +512,14 @@ impl World {
                     }
                 }
                 Effect::RecordConnected(version) => {
+                    let (id, now) = (self.replicas[number].id.clone(), self.now);
                     self.transact(number, Author::Connection, |snapshot| {
-                        decide::connected(snapshot, instance, &version)
+                        decide::connected(snapshot, instance, &version, &id, now)
                     });
                 }
                 Effect::RecordDisconnected => {
-                    self.transact(number, Author::Connection, |snapshot| decide::disconnected(snapshot, instance));
+                    let id = self.replicas[number].id.clone();
+                    self.transact(number, Author::Connection, |snapshot| decide::disconnected(snapshot, instance, &id));
                 }
             }
         }

@@ -52,10 +52,12 @@ pub enum Sabotage {
     Forgetful,
     /// Task sets never get to all their tasks.
     HalfSets,
+    /// The janitor believes that whoever was connected still is.
+    Trusting,
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 18] = [
+    pub const ALL: [Sabotage; 19] = [
         Sabotage::NoFences,
         Sabotage::OneTooMany,
         Sabotage::StopsOneMore,
@@ -74,6 +76,7 @@ impl Sabotage {
         Sabotage::NeverFails,
         Sabotage::Forgetful,
         Sabotage::HalfSets,
+        Sabotage::Trusting,
     ];
 }
 
@@ -154,6 +157,9 @@ pub(crate) fn view(sabotage: Option<Sabotage>, snapshot: &Arc<Snapshot>) -> Arc<
 
 /// What a janitor forgets, and more.
 pub(crate) fn janitor(sabotage: Option<Sabotage>, plan: &mut Plan, snapshot: &Snapshot) {
+    if sabotage == Some(Sabotage::Trusting) && !written::<ContainerInstance>(plan).is_empty() {
+        plan.changes = Changes::new();
+    }
     if sabotage == Some(Sabotage::Forgetful) {
         for definition in snapshot.task_definitions.under("deleting", "") {
             plan.changes.delete(snapshot, &**definition);

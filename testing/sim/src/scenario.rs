@@ -182,6 +182,12 @@ pub enum Step {
         node: usize,
         down: Duration,
     },
+    /// A machine with an agent and a replica loses power.
+    BothDie {
+        replica: usize,
+        node: usize,
+        down: Duration,
+    },
     /// For ever.
     Burns {
         node: usize,
@@ -309,6 +315,9 @@ impl fmt::Display for Step {
             Step::AddNode { shape } => write!(f, "a machine of {} MiB comes", shape.memory_mib),
             Step::AgentDies { node, down } => write!(f, "the agent of node-{node} dies for {down:?}"),
             Step::Reboots { node, down } => write!(f, "node-{node} loses power for {down:?}"),
+            Step::BothDie { replica, node, down } => {
+                write!(f, "node-{node} and replica-{replica} lose power for {down:?}")
+            }
             Step::Burns { node } => write!(f, "node-{node} burns"),
             Step::Unplugged { node, lasts } => write!(f, "node-{node} is unplugged for {lasts:?}"),
             Step::ReplicaDies { replica, down, doom } => {
@@ -485,7 +494,8 @@ fn task_set(dice: &mut Dice, service: usize) -> Step {
 fn fault(dice: &mut Dice, nodes: usize, replicas: usize) -> Step {
     let node = dice.below(nodes as u64) as usize;
     let replica = dice.below(replicas as u64) as usize;
-    match dice.below(22) {
+    match dice.below(23) {
+        22 => Step::BothDie { replica, node, down: dice.millis(10_000, 900_000) },
         0..=2 => Step::AgentDies { node, down: dice.millis(10, 30_000) },
         3 => Step::Reboots { node, down: dice.millis(5_000, 120_000) },
         4 => Step::Burns { node },

@@ -59,6 +59,11 @@ pub enum Event {
         replica: usize,
         life: u32,
     },
+    /// Its lease.
+    Renew {
+        replica: usize,
+        life: u32,
+    },
     Tick {
         replica: usize,
         life: u32,
@@ -210,6 +215,7 @@ pub struct Wire {
     /// What was sent first arrives first.
     pub arrives_below: Timestamp,
     pub arrives_above: Timestamp,
+    pub health_arrives: Timestamp,
 }
 
 impl World {
@@ -337,6 +343,7 @@ impl World {
             Event::Turn { replica, life } => self.turn(replica, life),
             Event::Commit { replica, life } => self.commit(replica, life),
             Event::Janitor { replica, life } => self.janitor(replica, life),
+            Event::Renew { replica, life } => self.renew(replica, life),
             Event::Tick { replica, life, instance } => self.tick(replica, life, &instance),
             Event::ReplicaStarts { replica } => self.start_replica(replica),
             Event::Called { replica, from, call } => self.called(replica, from, *call),
@@ -359,6 +366,10 @@ impl World {
             Step::AddNode { shape } => self.add_node(shape),
             Step::AgentDies { node, down } => self.agent_dies(node, down),
             Step::Reboots { node, down } => self.reboots(node, Some(down)),
+            Step::BothDie { replica, node, down } => {
+                self.reboots(node, Some(down));
+                self.replica_dies(replica, down, None);
+            }
             Step::Burns { node } => self.reboots(node, None),
             Step::Unplugged { node, lasts } => self.unplugged(node, lasts),
             Step::ReplicaDies { replica, down, doom } => self.replica_dies(replica, down, doom),

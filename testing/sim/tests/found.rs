@@ -120,3 +120,53 @@ fn a_protected_task_stays_on_an_instance_that_drains() {
     let external = [(at(5.0), create_as(Manner::External, Kind::Web, 2, (100, 200))), (at(10.0), set)];
     ends_well(&[SMALL, SMALL], 1, &[&external[..], &rest].concat());
 }
+
+/// A replica that had not heard that an instance was deregistered let its agent in, and wrote down that it is connected.
+#[test]
+fn an_agent_of_a_deregistered_instance_is_not_connected() {
+    let late = |replica| Step::Lags { replica, lasts: at(60.0) };
+    let steps = [
+        (at(20.0), late(0)),
+        (at(20.0), late(1)),
+        (at(25.0), Step::Deregister { node: 0 }),
+        (at(25.0), Step::Deregister { node: 1 }),
+        (at(400.0), Step::Activate { node: 2 }),
+    ];
+    ends_well(&[SMALL, SMALL, SMALL], 2, &steps);
+}
+
+/// Where the maximum wants the new task of a daemon beside the old one, and there was room for one of them only, nothing moved.
+#[test]
+fn a_daemon_rolls_where_one_of_its_tasks_fits() {
+    let steps = [
+        (at(5.0), create_as(Manner::Daemon, Kind::Web, 0, (50, 200))),
+        (
+            at(20.0),
+            Step::Create {
+                service: 1,
+                kind: Kind::Web,
+                desired: 22,
+                bounds: (100, 200),
+                placement: Placement::Binpack,
+                manner: Manner::Replica,
+            },
+        ),
+        (at(35.0), Step::Deploy { service: 0, kind: Kind::Web, revision: 2 }),
+    ];
+    ends_well(&[SMALL, SMALL], 1, &steps);
+}
+
+/// A task set kept one that was protected and had never run, and stopped one that did its work.
+#[test]
+fn what_does_not_work_is_protected_from_nothing() {
+    let set = Step::NewTaskSet { service: 0, kind: Kind::Edge, revision: 2, scale: 100 };
+    let steps = [
+        (at(5.0), create_as(Manner::External, Kind::Web, 5, (100, 150))),
+        (at(20.0), Step::Burns { node: 0 }),
+        (at(35.0), set),
+        (at(50.0), Step::Protect { nth: 0, minutes: 1 }),
+        (at(50.0), Step::Protect { nth: 1, minutes: 1 }),
+        (at(65.0), Step::Scale { service: 0, desired: 1 }),
+    ];
+    ends_well(&[SMALL, ROOMY], 1, &steps);
+}

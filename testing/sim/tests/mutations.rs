@@ -237,3 +237,14 @@ fn a_daemon_is_on_each_instance_once() {
     let steps = vec![(at(10), create_as(Manner::Daemon, Kind::Web, 0))];
     check(Sabotage::OneTooMany, &[Checker::Twice], story(vec![ROOMY, SMALL], 1, steps));
 }
+
+#[test]
+fn an_agent_that_dies_with_its_replica_is_missed() {
+    let steps = vec![
+        (at(10), create(0, Kind::Web, 2, (100, 200))),
+        (at(40), Step::BothDie { replica: 0, node: 0, down: at(900) }),
+        (at(40), Step::BothDie { replica: 0, node: 1, down: at(900) }),
+        (at(800), Step::Activate { node: 2 }),
+    ];
+    check(Sabotage::Trusting, &[Checker::Absent], story(vec![ROOMY; 4], 2, steps));
+}

@@ -20,6 +20,8 @@ pub struct Hub {
     pub ledger: Arc<StoreLedger>,
     pub clock: Arc<dyn Clock>,
     pub auth: AuthMode,
+    /// Which run of the control plane this is, among all that share the records.
+    pub replica: Arc<str>,
     pub usage: UsageBoard,
     pub telemetry: Telemetry,
     sessions: Mutex<BTreeMap<String, Serving>>,
@@ -34,7 +36,8 @@ struct Serving {
 impl Hub {
     pub fn new(ledger: Arc<StoreLedger>, clock: Arc<dyn Clock>, auth: AuthMode) -> Arc<Hub> {
         let (usage, telemetry) = (UsageBoard::default(), Telemetry::default());
-        Arc::new(Hub { ledger, clock, auth, usage, telemetry, sessions: Mutex::default() })
+        let replica = crate::clock::seed().hex().into();
+        Arc::new(Hub { ledger, clock, auth, replica, usage, telemetry, sessions: Mutex::default() })
     }
 
     /// Brings every change to the sessions it concerns, for ever.
@@ -72,7 +75,8 @@ impl Hub {
         let known = sessions.entry(instance.to_owned()).or_insert_with(|| {
             let mailbox = Arc::new(Mailbox::default());
             let ledger: Arc<dyn Ledger> = self.ledger.clone();
-            let session = session::run(ledger, self.clock.clone(), instance.to_owned(), mailbox.clone());
+            let (clock, replica) = (self.clock.clone(), self.replica.clone());
+            let session = session::run(ledger, clock, replica, instance.to_owned(), mailbox.clone());
             Serving { mailbox, serving: tokio::spawn(session).abort_handle() }
         });
         known.mailbox.connect(connected);

@@ -1,24 +1,50 @@
 //! What the records say about an agent's connection.
 
-use model::ContainerInstance;
 use model::container_instance::VersionInfo;
+use model::{ContainerInstance, ContainerInstanceStatus, Replica};
 use state::{Changes, CommitError, Ledger, Snapshot, transact};
+use stdx::Timestamp;
 
 /// Instances in one commit: a start with ten thousand of them must not wait for as many commits.
 const FORGOTTEN_AT_ONCE: usize = 1000;
 
-/// The agent is there. Pure, like the two below.
-pub fn connected(snapshot: &Snapshot, instance: &str, version: &VersionInfo) -> Changes {
-    change(snapshot, instance, |instance| {
+/// The agent is there, and its connection is that replica's, whose lease must say so too. Pure, like those below.
+pub fn connected(snapshot: &Snapshot, instance: &str, version: &VersionInfo, replica: &str, now: Timestamp) -> Changes {
+    let mut changes = change(snapshot, instance, |instance| {
+        // Its replica was late when it let the agent in.
+        if instance.status == ContainerInstanceStatus::Inactive {
+            return;
+        }
         instance.agent_connected = true;
         instance.disconnected_at = None;
+        instance.served_by = Some(replica.to_owned());
         instance.version_info = version.clone();
-    })
+    });
+    let lease = snapshot.replicas.get(replica);
+    if lease.is_none_or(|lease| now.since(lease.renewed_at) >= Replica::RENEWED_EVERY) {
+        changes.put(snapshot, &Replica { id: replica.to_owned(), renewed_at: now });
+    }
+    changes
 }
 
-/// Tasks are not touched: a lost connection says nothing about them.
-pub fn disconnected(snapshot: &Snapshot, instance: &str) -> Changes {
-    change(snapshot, instance, |instance| instance.agent_connected = false)
+/// What a replica writes down every [`Replica::RENEWED_EVERY`]: nothing, as long as no agent is connected to it.
+pub fn renewed(snapshot: &Snapshot, replica: &str, now: Timestamp) -> Changes {
+    let mut changes = Changes::new();
+    let mut instances = snapshot.container_instances.iter();
+    if instances.any(|instance| instance.agent_connected && instance.served_by.as_deref() == Some(replica)) {
+        changes.put(snapshot, &Replica { id: replica.to_owned(), renewed_at: now });
+    }
+    changes
+}
+
+/// Tasks are not touched: a lost connection says nothing about them. An agent that is connected to another replica by now stays
+/// so.
+pub fn disconnected(snapshot: &Snapshot, instance: &str, replica: &str) -> Changes {
+    change(snapshot, instance, |instance| {
+        if instance.served_by.as_deref().is_none_or(|other| other == replica) {
+            instance.agent_connected = false;
+        }
+    })
 }
 
 /// No agent is connected to a control plane that has just started. Empty when that is on record.

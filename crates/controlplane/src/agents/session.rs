@@ -40,10 +40,16 @@ impl Mailbox {
 }
 
 /// Serves an instance until it is deregistered.
-pub async fn run(ledger: Arc<dyn Ledger>, clock: Arc<dyn Clock>, name: String, mailbox: Arc<Mailbox>) {
+pub async fn run(
+    ledger: Arc<dyn Ledger>,
+    clock: Arc<dyn Clock>,
+    replica: Arc<str>,
+    name: String,
+    mailbox: Arc<Mailbox>,
+) {
     let time = clock.clone();
     let attendant = Attendant::new(name.clone());
-    let mut actor = Actor { ledger, clock, name, attendant, socket: None };
+    let mut actor = Actor { ledger, clock, replica, name, attendant, socket: None };
     loop {
         tokio::select! {
             // A fresh connection first: everything else is about an old one.
@@ -104,6 +110,7 @@ async fn until(clock: &dyn Clock, at: Option<Timestamp>) {
 struct Actor {
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    replica: Arc<str>,
     /// Of the instance's record.
     name: String,
     attendant: Attendant,
@@ -154,11 +161,13 @@ impl Actor {
                     }
                 }
                 Effect::RecordConnected(version) => {
-                    let decide = |snapshot: &_| instance::connected(snapshot, &self.name, &version);
+                    // The time of the lease is compared with that of other machines.
+                    let now = crate::clock::now();
+                    let decide = |snapshot: &_| instance::connected(snapshot, &self.name, &version, &self.replica, now);
                     instance::record(&*self.ledger, &self.name, decide).await;
                 }
                 Effect::RecordDisconnected => {
-                    let decide = |snapshot: &_| instance::disconnected(snapshot, &self.name);
+                    let decide = |snapshot: &_| instance::disconnected(snapshot, &self.name, &self.replica);
                     instance::record(&*self.ledger, &self.name, decide).await;
                 }
             }

@@ -65,25 +65,28 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     let tasks_min = bounds.tasks_min(desired).min(desired) as usize;
     let starts_first = tasks_max > desired as usize;
 
-    let (mut old, mut look_again) = (OldTasks::default(), protected.iter().filter_map(protection).min());
+    let drained_at = protected.iter().filter_map(protection).min();
+    let (mut old, mut look_again) = (OldTasks::default(), drained_at);
     rollout.protected = protected;
     // When the first of the new tasks that do not count yet will have proved itself.
-    let mut proven_at = None;
+    let (mut proven_at, mut awaited_at) = (None, None);
     let mut ready = 0;
     for place in &eligible {
         let successor = place.current.iter().find(|task| !leaving(task));
         let successor_counts = successor.is_some_and(|task| view.proof.counts(task));
         ready += usize::from(successor_counts);
         for task in &place.old {
-            if let Some(until) = task.protection(view.now) {
+            if let Some(until) = protection(task) {
                 look_again = earliest(look_again, Some(until));
                 rollout.protected.push(*task);
                 old.protected += 1;
             } else if !works(task) {
                 old.idle.push(*task);
-            } else if starts_first && !successor_counts {
-                // Its successor comes first, and then it waits until that one counts.
+            } else if starts_first && !successor_counts && !(place.is_cramped && place.stopping.is_empty()) {
+                // Its successor comes first, and then it waits until that one counts. Where there is room for one of them
+                // only, it goes as far as the minimum allows.
                 old.waiting += 1;
+                awaited_at = earliest(awaited_at, successor.and_then(|task| view.proof.proven_at(task)));
             } else {
                 old.working.push(*task);
             }
@@ -95,6 +98,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     if view.has_failed() {
         // It goes no further: what it has not replaced stays.
         rollout.protected.clear();
+        rollout.look_again = drained_at;
         rollout.stop(Why::Deployment, extra);
         rollout.stop(Why::Unhealthy, sick);
         return rollout;
@@ -103,9 +107,8 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     old.working.sort_by_key(|task| (task.created_at, &task.id));
     let held = old.working.len().saturating_sub(spare);
     old.working.truncate(spare);
-    if held + old.waiting > 0 {
-        look_again = earliest(look_again, proven_at);
-    }
+    // One that is held waits for any of the new tasks, and one that waits, for its own successor.
+    look_again = earliest(look_again, if held > 0 { proven_at } else { awaited_at });
     rollout.stop(Why::Deployment, [extra, old.idle, old.working].concat());
     rollout.stop(Why::Unhealthy, sick);
 
@@ -115,7 +118,8 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
             continue;
         }
         let is_free = place.old.is_empty() && place.stopping.is_empty();
-        let beside = starts_first && room > 0 && !place.old.is_empty() && place.old.iter().all(|task| works(task));
+        let suits = !place.old.is_empty() && !place.is_cramped && place.old.iter().all(|task| works(task));
+        let beside = starts_first && room > 0 && suits;
         if is_free || beside {
             rollout.start.push(place.instance);
             room = room.saturating_sub(1);

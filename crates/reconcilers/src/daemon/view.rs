@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{ContainerInstance, ContainerInstanceStatus, LaunchType, RolloutState, Service, Task, TaskStatus};
-use scheduler::{Candidate, Request};
+use scheduler::{Candidate, Explanation, Request, Shortage};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
@@ -28,6 +28,8 @@ pub(crate) struct Place<'a> {
     pub old: Vec<&'a Task>,
     /// Asked to stop, and not stopped yet.
     pub stopping: Vec<&'a Task>,
+    /// A new task does not fit there beside the old one.
+    pub is_cramped: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +64,8 @@ impl<'a> DaemonView<'a> {
         for instance in instances.filter(|instance| here(instance.status)) {
             let tasks = by_instance.remove(instance.id.as_str()).unwrap_or_default();
             let standing = standing(snapshot, instance, request, !tasks.is_empty());
-            let mut place = Place { instance, standing, current: Vec::new(), old: Vec::new(), stopping: Vec::new() };
+            let (current, old, stopping) = (Vec::new(), Vec::new(), Vec::new());
+            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false };
             view.live += tasks.len();
             for task in tasks {
                 let of_primary = primary.is_some_and(|primary| primary.has(task));
@@ -71,6 +74,9 @@ impl<'a> DaemonView<'a> {
                     _ if of_primary => place.current.push(task),
                     _ => place.old.push(task),
                 }
+            }
+            if !place.old.is_empty() && place.current.is_empty() {
+                place.is_cramped = request.is_some_and(|request| is_cramped(snapshot, instance, request));
             }
             view.places.push(place);
         }
@@ -131,6 +137,22 @@ fn suits(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, requ
     }
     let candidate = Candidate::new(snapshot, instance);
     request.member_of.iter().all(|expression| expression.matches(&candidate))
+}
+
+/// It takes such tasks, and has no room for one more.
+fn is_cramped(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, request: &Request) -> bool {
+    let candidate = Candidate::new(snapshot, instance);
+    Explanation::of([&candidate], request).rejections.iter().any(|rejection| {
+        matches!(
+            rejection.why,
+            Shortage::Cpu { .. }
+                | Shortage::Memory { .. }
+                | Shortage::Port(_)
+                | Shortage::Gpu { .. }
+                | Shortage::NetworkInterface
+                | Shortage::DistinctInstance
+        )
+    })
 }
 
 /// True when no task is left there but those of daemons.

@@ -43,7 +43,9 @@ impl<'a> DaemonView<'a> {
             if tasks.is_empty() && standing != Standing::Eligible {
                 continue;
             }
-            let mut place = Place { instance, standing, current: Vec::new(), old: Vec::new(), stopping: Vec::new() };
+            let (current, old, stopping) = (Vec::new(), Vec::new(), Vec::new());
+            // The rollout of managed daemons has its own rules, and does not ask.
+            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false };
             for task in tasks {
                 match task.desired_status {
                     TaskStatus::Stopped => place.stopping.push(task),

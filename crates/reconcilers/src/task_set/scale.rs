@@ -96,7 +96,8 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
     let mut scale = Scale::default();
     let desired = view.desired as usize;
     let deleted = view.set.status == TaskSetStatus::Draining || view.service.status == ServiceStatus::Draining;
-    let protected = |task: &Task| if deleted { None } else { task.protection(view.now) };
+    // What does not work is protected from nothing.
+    let protected = |task: &Task| if deleted || !works(task) { None } else { task.protection(view.now) };
 
     // What does not work goes first, then the youngest: what has run longest has proved itself. What is protected stays.
     let mut kept = view.current.clone();

@@ -312,6 +312,7 @@ pub fn instance(id: &str) -> ContainerInstance {
         ec2_instance_id: None,
         agent_connected: true,
         disconnected_at: None,
+        served_by: None,
         version_info: Default::default(),
         registered: Resources { cpu: CpuUnits(4096), memory: MemoryMib(8192), ..Default::default() },
         attributes: Vec::<Attribute>::new(),

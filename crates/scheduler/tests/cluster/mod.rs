@@ -24,6 +24,7 @@ pub fn instance(id: &str, zone: &str, cpu: u32, memory: u32) -> ContainerInstanc
         ec2_instance_id: None,
         agent_connected: true,
         disconnected_at: None,
+        served_by: None,
         version_info: Default::default(),
         registered: Resources { cpu: CpuUnits(cpu), memory: MemoryMib(memory), ..Default::default() },
         attributes: vec![Attribute { name: "zone".into(), value: Some(zone.into()) }],

@@ -78,6 +78,7 @@ fn register(input: &RegisterContainerInstanceRequest, ctx: &mut Ctx<'_>) -> Appl
                 ec2_instance_id: None,
                 agent_connected: false,
                 disconnected_at: None,
+                served_by: None,
                 version_info: input.version_info.as_ref().map(version_info).unwrap_or_default(),
                 registered,
                 attributes,

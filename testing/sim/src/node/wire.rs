@@ -21,6 +21,7 @@ impl World {
             open_below: false,
             arrives_below: self.now,
             arrives_above: self.now,
+            health_arrives: self.now,
         };
         self.wires.insert(id, wire);
         self.after(wait, Event::Upgrade { wire: id });
@@ -192,8 +193,11 @@ impl World {
 
     pub(crate) fn publish_health(&mut self, number: usize) {
         let node = &self.nodes[number];
-        let (Some(wire), Some(message)) = (node.wire, node.health()) else { return };
-        let wait = self.dice.millis(0, 5);
-        self.after(wait, Event::Health { wire, message: Box::new(message) });
+        let (Some(id), Some(message)) = (node.wire, node.health()) else { return };
+        let takes = node.crosses(self.now, &mut self.dice);
+        let Some(wire) = self.wires.get_mut(&id) else { return };
+        wire.health_arrives = wire.health_arrives.max(self.now + takes);
+        let at = wire.health_arrives;
+        self.push(at, Event::Health { wire: id, message: Box::new(message) });
     }
 }

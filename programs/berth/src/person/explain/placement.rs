@@ -151,6 +151,7 @@ fn candidate(shown: &ContainerInstance, tasks: &[Task]) -> Candidate {
         ec2_instance_id: shown.ec2_instance_id.clone(),
         agent_connected: shown.agent_connected.unwrap_or_default(),
         disconnected_at: None,
+        served_by: None,
         version_info: model::container_instance::VersionInfo {
             agent_version: version.agent_version.unwrap_or_default(),
             ..Default::default()
