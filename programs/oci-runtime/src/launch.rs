@@ -16,6 +16,7 @@ use libcontainer::syscall::syscall::SyscallType;
 use crate::device_policy;
 use crate::executor::{ReportingExecutor, reason};
 use crate::lifecycle;
+use crate::masks;
 use crate::options::{Create, Global};
 
 /// Creates and starts; with `--detach` returns once the program runs.
@@ -80,6 +81,7 @@ fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
         .with_executor(ReportingExecutor::new(report))
         .with_root_path(&global.root)?
         .with_pid_file(create.pid_file.as_ref())?
+        .with_console_socket(create.console_socket.as_ref())
         .validate_id()?
         .as_init(&create.bundle)
         .with_systemd(false)
@@ -96,8 +98,12 @@ fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
 
 /// What runc does before the container's first process exists, and libcontainer leaves out. Returns the configuration.
 fn prepare(bundle: &Path) -> Result<serde_json::Value> {
-    let config = std::fs::read(bundle.join("config.json")).context("failed to read config.json")?;
-    let config: serde_json::Value = serde_json::from_slice(&config).context("failed to parse config.json")?;
+    let path = bundle.join("config.json");
+    let config = std::fs::read(&path).context("failed to read config.json")?;
+    let mut config: serde_json::Value = serde_json::from_slice(&config).context("failed to parse config.json")?;
+    if masks::turn(&mut config) {
+        std::fs::write(&path, config.to_string()).context("failed to write config.json")?;
+    }
     if let Some(uid) = config["process"]["user"]["uid"].as_u64().and_then(|uid| u32::try_from(uid).ok()) {
         give_stdio(uid);
     }

@@ -13,6 +13,7 @@ mod executor;
 mod launch;
 mod lifecycle;
 mod log;
+mod masks;
 mod options;
 
 use std::process::ExitCode;

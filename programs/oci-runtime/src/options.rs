@@ -53,6 +53,8 @@ pub struct Create {
     pub id: String,
     pub bundle: PathBuf,
     pub pid_file: Option<PathBuf>,
+    /// Whoever listens there gets the container's terminal.
+    pub console_socket: Option<PathBuf>,
     /// `run` returns once the program runs. Without it, `run` waits for the program's end.
     pub detach: bool,
 }
@@ -106,8 +108,8 @@ pub fn parse(args: impl Iterator<Item = OsString>) -> Result<(Global, Command)> 
 fn command(name: &str, mut words: Words) -> Result<Command> {
     let mut bundle = PathBuf::from(".");
     let mut process = None;
-    let mut console_socket = None;
     let mut pid_file = None;
+    let mut console_socket = None;
     let mut cwd = None;
     let mut env = Vec::new();
     let (mut detach, mut force, mut all) = (false, false, false);
@@ -118,7 +120,9 @@ fn command(name: &str, mut words: Words) -> Result<Command> {
                 ("run" | "create", "bundle" | "b") => bundle = words.value("bundle")?.into(),
                 ("run" | "create" | "exec", "pid-file") => pid_file = Some(words.value("pid-file")?.into()),
                 ("run" | "exec", "detach" | "d") => detach = true,
-                ("exec", "console-socket") => console_socket = Some(words.value("console-socket")?.into()),
+                ("run" | "create" | "exec", "console-socket") => {
+                    console_socket = Some(words.value("console-socket")?.into())
+                }
                 ("exec", "process" | "p") => process = Some(words.value("process")?.into()),
                 ("exec", "cwd") => cwd = Some(words.value("cwd")?.into()),
                 ("exec", "env" | "e") => env.push(words.value("env")?),
@@ -143,7 +147,7 @@ fn command(name: &str, mut words: Words) -> Result<Command> {
     };
     let command = match name {
         "run" | "create" => {
-            let create = Create { id, bundle, pid_file, detach };
+            let create = Create { id, bundle, pid_file, console_socket, detach };
             if name == "run" { Command::Run(create) } else { Command::Create(create) }
         }
         "start" => Command::Start { id },
@@ -221,8 +225,17 @@ mod tests {
         let (global, command) =
             check("--root /r --log /l --log-format json run --detach --pid-file /p --bundle /b web").unwrap();
         assert_eq!(global, Global { root: "/r".into(), log: Some("/l".into()), log_format: LogFormat::Json });
-        let create = Create { id: "web".into(), bundle: "/b".into(), pid_file: Some("/p".into()), detach: true };
+        let create = Create {
+            id: "web".into(),
+            bundle: "/b".into(),
+            pid_file: Some("/p".into()),
+            console_socket: None,
+            detach: true,
+        };
         assert_eq!(command, Command::Run(create));
+        let (_, command) = check("run --console-socket /s web").unwrap();
+        let Command::Run(create) = command else { panic!("{command:?}") };
+        assert_eq!(create.console_socket, Some("/s".into()));
         let (_, command) = check("--root=/r delete --force web").unwrap();
         assert_eq!(command, Command::Delete { id: "web".into(), force: true });
         let (_, command) = check("kill web KILL").unwrap();
