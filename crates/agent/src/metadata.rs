@@ -300,15 +300,20 @@ fn lifetime(known: &Container, put: &mut impl FnMut(&str, Value)) {
         put("Health", json!({"status": status, "statusSince": since}));
     }
     if !known.bindings.is_empty() {
-        let port = |binding: &task_engine::Binding| {
-            json!({
-                "ContainerPort": binding.container_port,
-                "Protocol": binding.protocol,
-                "HostPort": binding.host_port,
-                "HostIp": binding.bind_ip,
+        // Each port of a range by itself, as in version 4 of the official agent's endpoint.
+        let ports = |binding: &task_engine::Binding| {
+            let more = binding.to.map_or(0, |(last, _)| last.saturating_sub(binding.container_port));
+            let binding = binding.clone();
+            (0..=more).map(move |at| {
+                json!({
+                    "ContainerPort": binding.container_port + at,
+                    "Protocol": binding.protocol,
+                    "HostPort": binding.host_port.saturating_add(at),
+                    "HostIp": binding.bind_ip,
+                })
             })
         };
-        put("Ports", known.bindings.iter().map(port).collect());
+        put("Ports", known.bindings.iter().flat_map(ports).collect());
     }
 }
 

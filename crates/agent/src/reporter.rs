@@ -158,12 +158,25 @@ pub fn request(cluster: &str, task_arn: &str, report: &Report) -> SubmitTaskStat
 }
 
 fn container(report: &ContainerReport) -> ContainerStateChange {
-    let binding = |binding: &task_engine::Binding| NetworkBinding {
-        bind_ip: Some(binding.bind_ip.clone()),
-        container_port: Some(i32::from(binding.container_port)),
-        host_port: Some(i32::from(binding.host_port)),
-        protocol: Some(binding.protocol.clone()),
-        ..NetworkBinding::default()
+    let binding = |binding: &task_engine::Binding| {
+        let (first, host_first) = (binding.container_port, binding.host_port);
+        let named = NetworkBinding {
+            bind_ip: Some(binding.bind_ip.clone()),
+            protocol: Some(binding.protocol.clone()),
+            ..NetworkBinding::default()
+        };
+        match binding.to {
+            None => NetworkBinding {
+                container_port: Some(i32::from(first)),
+                host_port: Some(i32::from(host_first)),
+                ..named
+            },
+            Some((last, host_last)) => NetworkBinding {
+                container_port_range: Some(format!("{first}-{last}")),
+                host_port_range: Some(format!("{host_first}-{host_last}")),
+                ..named
+            },
+        }
     };
     ContainerStateChange {
         container_name: Some(report.name.clone()),

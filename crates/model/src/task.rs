@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
 use crate::arn::ContainerArn;
+use crate::container_definition::EnvironmentFile;
 use crate::daemon::DAEMON_GROUP;
 use crate::resources::Protocol;
 use crate::service::PlacementStrategy;
@@ -312,6 +313,9 @@ pub struct NetworkBinding {
     pub container_port: u16,
     pub host_port: u16,
     pub protocol: Protocol,
+    /// The last ports of a range whose first ones are above: the container's, and the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<(u16, u16)>,
 }
 
 /// How an instance is chosen for a task that waits for one, beyond what its definition says.
@@ -354,6 +358,9 @@ pub struct ContainerOverride {
     pub memory: Option<MemoryMib>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_reservation: Option<MemoryMib>,
+    /// Instead of the definition's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub environment_files: Vec<EnvironmentFile>,
 }
 
 #[cfg(test)]

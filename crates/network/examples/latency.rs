@@ -60,7 +60,7 @@ async fn attach(network: Network, id: String) -> [Duration; 2] {
     let start = Instant::now();
     network.attach(&id, NetworkMode::Bridge).await.expect("attach");
     let attached = start.elapsed();
-    let mapping = PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp };
+    let mapping = PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp, in_range: false };
     network.publish(&id, vec![mapping]).await.expect("publish");
     [attached, start.elapsed() - attached]
 }

@@ -57,6 +57,9 @@ pub struct PortMapping {
     /// 0 asks for any free port of the dynamic range.
     pub host_port: u16,
     pub protocol: Protocol,
+    /// Its neighbours in the list that are so too, and have the next container ports, get the next host ports.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_range: bool,
 }
 
 /// A port mapping as made.

@@ -102,7 +102,12 @@ mod tests {
             mode: NetworkMode::Bridge,
             link: Some(LinkRecord { veth: "bv0a1b2c3d4e5f".to_owned(), ip: [172, 29, 0, 2].into() }),
             published: Some(Published {
-                mappings: vec![PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp }],
+                mappings: vec![PortMapping {
+                    container_port: 80,
+                    host_port: 0,
+                    protocol: Protocol::Tcp,
+                    in_range: false,
+                }],
                 bindings: vec![Binding {
                     bind_ip: [0, 0, 0, 0].into(),
                     container_port: 80,

@@ -52,7 +52,27 @@ impl State {
         let mut order: Vec<usize> = (0..mappings.len()).collect();
         order.sort_by_key(|at| mode == NetworkMode::Bridge && mappings[*at].host_port == 0);
         let mut done = Vec::new();
-        for at in order {
+        let mut order = order.into_iter();
+        while let Some(at) = order.next() {
+            // The first of a range has found room for all of it.
+            let run = if mode == NetworkMode::Bridge { run_length(&mappings[at..]) } else { 1 };
+            if run > 1 {
+                match self.reserve_run(id, &mappings[at], run) {
+                    Ok(held) => {
+                        for (at, (port, hold)) in (at..).zip(held) {
+                            reserved.host_ports[at] = port.port;
+                            reserved.holds.push(hold);
+                            done.push(port);
+                        }
+                        order.nth(run - 2);
+                        continue;
+                    }
+                    Err(error) => {
+                        done.into_iter().for_each(|port| self.ports.give_back(port, id));
+                        return Err(error);
+                    }
+                }
+            }
             match self.reserve_one(id, mode, &mappings[at]) {
                 Ok((port, hold)) => {
                     reserved.host_ports[at] = port.port;
@@ -105,6 +125,38 @@ impl State {
         })
     }
 
+    /// Neighbouring free ports, for a range of a container's.
+    fn reserve_run(
+        &mut self,
+        id: &str,
+        first: &PortMapping,
+        count: usize,
+    ) -> Result<Vec<(HostPort, PortHold)>, NetworkError> {
+        let protocol = first.protocol;
+        let free: Vec<u16> = self.ports.candidates(protocol).collect();
+        let is_run = |ports: &&[u16]| ports.windows(2).all(|pair| pair[0].checked_add(1) == Some(pair[1]));
+        for ports in free.windows(count).filter(is_run) {
+            let hold = |port: &u16| {
+                let port = HostPort { protocol, port: *port };
+                ports::hold_dynamic(port).map(|hold| (port, hold))
+            };
+            // Another program may have one of them.
+            match ports.iter().map(hold).collect::<io::Result<Vec<_>>>() {
+                Ok(held) => {
+                    for (port, _) in &held {
+                        self.ports.advance(port.port);
+                        self.ports.take(*port, id).expect("candidates are free");
+                    }
+                    return Ok(held);
+                }
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+                Err(error) => return Err(NetworkError::system("bind a host port")(error)),
+            }
+        }
+        let (first, last) = self.ports.range();
+        Err(NetworkError::NoFreePort { protocol, first, last })
+    }
+
     fn reserve_dynamic(&mut self, id: &str, mapping: &PortMapping) -> Result<(HostPort, PortHold), NetworkError> {
         let protocol = mapping.protocol;
         let mut found = None;
@@ -136,6 +188,18 @@ impl State {
             self.ports.give_back(binding.host(), id);
         }
     }
+}
+
+/// How many mappings from here on are one range.
+fn run_length(mappings: &[PortMapping]) -> usize {
+    let Some(first) = mappings.first().filter(|mapping| mapping.host_port == 0 && mapping.in_range) else { return 1 };
+    let next = |(at, mapping): (usize, &PortMapping)| {
+        mapping.in_range
+            && mapping.host_port == 0
+            && mapping.protocol == first.protocol
+            && usize::from(mapping.container_port) == usize::from(first.container_port) + at
+    };
+    mappings.iter().enumerate().take_while(|&(at, mapping)| next((at, mapping))).count()
 }
 
 /// Host ports in the order of the mappings, and what holds them. Dropping the holds frees the ports of the

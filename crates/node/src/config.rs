@@ -35,6 +35,8 @@ pub struct MachineConfig {
     pub cgroup_parent: String,
     /// Where the task metadata endpoint listens, on 127.0.0.1 or on all addresses: 169.254.170.2:80 leads there.
     pub metadata_port: Option<u16>,
+    /// The most processes of one task, as `ECS_TASK_PIDS_LIMIT` of the official agent; without it there is no limit.
+    pub task_pids_limit: Option<u64>,
     /// Kept in memory: what containers need while they run, and is worth nothing after a reboot.
     pub state_dir: PathBuf,
     /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
@@ -65,6 +67,7 @@ impl MachineConfig {
             ecr_auth: Auth::Anonymous,
             cgroup_parent: "/ecs".to_owned(),
             metadata_port: None,
+            task_pids_limit: None,
             state_dir,
             on_pull: None,
         }

@@ -11,14 +11,14 @@ use agent_api::payload::RegistryAuthentication;
 use futures::future::{join, join_all};
 use images::{Auth, Image, ImageError, Progress, PullBehavior, Reference};
 use logs::Driver;
-use runtime::{Cgroups, ContainerRuntime as _, ContainerState, RuntimeError, Task};
+use runtime::{Cgroups, ContainerRuntime as _, ContainerState, Limits, RuntimeError, Task};
 use stdx::Timestamp;
-use task_engine::{Binding, Failure, FailureKind};
+use task_engine::{Failure, FailureKind};
 
 use crate::keepsake::Keepsake;
 use crate::local::{LocalTask, Net};
-use crate::spec::{self, Around, Folder, VolumeMount};
-use crate::{Machine, failure, firelens, names, probe, watch};
+use crate::spec::{self, Around, Folder, Peer, VolumeMount};
+use crate::{Machine, environment_files, failure, firelens, names, probe, watch};
 
 impl Machine {
     /// Everything that needs no image, at once: the shim, and each container's network. A failure is met again, and
@@ -92,6 +92,8 @@ impl Machine {
             None => before.as_ref().and_then(|id| Keepsake::read(&shim.container_dir(id))?.credentials_id),
         };
         let host = probe::host_files();
+        let shared = self.shared(&task, &shim).await?;
+        let file_variables = environment_files::fetch(&run.task, plan).await?;
         let around = Around {
             id: id.clone(),
             runtime_id: &task.containers[index].runtime_id,
@@ -104,6 +106,8 @@ impl Machine {
             more_environment: firelens::environment(self.router_address(&task, plan).await?),
             credentials_id: credentials_id.as_deref(),
             host: &host,
+            shared,
+            file_variables,
             init: self.config.init.as_deref(),
             cgroup_v2: matches!(self.cgroups, Cgroups::V2 { .. }),
             continues: before,
@@ -130,7 +134,7 @@ impl Machine {
     /// The task's shim. The first who asks opens it.
     async fn shim(&self, task: &LocalTask) -> Result<Arc<dyn Task>, Failure> {
         let open = || async {
-            let limits = spec::task_limits(&task.plan);
+            let limits = Limits { pids: self.config.task_pids_limit, ..spec::task_limits(&task.plan) };
             self.runtime.open_task(&names::task_id(&task.plan), &limits).await
         };
         task.shim.get_or_try_init(open).await.cloned().map_err(|error| failure::runtime(&error))
@@ -205,14 +209,14 @@ impl Machine {
         }
     }
 
-    /// The addresses of the containers that this one has links to.
-    async fn peers(&self, task: &LocalTask, plan: &ContainerPlan) -> Result<Vec<Option<std::net::Ipv4Addr>>, Failure> {
+    /// The containers that this one has links to.
+    async fn peers(&self, task: &LocalTask, plan: &ContainerPlan) -> Result<Vec<Option<Peer>>, Failure> {
         let mut peers = vec![None; task.containers.len()];
         for link in &plan.payload.links {
             let name = link.split(':').next().unwrap_or(link);
             if let Some(index) = task.plan.index_of(name) {
-                let net = self.network(task, index).await?;
-                peers[index] = net.attachment.link.map(|link| link.ip);
+                let (net, image) = (self.network(task, index).await?, self.image(task, index).await?);
+                peers[index] = net.attachment.link.map(|link| Peer::new(link.ip, image.config()));
             }
         }
         Ok(peers)
@@ -251,7 +255,7 @@ fn subject(task: &TaskPlan, plan: &ContainerPlan, runtime_id: &str, image: &Imag
         created_ms: now().as_millis(),
         hostname: hostname(),
         labels: image_labels.into_iter().chain(plan.labels.clone()).collect(),
-        env: spec::environment(task, plan, image.config(), None),
+        env: spec::environment(task, plan, image.config(), &[], None),
     }
 }
 
@@ -317,15 +321,9 @@ pub(crate) fn launched(
         Some(ContainerState::Exited(exit)) => exit.started_at,
         _ => now(),
     };
-    let binding = |binding: &network::Binding| Binding {
-        bind_ip: binding.bind_ip.to_string(),
-        container_port: binding.container_port,
-        host_port: binding.host_port,
-        protocol: binding.protocol.to_string(),
-    };
     Launched {
         runtime_id: task.containers[index].runtime_id.clone(),
-        bindings: network.bindings.iter().map(binding).collect(),
+        bindings: spec::told(&task.plan.containers[index], &network.bindings),
         at,
         exit: watch::exit(shim, id),
     }

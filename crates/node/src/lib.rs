@@ -23,6 +23,7 @@
 mod cleanup;
 mod config;
 pub mod control;
+mod environment_files;
 mod failure;
 mod firelens;
 mod keepsake;
@@ -31,6 +32,7 @@ mod limits;
 mod local;
 mod machine;
 mod names;
+mod pause;
 mod probe;
 mod recover;
 mod release;

@@ -18,3 +18,6 @@ pub const ORPHANED_LOGS_WITHIN: Duration = Duration::from_secs(60);
 /// What one answer of the node's socket tells of a container's log. A ring of 64 MiB takes some more.
 pub const SAID_BYTES_MAX: usize = 4 << 20;
 pub const SAID_LINES_MAX: usize = 50_000;
+
+/// The agent of AWS sets no limit; a container's whole environment cannot be larger than this.
+pub const ENVIRONMENT_FILE_BYTES_MAX: u64 = 1024 * 1024;

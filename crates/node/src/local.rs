@@ -9,11 +9,14 @@ use network::{Attachment, Binding};
 use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::names;
+use crate::spec::Shared;
 
 pub struct LocalTask {
     pub plan: Arc<TaskPlan>,
     /// Open, or found by a recovery.
     pub shim: OnceCell<Arc<dyn runtime::Task>>,
+    /// What its containers have in common.
+    pub shared: OnceCell<Shared>,
     /// By their index in the plan.
     pub containers: Vec<LocalContainer>,
     /// False once everything was given back. Held for reading while something is made.
@@ -46,8 +49,8 @@ impl LocalTask {
             image_digest: Mutex::default(),
         };
         let containers = (0..plan.containers.len()).map(container).collect();
-        let (shim, open) = (OnceCell::new(), RwLock::new(true));
-        LocalTask { plan, shim, containers, open, followings: Mutex::default() }
+        let (shim, shared, open) = (OnceCell::new(), OnceCell::new(), RwLock::new(true));
+        LocalTask { plan, shim, shared, containers, open, followings: Mutex::default() }
     }
 
     /// For those who make something. `None` once everything was given back.

@@ -38,6 +38,7 @@ impl Machine {
         self.recover_network(plans.values()).await;
         let owned: BTreeSet<String> = plans.keys().map(|id| (*id).to_owned()).collect();
         drop(plans);
+        self.release_strange_memory(&owned);
         self.bury(orphans, owned);
         join_all(runs.into_iter().map(|run| async {
             let remains = self.remains(&run).await;

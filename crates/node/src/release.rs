@@ -20,6 +20,7 @@ impl Machine {
         if let Some(shim) = task.shim.get() {
             kill_all(&**shim).await;
         }
+        self.release_shared_memory(&plan.id);
         failpoint::place("node.release");
         let networks = join_all(task.containers.iter().map(|container| self.network.release(&container.runtime_id)));
         let shim = async {

@@ -71,7 +71,7 @@ fn users_see_the_words_they_know() {
             &world,
             json!({ "pidMode": "task" }),
             container("web", "wait"),
-            "ResourceInitializationError: pidMode task is not available on this container instance",
+            "ResourceInitializationError: sharing of namespaces is not available on this container instance",
         )
         .await;
         check(

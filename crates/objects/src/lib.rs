@@ -40,6 +40,19 @@ pub enum OpenError {
     },
 }
 
+/// Why an object was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum GetError {
+    #[error("the object {key} cannot be read")]
+    Ask {
+        key: String,
+        #[source]
+        source: object_store::Error,
+    },
+    #[error("the object {key} is larger than {bytes_max} bytes")]
+    TooLarge { key: String, bytes_max: u64 },
+}
+
 /// How a store is spoken to.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -95,6 +108,17 @@ pub async fn check(address: &Address, store: &dyn ObjectStore) -> Result<(), Ope
     }
     let listed = store.list_with_delimiter(Some(&object_store::path::Path::from("berth"))).await;
     listed.map(drop).map_err(|source| OpenError::Ask { address: address.to_string(), source })
+}
+
+/// A small object as a whole, by its key. One that is larger than this is an error.
+pub async fn get(store: &dyn ObjectStore, key: &str, bytes_max: u64) -> Result<Vec<u8>, GetError> {
+    let failed = |source| GetError::Ask { key: key.to_owned(), source };
+    let path = object_store::path::Path::parse(key).map_err(|error| failed(error.into()))?;
+    let found = store.get(&path).await.map_err(failed)?;
+    if found.meta.size > bytes_max {
+        return Err(GetError::TooLarge { key: key.to_owned(), bytes_max });
+    }
+    Ok(found.bytes().await.map_err(failed)?.to_vec())
 }
 
 /// A part of a store that is somebody's own.

@@ -120,7 +120,7 @@ impl Cgroups {
     }
 
     /// For each controller, files and what to write into them.
-    fn task_settings(&self, limits: &Limits) -> [(&'static str, Vec<(&'static str, String)>); 2] {
+    fn task_settings(&self, limits: &Limits) -> [(&'static str, Vec<(&'static str, String)>); 3] {
         let period = limits.cpu_period_us.unwrap_or(100_000);
         let mut memory = Vec::new();
         let mut cpu = Vec::new();
@@ -139,7 +139,8 @@ impl Cgroups {
                 cpu.extend(limits.cpu_quota_us.map(|quota| ("cpu.max", format!("{quota} {period}"))));
             }
         }
-        [("memory", memory), ("cpu", cpu)]
+        let pids = limits.pids.map(|count| ("pids.max", count.to_string())).into_iter().collect();
+        [("memory", memory), ("cpu", cpu), ("pids", pids)]
     }
 
     /// Kills everything in the cgroup and below it, and returns once nothing is left. A missing cgroup is empty.

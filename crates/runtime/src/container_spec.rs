@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use shim_api::Stdin;
 use shim_api::log::Ring;
 
 use crate::ContainerId;
@@ -38,13 +39,14 @@ pub struct ContainerSpec {
     pub ipc: Namespace,
     pub sysctls: BTreeMap<String, String>,
     pub devices: Vec<Device>,
-    /// The size of `/dev/shm`, in bytes.
-    pub shm_bytes: u64,
+    /// The size of `/dev/shm`, in bytes; without one it is a folder like any other.
+    pub shm_bytes: Option<u64>,
     pub etc: EtcFiles,
     /// Go on with the files that this container of the same task has written. It must have ended, and loses them.
     pub continues: Option<ContainerId>,
     /// How much of its output is kept, and whether it waits for that to be delivered.
     pub ring: Ring,
+    pub stdin: Stdin,
 }
 
 /// Docker's default for `/dev/shm`.
@@ -74,10 +76,11 @@ impl ContainerSpec {
             ipc: Namespace::Private,
             sysctls: BTreeMap::new(),
             devices: Vec::new(),
-            shm_bytes: SHM_BYTES,
+            shm_bytes: Some(SHM_BYTES),
             etc: EtcFiles::default(),
             continues: None,
             ring: Ring::default(),
+            stdin: Stdin::default(),
         }
     }
 }

@@ -67,6 +67,7 @@ pub use open_files::raise_open_files;
 pub use overlay::probe as probe_overlay;
 pub use prepare::cgroup_path;
 pub use runtime::{Runtime, RuntimeConfig};
+pub use shim_api::Stdin;
 pub use shim_api::log::{Ring, Stream, WhenFull};
 pub use spec_json::{Surroundings, spec_json};
 pub use state::{ContainerState, ContainerStatus, Event, Exit, Started};

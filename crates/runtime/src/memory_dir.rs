@@ -8,6 +8,7 @@ use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 /// Makes the directory, and mounts a tmpfs there unless it is on one already.
@@ -16,11 +17,26 @@ pub fn ensure(dir: &Path) -> io::Result<()> {
     if is_in_memory(dir)? {
         return Ok(());
     }
-    let (source, target, options) = (c"berth", c(dir)?, c"mode=0700");
+    mount(dir, "mode=0700")
+}
+
+/// Makes the directory, and mounts a tmpfs of this size there unless one of its own is there already. Everybody may write to
+/// it, as to `/dev/shm`.
+pub fn ensure_own(dir: &Path, bytes: u64) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    let around = dir.parent().unwrap_or(Path::new("/"));
+    if fs::metadata(dir)?.dev() != fs::metadata(around)?.dev() {
+        return Ok(());
+    }
+    mount(dir, &format!("mode=1777,size={bytes}"))
+}
+
+fn mount(dir: &Path, options: &str) -> io::Result<()> {
+    let (target, options) = (c(dir)?, CString::new(options)?);
     // SAFETY: all strings are terminated and outlive the call.
     let mounted = unsafe {
         libc::mount(
-            source.as_ptr(),
+            c"berth".as_ptr(),
             target.as_ptr(),
             c"tmpfs".as_ptr(),
             libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC,
@@ -38,6 +54,11 @@ pub fn release(dir: &Path) {
             return;
         }
     }
+    release_with_content(dir);
+}
+
+/// The same, whatever is in it. For what is a mount of its own: a directory that is none stays when something is in it.
+pub fn release_with_content(dir: &Path) {
     if let Ok(target) = c(dir) {
         // SAFETY: the string is terminated and outlives the call. What is no mount is left alone by the kernel.
         unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) };

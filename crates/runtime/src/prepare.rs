@@ -113,6 +113,7 @@ pub fn prepare(
         netns: netns.map(text).transpose()?,
         oom_file,
         ring: spec.ring,
+        stdin: spec.stdin,
     })
 }
 

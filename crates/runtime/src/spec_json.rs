@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::devices::DeviceNode;
 use crate::host::Host;
 use crate::users::User;
-use crate::{ContainerSpec, Limits, Mount, MountSource, Namespace, RuntimeError, capabilities, seccomp};
+use crate::{ContainerSpec, Limits, Mount, MountSource, Namespace, RuntimeError, Stdin, capabilities, seccomp};
 
 /// What was found out about the world for one container.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
     // carries them.
     let own = if around.user.uid == 0 { held.as_slice() } else { &[] };
     let mut process = json!({
-        "terminal": false,
+        "terminal": spec.stdin == Stdin::Terminal,
         "user": {
             "uid": around.user.uid,
             "gid": around.user.gid,
@@ -119,6 +119,9 @@ fn environment(spec: &ContainerSpec, user: &User) -> Vec<String> {
     if !spec.hostname.is_empty() {
         env.push(format!("HOSTNAME={}", spec.hostname));
     }
+    if spec.stdin == Stdin::Terminal {
+        env.push("TERM=xterm".to_owned());
+    }
     for pair in &spec.env {
         match env.iter_mut().find(|known| name(known) == name(pair)) {
             Some(known) => known.clone_from(pair),
@@ -133,18 +136,19 @@ fn environment(spec: &ContainerSpec, user: &User) -> Vec<String> {
 
 fn mounts(spec: &ContainerSpec, around: &Surroundings<'_>) -> Vec<Value> {
     let mount = |target: &str, kind: &str, options: &[&str]| json!({ "destination": target, "type": kind, "source": kind, "options": options });
-    let shm_size = format!("size={}", spec.shm_bytes);
     let readonly: &[&str] = if spec.privileged { &[] } else { &["ro"] };
     let sys = [readonly, &["nosuid", "noexec", "nodev"]].concat();
     let mut mounts = vec![
         mount("/proc", "proc", &["nosuid", "noexec", "nodev"]),
         mount("/dev", "tmpfs", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
         mount("/dev/pts", "devpts", &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-        mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &shm_size]),
         mount("/dev/mqueue", "mqueue", &["nosuid", "noexec", "nodev"]),
         mount("/sys", "sysfs", &sys),
         mount("/sys/fs/cgroup", "cgroup", &sys),
     ];
+    if let Some(bytes) = spec.shm_bytes {
+        mounts.push(mount("/dev/shm", "tmpfs", &["nosuid", "noexec", "nodev", "mode=1777", &format!("size={bytes}")]));
+    }
     let taken = |target: &str| spec.mounts.iter().any(|mount| mount.target == Path::new(target));
     mounts.retain(|mount| mount["destination"].as_str().is_none_or(|target| !taken(target)));
     for (target, source) in &around.etc_files {

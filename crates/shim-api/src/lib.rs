@@ -20,7 +20,7 @@ mod request;
 pub use exit::ExitRecord;
 pub use line::ParseError;
 pub use message::{ContainerState, ContainerStatus, Message, Refusal};
-pub use request::{Overlay, Request, RequestBody, RunRequest};
+pub use request::{Overlay, Request, RequestBody, RunRequest, Stdin};
 
 /// The version of this protocol. A change that an older peer would misread raises it; a new optional field does not.
 pub const VERSION: u32 = 1;

@@ -58,6 +58,33 @@ pub struct RunRequest {
     /// A file with an `oom_kill N` line: `memory.oom_control` (v1) or `memory.events` (v2). Read when the container has exited.
     pub oom_file: Option<String>,
     pub ring: Ring,
+    pub stdin: Stdin,
+}
+
+/// What a container reads, and whether it speaks to a terminal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Stdin {
+    /// The end of a file, at once.
+    #[default]
+    Empty,
+    /// A pipe on which nothing comes.
+    Open,
+    /// All three streams are one terminal.
+    Terminal,
+}
+
+impl Stdin {
+    fn name(self) -> &'static str {
+        match self {
+            Stdin::Empty => "empty",
+            Stdin::Open => "open",
+            Stdin::Terminal => "terminal",
+        }
+    }
+
+    fn from_name(name: &str) -> Option<Stdin> {
+        [Stdin::Empty, Stdin::Open, Stdin::Terminal].into_iter().find(|stdin| stdin.name() == name)
+    }
 }
 
 impl Request {
@@ -113,6 +140,9 @@ impl RunRequest {
         if self.ring != Ring::default() {
             line = line.number("ring", self.ring.bytes).text("ring_full", self.ring.full.name());
         }
+        if self.stdin != Stdin::Empty {
+            line = line.text("stdin", self.stdin.name());
+        }
         line
     }
 
@@ -132,8 +162,18 @@ impl RunRequest {
             netns: line.optional("netns").map(str::to_owned),
             oom_file: line.optional("oom_file").map(str::to_owned),
             ring: ring(line)?,
+            stdin: stdin(line)?,
         })
     }
+}
+
+/// One that says nothing of it wants none.
+fn stdin(line: &LineReader<'_>) -> Result<Stdin, ParseError> {
+    if line.optional("stdin").is_none() {
+        return Ok(Stdin::Empty);
+    }
+    let name = line.text("stdin")?;
+    Stdin::from_name(&name).ok_or(ParseError::Invalid { field: "stdin", value: name })
 }
 
 /// One that says nothing of a ring is older than rings of several kinds.
@@ -176,6 +216,7 @@ mod tests {
             netns: Some("/run/netns/web".into()),
             oom_file: Some("/sys/fs/cgroup/memory/ecs/t1/web/memory.oom_control".into()),
             ring: Ring::default(),
+            stdin: Stdin::Empty,
         }
     }
 
@@ -199,6 +240,14 @@ mod tests {
             "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \
              bundle=/d/my%20tasks/t1/containers/web/bundle\n",
         );
+        for (stdin, name) in [(Stdin::Open, "open"), (Stdin::Terminal, "terminal")] {
+            let golden = format!(
+                "run seq=7 id=web oci_id=t1-web oci_runtime=/bin/berth-oci oci_root=/run/berth/oci \
+                 bundle=/d/my%20tasks/t1/containers/web/bundle stdin={name}\n"
+            );
+            let bare = RunRequest { overlay: None, netns: None, oom_file: None, stdin, ..run() };
+            check(RequestBody::Run(Box::new(bare)), &golden);
+        }
         for (full, name) in [(WhenFull::Wait, "wait"), (WhenFull::Drop, "drop"), (WhenFull::Forget, "forget")] {
             let ring = Ring { bytes: 1_048_576, full };
             let golden = format!(

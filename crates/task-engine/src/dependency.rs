@@ -65,11 +65,26 @@ pub(crate) fn start_deadline(container: &Container) -> Option<Timestamp> {
     Some(container.started_at? + container.spec.start_timeout?)
 }
 
-/// Nobody who still lives depends on it: then it may be told to stop. The official agent stops in this order too.
+/// Nobody who still lives depends on it, not even through others that have ended: then it may be told to stop. The official
+/// agent stops in this order too.
 pub(crate) fn may_stop(containers: &[Container], container: &Container) -> bool {
-    let depends =
-        |other: &Container| other.spec.depends_on.iter().any(|dependency| dependency.container == container.spec.name);
-    !containers.iter().any(|other| other.alive() && depends(other))
+    let mut below = vec![container.spec.name.as_str()];
+    let mut at = 0;
+    while let Some(&name) = below.get(at) {
+        at += 1;
+        for other in containers {
+            if !other.spec.depends_on.iter().any(|dependency| dependency.container == name) {
+                continue;
+            }
+            if other.alive() {
+                return false;
+            }
+            if !below.contains(&other.spec.name.as_str()) {
+                below.push(&other.spec.name);
+            }
+        }
+    }
+    true
 }
 
 /// It waits for others: worth a look at their deadlines.

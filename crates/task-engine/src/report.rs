@@ -90,6 +90,9 @@ pub struct Binding {
     pub host_port: u16,
     /// `tcp` or `udp`.
     pub protocol: String,
+    /// The last ports of a range whose first ones are above: the container's, and the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<(u16, u16)>,
 }
 
 /// How long container changes wait for a task transition that takes them along. The official agent lets them wait for

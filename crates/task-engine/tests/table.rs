@@ -173,6 +173,27 @@ fn containers_start_in_order_and_stop_in_reverse() {
 }
 
 #[test]
+fn one_in_the_middle_that_has_ended_still_keeps_the_order() {
+    let middle = ContainerSpec { essential: false, ..dependency(spec("middle"), "base", Condition::Start) };
+    let top = dependency(spec("top"), "middle", Condition::Start);
+    check(
+        &mut task(vec![spec("base"), middle, top]),
+        vec![
+            (0, Event::Begin, "pull base; pull middle; pull top"),
+            (0, pulled("base"), "start base"),
+            (0, pulled("middle"), ""),
+            (0, pulled("top"), ""),
+            (0, started("base", 0), "start middle; look at 1"),
+            (0, started("middle", 0), "start top; look at 1"),
+            (0, started("top", 0), "report RUNNING [base RUNNING, middle RUNNING, top RUNNING]"),
+            (1, exited("middle", 0, 1), "look at 2"),
+            (2, Event::Stop, "stop top; report RUNNING [middle STOPPED 0]; look at 32"),
+            (3, exited("top", 0, 3), "stop base; look at 4"),
+        ],
+    );
+}
+
+#[test]
 fn a_dependency_that_cannot_come_true_fails_its_dependent() {
     let init = || ContainerSpec { essential: false, ..spec("init") };
     check(
@@ -392,7 +413,8 @@ fn reports_carry_times_bindings_and_ids() {
     task.step(Event::Begin, at(0));
     let pulled = Some((at(1), at(2)));
     task.step(Event::Pulled { container: "web".into(), image_digest: Some("sha256:1".into()), pulled }, at(2));
-    let binding = Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port: 32768, protocol: "tcp".into() };
+    let binding =
+        Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port: 32768, protocol: "tcp".into(), to: None };
     let event =
         Event::Started { container: "web".into(), runtime_id: "r".into(), bindings: vec![binding.clone()], at: at(3) };
     let actions = task.step(event, at(3));
@@ -424,7 +446,8 @@ fn print_the_record() {
     let policy = RestartPolicy { ignored_exit_codes: vec![0], attempt_period: Duration::from_secs(60) };
     let web = ContainerSpec { restart: Some(policy), ..dependency(checked("web", 3), "db", Condition::Start) };
     let mut task = task(vec![web, spec("db")]);
-    let binding = Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port: 32768, protocol: "tcp".into() };
+    let binding =
+        Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port: 32768, protocol: "tcp".into(), to: None };
     let web = Event::Started { container: "web".into(), runtime_id: "r".into(), bindings: vec![binding], at: at(2) };
     for event in [Event::Begin, pulled("web"), pulled("db"), started("db", 1), web, Event::Tick, exited("db", 1, 3)] {
         task.step(event, at(3));

@@ -1,10 +1,13 @@
 //! One container's life: starting, running, exited; or starting, failed. Then its runtime's state is deleted.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use shim_api::log::Stream;
 use shim_api::{ContainerState, ContainerStatus, ExitRecord, RunRequest};
 
+use crate::console::Console;
 use crate::launch::{self, Files, Launch};
 use crate::output::Output;
 use crate::{exit, sys};
@@ -22,6 +25,10 @@ pub struct Container {
     phase: Phase,
     cleanup: Cleanup,
     output: Option<Output>,
+    /// Open as long as the container lives; a pipe's only writer.
+    _stdin: Option<io::PipeWriter>,
+    /// Until its terminal has come.
+    console: Option<Console>,
     /// Who wants to hear when the cleanup is done.
     deleters: Vec<Asker>,
 }
@@ -54,13 +61,15 @@ pub enum Ended {
 
 impl Container {
     pub fn launch(run: RunRequest, dir: &Path, asker: Asker, oom_score: Option<&str>) -> io::Result<Container> {
-        let Launch { runtime_pid, output } = launch::launch(&run, dir, oom_score)?;
+        let Launch { runtime_pid, output, stdin, console } = launch::launch(&run, dir, oom_score, asker.seq)?;
         Ok(Container {
             run,
             dir: dir.to_owned(),
             phase: Phase::Starting { runtime_pid, asker },
             cleanup: Cleanup::NotYet,
             output: Some(output),
+            _stdin: stdin,
+            console,
             deleters: Vec::new(),
         })
     }
@@ -126,7 +135,22 @@ impl Container {
         }
     }
 
+    /// A terminal that does not come is a container that says nothing; it runs all the same.
+    fn take_terminal(&mut self) {
+        let Some(console) = self.console.take() else { return };
+        let taken = console.take().and_then(|terminal: File| match &mut self.output {
+            Some(output) => output.add(terminal, Stream::Stdout),
+            None => Ok(()),
+        });
+        if let Err(err) = taken {
+            eprintln!("berth-shim: the terminal of {} did not come: {err}", self.run.id);
+        }
+    }
+
     fn started(&mut self, status: i32, asker: Asker, buffer: &mut [u8]) -> Ended {
+        if status == 0 {
+            self.take_terminal();
+        }
         let files = Files::new(&self.dir, &self.run);
         match files.read_pid() {
             Some(pid) if status == 0 => {

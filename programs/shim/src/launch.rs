@@ -7,8 +7,10 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use shim_api::RunRequest;
+use shim_api::log::Stream;
+use shim_api::{RunRequest, Stdin};
 
+use crate::console::Console;
 use crate::failure;
 use crate::output::Output;
 use crate::overlay::Mount;
@@ -18,6 +20,10 @@ use crate::sys;
 pub struct Launch {
     pub runtime_pid: i32,
     pub output: Output,
+    /// Held as long as the container lives: nothing is ever written to it.
+    pub stdin: Option<io::PipeWriter>,
+    /// Where its terminal will come from.
+    pub console: Option<Console>,
 }
 
 /// The files around a start: in the container's directory, and in its bundle.
@@ -101,13 +107,14 @@ impl Netns {
 
 /// Starts `<runtime> run --detach` with the container's pipes as its output, in a mount namespace where the root file
 /// system is mounted. That namespace lives on as the container's, and the mount ends with it.
-pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Result<Launch> {
+///
+/// `number` is not another launch's.
+pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>, number: u64) -> io::Result<Launch> {
     let files = Files::new(dir, run);
     std::fs::create_dir_all(dir)?;
     files.clear()?;
-    let (stdout, stdout_writer) = io::pipe()?;
-    let (stderr, stderr_writer) = io::pipe()?;
-    let output = Output::open(dir, run.ring, stdout, stderr)?;
+    let mut output = Output::open(dir, run.ring)?;
+    let (mut stdin, mut console) = (None, None);
 
     let rootfs = format!("{}/rootfs", run.bundle);
     let mount = run.overlay.as_ref().map(|overlay| Mount::new(overlay, &rootfs)).transpose()?;
@@ -121,8 +128,24 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
     let mut command = Command::new(&run.oci_runtime);
     command.arg("--root").arg(&run.oci_root).arg("--log").arg(files.log());
     command.args(["--log-format", "json", "run", "--detach", "--pid-file"]).arg(std::path::absolute(files.pid())?);
+    command.stdin(Stdio::null());
+    if run.stdin == Stdin::Terminal {
+        let listening = Console::listen(number)?;
+        command.arg("--console-socket").arg(listening.path()).stdout(Stdio::null()).stderr(Stdio::null());
+        console = Some(listening);
+    } else {
+        let (stdout, stdout_writer) = io::pipe()?;
+        let (stderr, stderr_writer) = io::pipe()?;
+        output.add(stdout, Stream::Stdout)?;
+        output.add(stderr, Stream::Stderr)?;
+        command.stdout(stdout_writer).stderr(stderr_writer);
+    }
+    if run.stdin == Stdin::Open {
+        let (reader, writer) = io::pipe()?;
+        command.stdin(reader);
+        stdin = Some(writer);
+    }
     command.arg("--bundle").arg(&run.bundle).arg(&run.oci_id);
-    command.stdin(Stdio::null()).stdout(stdout_writer).stderr(stderr_writer);
     let prepare = move || {
         sys::unblock_signals()?;
         // A start that nobody sees to its end must not become a container after everybody has looked.
@@ -153,7 +176,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
     })?;
     failpoint::place("shim.launch");
     // The children are reaped together, by their ids, and dropping the handle does not wait.
-    Ok(Launch { runtime_pid: pid(&child), output })
+    Ok(Launch { runtime_pid: pid(&child), output, stdin, console })
 }
 
 /// Starts `<runtime> delete --force`, which also removes the cgroup and whatever is still in it.

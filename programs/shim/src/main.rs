@@ -7,12 +7,16 @@
 //! container is left running. An agent that dies changes nothing: the next one connects and hears the whole state.
 //! Once its socket is gone from the directory nobody can ever ask again; then it kills its containers and ends.
 //!
+//! Under the name `docker-init` or `pause` it is another program, which runs inside of containers: see [`init`].
+//!
 //! Start reading at [`shim::Shim::serve`]. A container's life is in [`container`], its start in [`launch`].
 
 mod client;
+mod console;
 mod container;
 mod exit;
 mod failure;
+mod init;
 mod launch;
 mod output;
 mod overlay;
@@ -24,7 +28,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut args = std::env::args_os().skip(1);
+    let mut args = std::env::args_os();
+    match init::role(args.next().as_deref()) {
+        Some(init::Role::Init) => return init::run(args),
+        Some(init::Role::Pause) => return init::pause(),
+        None => {}
+    }
     let dir = match (args.next(), args.next(), args.next()) {
         (Some(flag), Some(dir), None) if flag == "--dir" => PathBuf::from(dir),
         _ => {

@@ -1,7 +1,8 @@
 //! A container's output: from pipes, in lines, into segments.
 
+use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsRawFd as _, RawFd};
+use std::os::fd::{AsRawFd as _, OwnedFd, RawFd};
 use std::path::Path;
 
 use shim_api::log::{Frame, LINE_TEXT_BYTES_MAX, Ring, Stream};
@@ -16,28 +17,30 @@ pub const READ_BYTES_MAX: usize = 16 * 1024;
 /// and still writes must not keep us here.
 const LAST_READS_MAX: usize = 64;
 
-/// The two pipes of a container, and the log they end in.
+/// The two pipes of a container or its terminal, and the log they end in.
 pub struct Output {
     pipes: Vec<Pipe>,
     log: LogWriter,
 }
 
 struct Pipe {
-    reader: io::PipeReader,
+    reader: File,
     stream: Stream,
     /// The beginning of a line whose end has not come.
     line: Vec<u8>,
 }
 
 impl Output {
-    pub fn open(dir: &Path, ring: Ring, stdout: io::PipeReader, stderr: io::PipeReader) -> io::Result<Output> {
-        let log = LogWriter::open(dir, ring)?;
-        let mut pipes = Vec::with_capacity(2);
-        for (reader, stream) in [(stdout, Stream::Stdout), (stderr, Stream::Stderr)] {
-            sys::set_nonblocking(reader.as_raw_fd())?;
-            pipes.push(Pipe { reader, stream, line: Vec::new() });
-        }
-        Ok(Output { pipes, log })
+    pub fn open(dir: &Path, ring: Ring) -> io::Result<Output> {
+        Ok(Output { pipes: Vec::with_capacity(2), log: LogWriter::open(dir, ring)? })
+    }
+
+    /// One more source of output.
+    pub fn add(&mut self, reader: impl Into<OwnedFd>, stream: Stream) -> io::Result<()> {
+        let reader = File::from(reader.into());
+        sys::set_nonblocking(reader.as_raw_fd())?;
+        self.pipes.push(Pipe { reader, stream, line: Vec::new() });
+        Ok(())
     }
 
     /// The container waits: its log is full of lines that are not delivered yet. Asked before each poll.

@@ -78,6 +78,44 @@ pub fn unblock_signals() -> io::Result<()> {
     }
 }
 
+/// Blocks all signals but those that tell of this program's own mistakes, and returns what was blocked.
+pub fn all_signals() -> io::Result<libc::sigset_t> {
+    // SAFETY: the set is initialised by sigfillset before anything reads it.
+    unsafe {
+        let mut set = std::mem::zeroed::<libc::sigset_t>();
+        libc::sigfillset(&mut set);
+        for signal in
+            [libc::SIGFPE, libc::SIGILL, libc::SIGSEGV, libc::SIGBUS, libc::SIGABRT, libc::SIGTRAP, libc::SIGSYS]
+        {
+            libc::sigdelset(&mut set, signal);
+        }
+        check(libc::sigprocmask(libc::SIG_BLOCK, &set, std::ptr::null_mut()))?;
+        Ok(set)
+    }
+}
+
+/// Waits for one of them.
+pub fn next_signal(signals: &libc::sigset_t) -> i32 {
+    loop {
+        // SAFETY: the set was initialised, and no information about the sender is asked for.
+        let signal = unsafe { libc::sigwaitinfo(signals, std::ptr::null_mut()) };
+        if signal > 0 {
+            return signal;
+        }
+    }
+}
+
+/// In a child: the leader of a group of its own, which has the terminal if there is one.
+pub fn own_process_group() {
+    // SAFETY: no memory is involved. Where there is no terminal the second call fails, and nothing is missed.
+    unsafe {
+        libc::setpgid(0, 0);
+        let before = libc::signal(libc::SIGTTOU, libc::SIG_IGN);
+        libc::tcsetpgrp(0, libc::getpid());
+        libc::signal(libc::SIGTTOU, before);
+    }
+}
+
 /// Forgets the signals that are waiting; the children say themselves what happened.
 pub fn clear(mut signals: &File) {
     let mut buffer = [0; size_of::<libc::signalfd_siginfo>() * 4];
@@ -120,6 +158,31 @@ pub fn set_nonblocking(fd: RawFd) -> io::Result<()> {
 pub fn lock(file: &File) -> io::Result<()> {
     // SAFETY: the descriptor is open while `file` is borrowed.
     check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) }).map(drop)
+}
+
+/// The first descriptor that comes with the next message of a connection.
+pub fn receive_descriptor(socket: RawFd) -> io::Result<OwnedFd> {
+    let mut byte = [0_u8; 64];
+    let mut part = libc::iovec { iov_base: byte.as_mut_ptr().cast(), iov_len: byte.len() };
+    // Room for one descriptor, aligned as the kernel wants its headers.
+    let mut room = [0_u64; 8];
+    // SAFETY: the message is plain data, and all it points to lives until the call returns. The control message is read
+    // through the C library's own macros, within the length that the kernel set; the descriptor in it is new and ours.
+    unsafe {
+        let mut message = std::mem::zeroed::<libc::msghdr>();
+        message.msg_iov = &mut part;
+        message.msg_iovlen = 1;
+        message.msg_control = room.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&room) as _;
+        if libc::recvmsg(socket, &mut message, libc::MSG_CMSG_CLOEXEC) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let header = libc::CMSG_FIRSTHDR(&message);
+        if header.is_null() || (*header).cmsg_level != libc::SOL_SOCKET || (*header).cmsg_type != libc::SCM_RIGHTS {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "no descriptor came"));
+        }
+        Ok(OwnedFd::from_raw_fd(libc::CMSG_DATA(header).cast::<RawFd>().read_unaligned()))
+    }
 }
 
 /// Puts `/dev/null` at standard input and output, and returns what standard input was if it was a socket.

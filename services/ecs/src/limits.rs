@@ -27,6 +27,13 @@ pub(crate) const MEMORY_MIB_MIN: i32 = 6;
 /// Source: Amazon ECS API Reference, `ContainerDefinition.stopTimeout`, `startTimeout` on EC2: the agent's own maximum is
 /// not bound, but a stop that takes longer than a day is a mistake.
 pub(crate) const TIMEOUT_SECONDS_MAX: i32 = 24 * 60 * 60;
+
+/// Source: Amazon ECS API Reference, `ContainerRestartPolicy.restartAttemptPeriod`.
+pub(crate) const RESTART_PERIOD_SECONDS_MIN: u32 = 60;
+pub(crate) const RESTART_PERIOD_SECONDS_MAX: u32 = 1800;
+
+/// Source: Amazon ECS API Reference, `LinuxParameters.swappiness`.
+pub(crate) const SWAPPINESS_MAX: u32 = 100;
 /// Source: Amazon ECS API Reference, `DeleteTaskDefinitions.taskDefinitions`.
 pub(crate) const DELETE_TASK_DEFINITIONS_MAX: usize = 10;
 /// Source: Amazon ECS API Reference, `UpdateContainerInstancesState.containerInstances`.

@@ -18,7 +18,7 @@ const ROWS: &[&[&str]] = &[
     &[PROGRAM],
     // Builders and scenarios for tests, and the chores, may look at everything.
     &["kit", "xtask"],
-    &["e2e", "bench", "crash", "fuzz-targets", "sim"],
+    &["e2e", "bench", "conformance", "crash", "fuzz-targets", "sim"],
 ];
 
 /// A generated crate, a service, a program: by the beginning of their names, or for programs by their folder.

@@ -180,7 +180,7 @@ impl Node for Machine {
             state.ports += 1;
             let container_port = u16::try_from(mapping.container_port.unwrap()).unwrap();
             let (bind_ip, protocol) = ("0.0.0.0".to_owned(), "tcp".to_owned());
-            bindings.push(Binding { bind_ip, container_port, host_port, protocol });
+            bindings.push(Binding { bind_ip, container_port, host_port, protocol, to: None });
         }
         let runtime_id = format!("{}-{}-{}", run.task.id, name(run), run.number);
         let process = Process { exit: watch::Sender::new(None), runtime_id, bindings, at: now() };

@@ -100,8 +100,10 @@ fn container(
         docker_config: Some(docker::config(place, defined, changed, logs.as_ref())),
         registry_authentication: registry_authentication(place, defined),
         secrets: secrets(place, defined),
-        environment_files: defined
-            .environment_files
+        environment_files: changed
+            .map(|changed| &changed.environment_files)
+            .filter(|files| !files.is_empty())
+            .unwrap_or(&defined.environment_files)
             .iter()
             .map(|file| EnvironmentFile { value: file.value.clone(), file_type: file.kind.clone() })
             .collect(),

@@ -107,8 +107,8 @@ mod tests {
         .assert_eq(&plan("web-1", &node, &assigned).to_string());
 
         let mappings = [
-            PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp },
-            PortMapping { container_port: 53, host_port: 53, protocol: Protocol::Udp },
+            PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp, in_range: false },
+            PortMapping { container_port: 53, host_port: 53, protocol: Protocol::Udp, in_range: false },
         ];
         let bindings = bindings(&mappings, &[32768, 53]);
         let text: Vec<String> = bindings.iter().map(Binding::to_string).collect();

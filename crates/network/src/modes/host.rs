@@ -19,7 +19,7 @@ mod tests {
 
     #[test]
     fn the_container_port_is_the_host_port() {
-        let mapping = PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp };
+        let mapping = PortMapping { container_port: 80, host_port: 0, protocol: Protocol::Tcp, in_range: false };
         assert_eq!(bindings(&[mapping])[0].to_string(), "0.0.0.0:80/tcp -> 80");
         assert_eq!(plan().to_string(), "namespace of the host\n");
     }

@@ -121,11 +121,11 @@ pub fn ask_udp(ip: impl Into<Ipv4Addr>, port: u16) -> io::Result<String> {
 }
 
 pub fn tcp(container_port: u16, host_port: u16) -> PortMapping {
-    PortMapping { container_port, host_port, protocol: Protocol::Tcp }
+    PortMapping { container_port, host_port, protocol: Protocol::Tcp, in_range: false }
 }
 
 pub fn udp(container_port: u16, host_port: u16) -> PortMapping {
-    PortMapping { container_port, host_port, protocol: Protocol::Udp }
+    PortMapping { container_port, host_port, protocol: Protocol::Udp, in_range: false }
 }
 
 /// What the whole chain of an error says.

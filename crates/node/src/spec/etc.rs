@@ -71,10 +71,10 @@ fn links(task: &TaskPlan, index: usize, around: &Around<'_>) -> Result<Vec<(Stri
         let (name, alias) = link.split_once(':').unwrap_or((link, link));
         let missing = || failure::create(format!("could not get container for {name}"));
         let linked = task.index_of(name).ok_or_else(missing)?;
-        let Some(ip) = around.peers.get(linked).copied().flatten() else { return Err(missing()) };
+        let Some(peer) = around.peers.get(linked).and_then(Option::as_ref) else { return Err(missing()) };
         let id = crate::names::runtime_id(task, linked);
         let names = [alias, crate::names::short(&id), &task.containers[linked].docker_name];
-        entries.extend(names.map(|name| (name.to_owned(), IpAddr::from(ip))));
+        entries.extend(names.map(|name| (name.to_owned(), IpAddr::from(peer.ip))));
     }
     Ok(entries)
 }

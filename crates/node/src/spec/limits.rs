@@ -47,8 +47,11 @@ pub fn container_limits(plan: &ContainerPlan, cgroup_v2: bool) -> Result<Limits,
     {
         return Err(failure::create("Minimum memory limit can not be less than memory reservation limit, see usage"));
     }
-    // -1 is without limit, which is also what the kernel has.
-    let memory_swap_bytes = positive(host.memory_swap);
+    // -1 is without limit, which is also what the kernel has. Who says nothing has as much swap as memory: Docker's rule.
+    let memory_swap_bytes = match host.memory_swap {
+        None | Some(0) => memory_bytes.map(|bytes| bytes.saturating_mul(2)),
+        given => positive(given),
+    };
     if let (Some(memory), Some(both)) = (memory_bytes, memory_swap_bytes)
         && both < memory
     {

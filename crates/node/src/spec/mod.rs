@@ -4,6 +4,7 @@ mod command;
 mod environment;
 mod etc;
 mod limits;
+mod links;
 mod options;
 mod ports;
 mod volumes;
@@ -13,13 +14,14 @@ use std::path::{Path, PathBuf};
 
 use agent::plan::TaskPlan;
 use images::ImageConfig;
-use runtime::{ContainerId, ContainerSpec, Namespace, Ring, SHM_BYTES};
+use runtime::{ContainerId, ContainerSpec, Namespace, Ring};
 use task_engine::Failure;
 
 pub use environment::environment;
 pub use etc::HostFiles;
 pub use limits::task_limits;
-pub use ports::{mode, port_mappings};
+pub use links::Peer;
+pub use ports::{mode, port_mappings, told};
 pub use volumes::{Folder, Folders, VolumeMount, folders};
 
 use crate::failure;
@@ -36,8 +38,8 @@ pub struct Around<'a> {
     /// None in host mode.
     pub netns: Option<PathBuf>,
     pub ip: Option<Ipv4Addr>,
-    /// The addresses of the task's containers, by their index in the plan.
-    pub peers: Vec<Option<Ipv4Addr>>,
+    /// Those that this one has links to, by their index in the plan.
+    pub peers: Vec<Option<Peer>>,
     /// From [`folders`], which exist by now.
     pub mounts: Vec<VolumeMount>,
     /// `NAME=value`, beside what the plan says.
@@ -45,6 +47,9 @@ pub struct Around<'a> {
     /// Of the task's role, if it has one.
     pub credentials_id: Option<&'a str>,
     pub host: &'a HostFiles,
+    pub shared: Shared,
+    /// From its environment files.
+    pub file_variables: Vec<(String, String)>,
     /// A program that can be a container's first process: Docker's `docker-init`.
     pub init: Option<&'a Path>,
     pub cgroup_v2: bool,
@@ -52,6 +57,16 @@ pub struct Around<'a> {
     pub continues: Option<ContainerId>,
     /// As its log driver wants it.
     pub ring: Ring,
+}
+
+/// What the containers of a task have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Namespace files.
+    pub pid: Option<PathBuf>,
+    pub ipc: Option<PathBuf>,
+    /// What is at everybody's `/dev/shm`.
+    pub shm: Option<PathBuf>,
 }
 
 /// Where the init program is inside of a container. Docker's place.
@@ -79,15 +94,20 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         None => Namespace::Host,
     };
     let hostname = etc::hostname(task, index, &around);
-    let ipc = options::namespace(task.payload.ipc_mode.as_deref());
+    let ipc = options::namespace(task.payload.ipc_mode.as_deref(), around.shared.ipc.as_ref());
+    // Message queues need no folder of the machine: what is mounted at /dev/mqueue are those of the namespace.
     if ipc == Namespace::Host {
-        mounts.extend(["/dev/shm", "/dev/mqueue"].map(|path| volumes::directory(path, Path::new(path))));
+        mounts.push(volumes::directory("/dev/shm", Path::new("/dev/shm")));
+    }
+    if let Some(shm) = &around.shared.shm {
+        mounts.push(volumes::directory("/dev/shm", shm));
     }
     let given = |given: &Option<String>, image: &str| match given.as_deref() {
         None | Some("") => image.to_owned(),
         Some(given) => given.to_owned(),
     };
-    let mut env = environment(task, plan, around.image, around.credentials_id);
+    let mut env = environment::of_links(task, index, &around.peers);
+    env.extend(environment(task, plan, around.image, &around.file_variables, around.credentials_id));
     env.extend(around.more_environment.iter().cloned());
     Ok(ContainerSpec {
         env,
@@ -101,14 +121,11 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         privileged: host.privileged.unwrap_or(false),
         readonly_rootfs: host.readonly_rootfs.unwrap_or(false),
         no_new_privileges: options::no_new_privileges(&host.security_opt)?,
-        pid: options::namespace(task.payload.pid_mode.as_deref()),
+        pid: options::namespace(task.payload.pid_mode.as_deref(), around.shared.pid.as_ref()),
         sysctls: host.sysctls.clone(),
         devices: options::devices(&host.devices),
-        shm_bytes: host
-            .shm_size
-            .and_then(|size| u64::try_from(size).ok())
-            .filter(|size| *size > 0)
-            .unwrap_or(SHM_BYTES),
+        shm_bytes: options::shm_bytes(task, host),
+        stdin: options::stdin(config),
         etc: etc::files(task, index, &hostname, &around)?,
         continues: around.continues,
         ring: around.ring,

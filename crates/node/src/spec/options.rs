@@ -1,8 +1,10 @@
 //! The smaller settings of a container, and those that this agent must refuse.
 
+use std::path::PathBuf;
+
 use agent::plan::{ContainerPlan, TaskPlan};
 use agent_api::docker;
-use runtime::{Device, Namespace};
+use runtime::{Device, Namespace, SHM_BYTES, Stdin};
 use task_engine::{Failure, FailureKind};
 
 use super::Around;
@@ -13,15 +15,12 @@ pub fn check(task: &TaskPlan, plan: &ContainerPlan, around: &Around<'_>) -> Resu
     let payload = &plan.payload;
     for (what, mode) in [("pidMode", &task.payload.pid_mode), ("ipcMode", &task.payload.ipc_mode)] {
         match (what, mode.as_deref()) {
-            (_, None | Some("" | "host")) | ("ipcMode", Some("none")) => {}
+            (_, None | Some("" | "host" | "task")) | ("ipcMode", Some("none")) => {}
             (_, Some(other)) => return Err(failure::unavailable(format!("{what} {other} is"))),
         }
     }
     if !payload.secrets.is_empty() {
         return Err(failure::unavailable("unable to pull secrets or registry auth: secrets are"));
-    }
-    if !payload.environment_files.is_empty() {
-        return Err(failure::unavailable("failed to download env files: environment files are"));
     }
     for name in plan.host.sysctls.keys() {
         check_sysctl(name, around.netns.is_none(), task.payload.ipc_mode.as_deref() == Some("host"))?;
@@ -58,10 +57,26 @@ fn check_sysctl(name: &str, host_network: bool, host_ipc: bool) -> Result<(), Fa
 }
 
 /// `check` has refused the others.
-pub fn namespace(mode: Option<&str>) -> Namespace {
-    match mode {
-        Some("host") => Namespace::Host,
+pub fn namespace(mode: Option<&str>, shared: Option<&PathBuf>) -> Namespace {
+    match (mode, shared) {
+        (Some("host"), _) => Namespace::Host,
+        (_, Some(path)) => Namespace::Path(path.clone()),
         _ => Namespace::Private,
+    }
+}
+
+/// The size of the container's own `/dev/shm`. With the IPC mode `none` there is none.
+pub fn shm_bytes(task: &TaskPlan, host: &docker::HostConfig) -> Option<u64> {
+    let given = host.shm_size.and_then(|size| u64::try_from(size).ok()).filter(|size| *size > 0);
+    (task.payload.ipc_mode.as_deref() != Some("none")).then(|| given.unwrap_or(SHM_BYTES))
+}
+
+/// A terminal is for reading as well, whether or not anybody writes to it.
+pub fn stdin(config: &docker::ContainerConfig) -> Stdin {
+    match (config.tty, config.open_stdin) {
+        (Some(true), _) => Stdin::Terminal,
+        (_, Some(true)) => Stdin::Open,
+        _ => Stdin::Empty,
     }
 }
 

@@ -57,11 +57,20 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         lower_dirs: vec!["/layer".into()],
         netns: (mode(&plan) != network::NetworkMode::Host).then(|| "/run/netns/c".into()),
         ip: bridge.then_some([172, 29, 0, 7].into()),
-        peers: vec![Some([172, 29, 0, 5].into()); plan.containers.len()],
+        peers: vec![
+            Some(Peer {
+                ip: [172, 29, 0, 5].into(),
+                exposed: vec!["5432/tcp".to_owned()],
+                environment: vec!["PATH=/bin".to_owned(), "KIND=db".to_owned()],
+            });
+            plan.containers.len()
+        ],
         mounts: folders(&plan, index, &places())?,
         more_environment: Vec::new(),
         credentials_id: Some("keys"),
         host: &host,
+        shared: Shared::default(),
+        file_variables: Vec::new(),
         init: Some(Path::new("/usr/lib/tini")),
         cgroup_v2: false,
         continues: None,
@@ -80,7 +89,10 @@ fn a_bare_container_has_the_images_defaults() {
     assert_eq!((spec.args.join(" ").as_str(), spec.user.as_str(), spec.cwd.as_str()), ("/app", "app", "/work"));
     assert_eq!(spec.hostname, "0123456789ab");
     assert_eq!(spec.network, Namespace::Path("/run/netns/c".into()));
-    assert_eq!((spec.pid, spec.ipc, spec.shm_bytes), (Namespace::Private, Namespace::Private, SHM_BYTES));
+    assert_eq!(
+        (spec.pid, spec.ipc, spec.shm_bytes),
+        (Namespace::Private, Namespace::Private, Some(runtime::SHM_BYTES))
+    );
     assert_eq!(spec.limits, Limits { cpu_shares: Some(2), ..Limits::default() });
     assert_eq!(spec.etc.hosts.unwrap(), "127.0.0.1\tlocalhost\n172.29.0.7\t0123456789ab\n");
     assert_eq!(spec.etc.resolv_conf.unwrap(), "nameserver 192.0.2.53\n");
@@ -125,7 +137,7 @@ fn settings_reach_the_runtime() {
     assert_eq!((spec.user.as_str(), spec.cwd.as_str(), spec.hostname.as_str()), ("1:2", "/w", "called"));
     assert!(spec.privileged && spec.readonly_rootfs && spec.no_new_privileges);
     assert_eq!((spec.capabilities_added, spec.capabilities_dropped), (vec!["NET_ADMIN".into()], vec!["ALL".into()]));
-    assert_eq!((spec.ulimits[0].soft, spec.ulimits[0].hard, spec.shm_bytes), (1024, u64::MAX, 1_048_576));
+    assert_eq!((spec.ulimits[0].soft, spec.ulimits[0].hard, spec.shm_bytes), (1024, u64::MAX, Some(1_048_576)));
     assert_eq!(spec.sysctls, BTreeMap::from([("net.core.somaxconn".to_owned(), "4096".to_owned())]));
     assert_eq!(spec.devices[0].container_path, Path::new("/dev/fuse"));
     assert_eq!(spec.devices[0].access, "rwm");
@@ -154,7 +166,7 @@ fn the_machines_network_comes_with_its_names() {
     assert_eq!((spec.network, spec.ipc, spec.hostname.as_str()), (Namespace::Host, Namespace::Host, "machine"));
     assert_eq!(spec.etc.hosts.unwrap(), "127.0.0.1 localhost\n10.0.0.9\tdb\n");
     let mounted: Vec<_> = spec.mounts.iter().map(|mount| mount.target.to_str().unwrap()).collect();
-    assert_eq!(mounted, ["/dev/shm", "/dev/mqueue"]);
+    assert_eq!(mounted, ["/dev/shm"]);
 }
 
 #[test]
@@ -162,6 +174,35 @@ fn links_are_names_of_other_containers() {
     let spec = spec_of(json!({}), json!([{ "name": "db" }, { "name": "web", "links": ["db:database"] }])).unwrap();
     let hosts = spec.etc.hosts.unwrap();
     assert!(hosts.contains("172.29.0.5\tdatabase\n") && hosts.contains("172.29.0.5\tecs-f-2-db-"), "{hosts}");
+}
+
+#[test]
+fn links_are_variables_too() {
+    let db = json!({ "name": "db", "environment": { "USER": "me" }, "portMappings": [
+        { "containerPort": 9000 }, { "containerPort": 9001 }, { "containerPort": 53, "protocol": "udp" },
+    ] });
+    let spec = spec_of(json!({}), json!([db, { "name": "web", "links": ["db:my-db"] }])).unwrap();
+    let told: Vec<&String> = spec.env.iter().filter(|pair| pair.starts_with("MY_DB_")).collect();
+    expect![[r#"
+        MY_DB_PORT=tcp://172.29.0.5:5432
+        MY_DB_PORT_5432_TCP=tcp://172.29.0.5:5432
+        MY_DB_PORT_5432_TCP_ADDR=172.29.0.5
+        MY_DB_PORT_5432_TCP_PORT=5432
+        MY_DB_PORT_5432_TCP_PROTO=tcp
+        MY_DB_PORT_9000_TCP_START=tcp://172.29.0.5:9000
+        MY_DB_PORT_9000_TCP_ADDR=172.29.0.5
+        MY_DB_PORT_9000_TCP_PROTO=tcp
+        MY_DB_PORT_9000_TCP_PORT_START=9000
+        MY_DB_PORT_9000_TCP_END=tcp://172.29.0.5:9001
+        MY_DB_PORT_9000_TCP_PORT_END=9001
+        MY_DB_PORT_53_UDP=udp://172.29.0.5:53
+        MY_DB_PORT_53_UDP_ADDR=172.29.0.5
+        MY_DB_PORT_53_UDP_PORT=53
+        MY_DB_PORT_53_UDP_PROTO=udp
+        MY_DB_NAME=/ecs-f-2-web-00000000000000000000/my-db
+        MY_DB_ENV_KIND=db
+        MY_DB_ENV_USER=me"#]]
+    .assert_eq(&told.into_iter().map(String::as_str).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]

@@ -58,6 +58,8 @@ impl Member {
         let mut config = MachineConfig::new(dir.node(), &names.run_dir, images.clone(), logs);
         config.shim = programs.shim;
         config.oci_runtime = programs.oci_runtime;
+        config.init = programs.init;
+        config.task_pids_limit = task_pids_limit();
         config.cgroup_parent = names.cgroup;
         config.network.bridge = names.bridge;
         config.network.table = names.table;
@@ -117,6 +119,16 @@ impl Member {
         self.pressure.abort();
         self.agent.detach();
     }
+}
+
+/// As the official agent reads it: what is no number of processes is no limit.
+fn task_pids_limit() -> Option<u64> {
+    let text = std::env::var("ECS_TASK_PIDS_LIMIT").ok()?;
+    let limit = text.trim().parse().ok().filter(|limit| (1..=4_194_304).contains(limit));
+    if limit.is_none() {
+        tracing::warn!(text, "ECS_TASK_PIDS_LIMIT is not understood");
+    }
+    limit
 }
 
 fn images(dir: &DataDir, membership: &Membership) -> anyhow::Result<ImageStore> {

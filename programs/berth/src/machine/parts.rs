@@ -14,6 +14,9 @@ mod embedded {
 pub struct Programs {
     pub shim: PathBuf,
     pub oci_runtime: PathBuf,
+    /// For inside of containers: the shim's bytes, in a file that no shim was started from. None in a build without parts,
+    /// whose programs need the libraries of this machine.
+    pub init: Option<PathBuf>,
 }
 
 /// Writes the programs out into `folder`. A shim that runs keeps the file it was started from.
@@ -21,6 +24,7 @@ pub fn programs(folder: &Path) -> anyhow::Result<Programs> {
     Ok(Programs {
         shim: program(folder, "berth-shim", embedded::SHIM)?,
         oci_runtime: program(folder, "berth-oci", embedded::OCI_RUNTIME)?,
+        init: embedded::SHIM.map(|bytes| program(folder, "docker-init", Some(bytes))).transpose()?,
     })
 }
 

@@ -103,7 +103,7 @@ fn port_mapping(given: &api_ecs::PortMapping) -> Result<PortMapping, Error> {
         return Err(client("Invalid 'containerPort' setting for container"));
     }
     Ok(PortMapping {
-        container_port,
+        container_port: container_port.filter(|port| *port != 0),
         host_port: number::port(given.host_port, "hostPort")?,
         protocol,
         name: given.name.clone(),

@@ -1,12 +1,14 @@
 //! What RunTask and StartTask change for their tasks alone, in and out.
 
 use model::TaskDefinition;
+use model::container_definition::EnvironmentFile;
 use model::task::{ContainerOverride, TaskOverride};
 
 use super::container_definition::{list, pairs};
 use super::number;
 use crate::error::{Error, invalid, unsupported};
 use crate::limits::OVERRIDES_CHARS_MAX;
+use crate::ops::register_task_definition::settings::environment_file;
 
 /// Nothing when there is nothing to change.
 pub(crate) fn parse(
@@ -40,11 +42,15 @@ fn container(given: &api_ecs::ContainerOverride, definition: &TaskDefinition) ->
     if definition.container(&name).is_none() {
         return Err(invalid(format!("Override for container named {name} is not a container in the TaskDefinition.")));
     }
-    if given.environment_files.as_ref().is_some_and(|files| !files.is_empty()) {
-        return Err(unsupported("overrides.environmentFiles"));
-    }
     if given.resource_requirements.as_ref().is_some_and(|requirements| !requirements.is_empty()) {
         return Err(unsupported("overrides.resourceRequirements"));
+    }
+    let environment_files = list(&given.environment_files, |file| EnvironmentFile {
+        value: file.value.clone().unwrap_or_default(),
+        kind: file.r#type.clone().unwrap_or_default(),
+    });
+    for file in &environment_files {
+        environment_file(&file.kind, &file.value, &name).map_err(|error| invalid(error.message))?;
     }
     Ok(ContainerOverride {
         name,
@@ -53,6 +59,7 @@ fn container(given: &api_ecs::ContainerOverride, definition: &TaskDefinition) ->
         cpu: number::cpu(given.cpu, "cpu")?,
         memory: number::memory(given.memory, "memory")?,
         memory_reservation: number::memory(given.memory_reservation, "memoryReservation")?,
+        environment_files,
     })
 }
 
@@ -78,6 +85,9 @@ pub(crate) fn view(kept: Option<&TaskOverride>) -> api_ecs::TaskOverride {
         cpu: one.cpu.map(|cpu| cpu.0 as i32),
         memory: one.memory.map(|memory| memory.0 as i32),
         memory_reservation: one.memory_reservation.map(|memory| memory.0 as i32),
+        environment_files: super::container_definition::shown(&one.environment_files, |file| {
+            api_ecs::EnvironmentFile { value: Some(file.value.clone()), r#type: Some(file.kind.clone()) }
+        }),
         ..Default::default()
     });
     api_ecs::TaskOverride {

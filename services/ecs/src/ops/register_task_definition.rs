@@ -14,6 +14,7 @@ use crate::views;
 mod capabilities;
 mod check;
 mod firelens;
+pub(crate) mod settings;
 
 pub(crate) fn apply(
     input: &RegisterTaskDefinitionRequest,
@@ -77,6 +78,7 @@ pub(crate) fn define(
     definition.placement_constraints = convert::placement::of_definition(input.placement_constraints.as_ref())?;
     fill_in_host_ports(&mut definition);
     check::definition(&definition)?;
+    settings::of_task(&definition)?;
     definition.requires_attributes = capabilities::required(&definition);
     within_size(&definition)?;
 

@@ -125,12 +125,30 @@ fn shortened(reason: &str) -> String {
 }
 
 fn binding(report: &api_ecs::NetworkBinding) -> Option<NetworkBinding> {
+    let ranges = (report.container_port_range.as_deref(), report.host_port_range.as_deref());
+    let (container_port, host_port, to) = match ranges {
+        (Some(container), Some(host)) => {
+            let ((first, last), (host_first, host_last)) = (port_range(container)?, port_range(host)?);
+            (first, host_first, Some((last, host_last)))
+        }
+        _ => {
+            let port = |port: Option<i32>| u16::try_from(port?).ok();
+            (port(report.container_port)?, port(report.host_port)?, None)
+        }
+    };
     Some(NetworkBinding {
         bind_ip: report.bind_ip.clone().unwrap_or_else(|| "0.0.0.0".into()),
-        container_port: u16::try_from(report.container_port?).ok()?,
-        host_port: u16::try_from(report.host_port?).ok()?,
+        container_port,
+        host_port,
+        to,
         protocol: if report.protocol.as_deref() == Some("udp") { Protocol::Udp } else { Protocol::Tcp },
     })
+}
+
+/// `9000-9002`
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    Some((first.parse().ok()?, last.parse().ok()?))
 }
 
 /// The agent says that a task has stopped; why is for us to say. It has worked when it ran, or when an essential container

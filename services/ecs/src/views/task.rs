@@ -69,12 +69,25 @@ fn container(task: &Task, container: &Container, definition: Option<&TaskDefinit
     let bindings = container
         .network_bindings
         .iter()
-        .map(|binding| api_ecs::NetworkBinding {
-            bind_ip: Some(binding.bind_ip.clone()),
-            container_port: Some(i32::from(binding.container_port)),
-            host_port: Some(i32::from(binding.host_port)),
-            protocol: Some(binding.protocol.as_str().into()),
-            ..Default::default()
+        .map(|binding| {
+            let (first, host_first) = (binding.container_port, binding.host_port);
+            let named = api_ecs::NetworkBinding {
+                bind_ip: Some(binding.bind_ip.clone()),
+                protocol: Some(binding.protocol.as_str().into()),
+                ..Default::default()
+            };
+            match binding.to {
+                None => api_ecs::NetworkBinding {
+                    container_port: Some(i32::from(first)),
+                    host_port: Some(i32::from(host_first)),
+                    ..named
+                },
+                Some((last, host_last)) => api_ecs::NetworkBinding {
+                    container_port_range: Some(format!("{first}-{last}")),
+                    host_port_range: Some(format!("{host_first}-{host_last}")),
+                    ..named
+                },
+            }
         })
         .collect();
     api_ecs::Container {

@@ -25,8 +25,13 @@ impl World {
         };
         node.incarnations += 1;
         let incarnation = node.incarnations;
-        let bindings =
-            vec![Binding { bind_ip: "0.0.0.0".into(), container_port: 80, host_port, protocol: "tcp".into() }];
+        let bindings = vec![Binding {
+            bind_ip: "0.0.0.0".into(),
+            container_port: 80,
+            host_port,
+            protocol: "tcp".into(),
+            to: None,
+        }];
         node.processes
             .insert(run.clone(), Process { since: now, ended: None, incarnation, bindings: bindings.clone() });
         self.counts.processes += 1;

@@ -105,8 +105,8 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
 }
 
 fn port_mapping(mapping: &PortMapping, mode: NetworkMode) -> Result<(), Error> {
-    if mapping.container_port_range.is_some() {
-        return Err(crate::error::unsupported("containerPortRange"));
+    if let Some(range) = &mapping.container_port_range {
+        return port_range(mapping, range, mode);
     }
     match mode {
         NetworkMode::None => Err(client("When networkMode=none, port mappings are not allowed.")),
@@ -114,6 +114,27 @@ fn port_mapping(mapping: &PortMapping, mode: NetworkMode) -> Result<(), Error> {
             Err(client("When networkMode=host, the host ports and container ports in port mappings must match."))
         }
         _ => Ok(()),
+    }
+}
+
+/// Source: Amazon ECS API Reference, `PortMapping.containerPortRange`: with `bridge` and `awsvpc`, and without `hostPort`, which is
+/// chosen by the agent.
+fn port_range(mapping: &PortMapping, range: &str, mode: NetworkMode) -> Result<(), Error> {
+    let ends = range.split_once('-').and_then(|(first, last)| {
+        let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0);
+        Some((port(first)?, port(last)?))
+    });
+    if ends.is_none_or(|(first, last)| first > last) {
+        return Err(client(format!(
+            "Invalid containerPortRange '{range}': it must be like 9000-9010, between 1 and 65535."
+        )));
+    }
+    if mapping.container_port.is_some_and(|port| port != 0) || mapping.host_port.is_some_and(|port| port != 0) {
+        return Err(client("containerPortRange cannot be combined with containerPort or hostPort."));
+    }
+    match mode {
+        NetworkMode::Bridge => Ok(()),
+        _ => Err(client("containerPortRange is supported when networkMode is bridge or awsvpc.")),
     }
 }
 

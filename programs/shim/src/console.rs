@@ -1,0 +1,46 @@
+//! A container's terminal: the OCI runtime makes it inside of the container, and hands us the end that we read and write.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+
+use crate::sys;
+
+/// Waits for the runtime to say which terminal it is. In the task's directory, which is this process's own.
+pub struct Console {
+    listener: UnixListener,
+    name: String,
+}
+
+impl Console {
+    pub fn listen(number: u64) -> io::Result<Console> {
+        let name = format!("console-{number}.sock");
+        match std::fs::remove_file(&name) {
+            Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
+            _ => {}
+        }
+        let listener = UnixListener::bind(&name)?;
+        // The runtime has ended when it is asked, and a connection that is not there never comes.
+        listener.set_nonblocking(true)?;
+        Ok(Console { listener, name })
+    }
+
+    /// For the runtime. By way of this process, because the address of a socket must be short.
+    pub fn path(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/cwd/{}", std::process::id(), self.name))
+    }
+
+    /// The terminal, once the runtime has done its work.
+    pub fn take(self) -> io::Result<File> {
+        let (connection, _) = self.listener.accept()?;
+        sys::receive_descriptor(connection.as_raw_fd()).map(File::from)
+    }
+}
+
+impl Drop for Console {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.name);
+    }
+}

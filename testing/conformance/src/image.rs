@@ -1,0 +1,102 @@
+//! The image that the cases run: one static program, compiled here, in an OCI layout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+
+pub const IMAGE: &str = "probe:1";
+
+const PASSWD: &[u8] = b"root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\n";
+const GROUP: &[u8] = b"root:x:0:\nweb:x:1001:\nextra:x:1500:web\n";
+
+/// The compiled program.
+pub fn program(dir: &Path) -> PathBuf {
+    let (source, program) = (dir.join("probe.c"), dir.join("probe"));
+    fs::write(&source, include_str!("probe.c")).expect("the folder can be written");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-static", "-O1", "-w", "-o"]).arg(&program).arg(&source);
+    assert!(compiler.status().expect("cc starts").success(), "the program does not compile");
+    program
+}
+
+/// Writes the layout; returns its folder. The layer is also there as `layer.tar`.
+pub fn write(dir: &Path, program: &Path) -> PathBuf {
+    let layer = layer(&fs::read(program).expect("it was compiled"));
+    fs::write(dir.join("layer.tar"), &layer).expect("the folder can be written");
+    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
+    let config = json!({
+        "architecture": architecture,
+        "os": "linux",
+        "config": {
+            "Entrypoint": ["/bin/probe"],
+            "Cmd": ["say", "the image's own command"],
+            "Env": ["PATH=/bin", "FROM=image", "WHO=image"],
+            "ExposedPorts": { "9000/tcp": {} },
+            "WorkingDir": "/srv",
+            "StopSignal": "SIGTERM",
+        },
+        "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
+    });
+    let config = config.to_string().into_bytes();
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
+        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
+    });
+    let manifest = manifest.to_string().into_bytes();
+    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": IMAGE });
+    let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+    let folder = dir.join("image");
+    let blobs = folder.join("blobs/sha256");
+    fs::create_dir_all(&blobs).expect("the folder can be made");
+    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the folder can be written");
+    fs::write(folder.join("index.json"), index.to_string()).expect("the folder can be written");
+    for blob in [&config, &manifest, &layer] {
+        fs::write(blobs.join(digest(blob).replace("sha256:", "")), blob).expect("the folder can be written");
+    }
+    folder
+}
+
+fn layer(program: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut add = |path: &str, kind, mode, bytes: &[u8], link: Option<&str>| {
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(kind);
+        header.set_mode(mode);
+        header.set_size(bytes.len() as u64);
+        header.set_uid(0);
+        header.set_gid(0);
+        header.set_mtime(0);
+        if let Some(link) = link {
+            header.set_link_name(link).expect("a short name");
+        }
+        builder.append_data(&mut header, path, bytes).expect("a vector takes all");
+    };
+    for folder in ["bin/", "etc/", "srv/", "srv/data/", "home/", "home/web/", "root/"] {
+        add(folder, tar::EntryType::Directory, 0o755, b"", None);
+    }
+    add("tmp/", tar::EntryType::Directory, 0o1777, b"", None);
+    add("bin/probe", tar::EntryType::Regular, 0o755, program, None);
+    // The same program with the set-user-id bit: what no-new-privileges takes away.
+    add("bin/probe-suid", tar::EntryType::Regular, 0o4755, program, None);
+    add("bin/sh", tar::EntryType::Symlink, 0o777, b"", Some("probe"));
+    // A link that leads out of the image, for mounts that might follow it.
+    add("srv/out", tar::EntryType::Symlink, 0o777, b"", Some("/../../../../../../etc"));
+    add("etc/passwd", tar::EntryType::Regular, 0o644, PASSWD, None);
+    add("etc/group", tar::EntryType::Regular, 0o644, GROUP, None);
+    add("srv/data/given", tar::EntryType::Regular, 0o644, b"by the image\n", None);
+    builder.into_inner().expect("a vector takes all")
+}
+
+fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
+}
