@@ -19,7 +19,7 @@ use task_engine::Failure;
 use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
 use crate::spec::Folders;
-use crate::{MachineConfig, OpenError, limits, names, probe, signal};
+use crate::{MachineConfig, OpenError, firelens, limits, names, probe, signal};
 
 /// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
 const METADATA: &str = "169.254.170.2:80";
@@ -81,6 +81,8 @@ impl Machine {
         self.network.clone().close().await?;
         // The network stays while a container is left; so does what containers need.
         self.cgroups.remove_if_empty(&self.config.cgroup_parent);
+        // Empty, for each task has given back its own.
+        let _ = std::fs::remove_dir(firelens::dir(&self.config.state_dir));
         memory_dir::release(&self.config.state_dir);
         Ok(())
     }

@@ -36,6 +36,7 @@ impl Machine {
         if let Err(error) = shim {
             tracing::error!(task = plan.id, %error, "a task's shim was not ended");
         }
+        firelens::release(&self.config.state_dir, plan);
         task.containers.iter().for_each(|container| container.let_image_go());
         failpoint::place("node.released");
     }
@@ -48,7 +49,6 @@ impl Machine {
         {
             tracing::error!(task = plan.id, %error, "a task's directory was not removed");
         }
-        firelens::release(&self.config.state_dir, plan);
         let volumes = self.folders(plan).task;
         let removed = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(volumes)).await;
         match removed {

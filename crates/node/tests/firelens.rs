@@ -50,10 +50,12 @@ fn a_router_finds_its_configuration_and_hears_the_others() {
         assert!(heard.iter().any(|line| line.contains(&address)), "{heard:?} without {address}");
         assert!(heard.iter().any(|line| line.contains("24224")), "{heard:?}");
 
-        world.finish(&task).await;
-        world.machine.remove(&task).await;
+        world.machine.release(&task).await;
         assert!(!dir.exists(), "nothing is left of the router");
+        world.finish(&task).await;
+        let state_dir = world.config.state_dir.clone();
         world.leave().await;
+        assert!(!state_dir.join("firelens").exists());
     });
 }
 

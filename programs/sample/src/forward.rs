@@ -14,13 +14,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 const CONFIG: &str = "/fluent-bit/etc/fluent-bit.conf";
 const SOCKET: &str = "/var/run/fluent.sock";
 const ADDRESS: &str = "0.0.0.0:24224";
 
-/// Ends only with an error, or when it is killed.
+/// Serves until it is told to stop.
 pub fn serve() -> ExitCode {
+    match Signals::new([SIGTERM, SIGINT]) {
+        Ok(mut stop) => std::thread::spawn(move || {
+            stop.forever().next();
+            std::process::exit(0);
+        }),
+        Err(error) => return crate::fail(format_args!("cannot handle signals: {error}")),
+    };
     let config = fs::read_to_string(CONFIG).unwrap_or_default();
     let fields = Arc::new(fields(&config));
     let listening = (|| {

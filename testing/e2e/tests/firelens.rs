@@ -37,8 +37,8 @@ ecs.stop_task(task=arn)
 t = stopped(arn)
 assert t["stopCode"] == "UserInitiated", t
 
-# Without any driver, too.
-register("mute", [hello(command=["lines", "5"], portMappings=None, logConfiguration={"logDriver": "none"})])
+# So it does with every other driver.
+register("mute", [hello(command=["lines", "5"], portMappings=None, logConfiguration={"logDriver": "json-file"})])
 arn = run("mute")[0]
 stopped(arn)
 lines = berth("-n", "2", arn.rsplit("/", 1)[1])
