@@ -133,6 +133,12 @@ fn instance_of(task: &Task) -> String {
     format!("{}/{}/{}", task.scope, task.cluster, task.container_instance)
 }
 
+/// True when only what the agent says of its own health is another: it comes all the time, and nobody waits for it.
+fn is_alike(before: &ContainerInstance, after: &ContainerInstance) -> bool {
+    let known = ContainerInstance { health: after.health.clone(), version: after.version, ..before.clone() };
+    known == *after
+}
+
 /// The first part of a key.
 fn kind(key: &str) -> &str {
     key.split('/').next().unwrap_or_default()
@@ -214,7 +220,14 @@ impl Snapshot {
     pub fn take(&mut self, key: Key, record: AnyRecord, revision: Revision) -> Touched {
         let before = self.set(key, &record, revision);
         self.account(before.as_ref().and_then(AnyRecord::task), record.task());
-        record.into()
+        match (&before, &record) {
+            (Some(AnyRecord::ContainerInstance(before)), AnyRecord::ContainerInstance(after))
+                if is_alike(before, after) =>
+            {
+                Touched::Bookkeeping
+            }
+            _ => record.into(),
+        }
     }
 
     /// This snapshot with the changes made, at the given revision. What a planner uses to look one step ahead.

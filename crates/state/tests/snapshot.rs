@@ -219,3 +219,27 @@ fn a_list_goes_on_after_any_of_its_records() {
     assert_eq!(newest_first, all[6..].iter().rev().cloned().collect::<Vec<_>>());
     assert_eq!(tasks.by_after("live", &on_0, &here[0].name()).count(), 2);
 }
+
+#[test]
+fn an_instance_that_says_it_is_well_wakes_nobody() {
+    let take = |snapshot: &mut Snapshot, instance: &model::ContainerInstance, revision: u64| {
+        let record = AnyRecord::ContainerInstance(instance.clone().into());
+        let key = Table::<model::ContainerInstance>::key(&instance.name());
+        snapshot.take(key, record, state::Revision(revision))
+    };
+    let mut snapshot = Snapshot::default();
+    let mut one = instance(1);
+    let touched = state::Touched::ContainerInstance(one.clone().into());
+    assert_eq!(take(&mut snapshot, &one, 1), touched, "it has come");
+    one.version = 2;
+    one.health.push(model::InstanceHealthCheck {
+        kind: model::InstanceHealthCheckKind::ContainerRuntime,
+        status: model::InstanceHealth::Ok,
+        last_updated: Timestamp::EPOCH,
+        last_status_change: Timestamp::EPOCH,
+    });
+    assert_eq!(take(&mut snapshot, &one, 2), state::Touched::Bookkeeping);
+    assert_eq!(snapshot.container_instances.get(&one.name()).unwrap().version, 2, "it is there for whoever asks");
+    (one.version, one.agent_connected) = (3, false);
+    assert!(matches!(take(&mut snapshot, &one, 3), state::Touched::ContainerInstance(_)), "its agent has gone");
+}
