@@ -5,6 +5,10 @@ use stdx::Timestamp;
 
 use crate::{ContainerInstanceArn, Resources, Scope, Tag, Versioned};
 
+/// The attribute that says in which Availability Zone it is.
+/// Source: Amazon ECS Developer Guide, "Container instance attributes".
+pub const ZONE: &str = "ecs.availability-zone";
+
 /// A container instance, as it is kept. What remains of its resources follows from its tasks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ContainerInstance {

@@ -1,9 +1,10 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Replica, Scope, Service, ServiceDeployment,
-    ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus, Versioned,
+    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, ContainerInstanceStatus, Daemon,
+    DaemonDeployment, DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Replica, Scope, Service,
+    ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus,
+    Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -47,9 +48,17 @@ impl Record for TaskDefinition {
 
 impl Record for ContainerInstance {
     const KIND: &'static str = "container-instance";
+    /// `zone`: those that take tasks, by their Availability Zone within their cluster.
+    const INDEXES: &'static [&'static str] = &["zone"];
 
     fn name(&self) -> String {
         format!("{}/{}/{}", self.scope, self.cluster, self.id)
+    }
+
+    fn index(&self, _index: usize) -> Option<String> {
+        let takes_tasks = self.status == ContainerInstanceStatus::Active && self.agent_connected;
+        let zone = self.attribute(model::container_instance::ZONE).filter(|_| takes_tasks)?;
+        Some(format!("{}/{}/{zone}", self.scope, self.cluster))
     }
 }
 

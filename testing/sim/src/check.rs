@@ -235,7 +235,13 @@ impl World {
                     instances.insert(format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
                 }
                 Touched::Service(service) => drop(services.insert(Service::name(service))),
-                Touched::ContainerInstance(instance) => drop(instances.insert(instance.name())),
+                Touched::ContainerInstance(instance) => {
+                    // A machine that was not welcome joins anew, and daemons have something to do again.
+                    if before.container_instances.get(&instance.name()).is_none() {
+                        self.checks.reached_at = None;
+                    }
+                    instances.insert(instance.name());
+                }
                 Touched::Cluster | Touched::TaskDefinition | Touched::Daemon(_) | Touched::Bookkeeping => {}
             }
         }

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use model::{ContainerInstance, ContainerInstanceStatus, RolloutState, Service, ServiceStatus, Task, TaskStatus};
+use model::{RolloutState, Service, ServiceStatus, Task, TaskStatus};
 use scheduler::{Placement, Request, Scheduler, Shortage};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
@@ -21,7 +21,7 @@ use super::view::{ServiceView, works};
 use crate::daemon;
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted};
 
-pub const ZONE: &str = "ecs.availability-zone";
+pub use model::container_instance::ZONE;
 
 /// How many tasks are in each zone.
 type Counts<'a> = BTreeMap<&'a str, usize>;
@@ -49,10 +49,17 @@ pub(crate) fn are_balanced(view: &ServiceView<'_>) -> bool {
         && view.outgoing.is_empty()
 }
 
-/// The zones of a cluster that have an instance which takes tasks.
+/// The zones of a cluster that have an instance which takes tasks. It looks at one instance of each.
 pub fn of_cluster<'a>(snapshot: &'a Snapshot, cluster: &str) -> BTreeSet<&'a str> {
-    let instances = snapshot.container_instances.range(&format!("{cluster}/"));
-    instances.filter(|instance| takes_tasks(instance)).filter_map(|instance| instance.attribute(ZONE)).collect()
+    let (prefix, mut zones) = (format!("{cluster}/"), BTreeSet::new());
+    let mut next = snapshot.container_instances.under("zone", &prefix).next();
+    while let Some(zone) = next.and_then(|instance| instance.attribute(ZONE)) {
+        zones.insert(zone);
+        // No name of an instance comes behind this one.
+        let last = (&*format!("{prefix}{zone}"), "\u{10ffff}");
+        next = snapshot.container_instances.under_after("zone", &prefix, last).next();
+    }
+    zones
 }
 
 /// True for a service that may have to move tasks from one of these zones to another.
@@ -232,10 +239,6 @@ fn within(request: &Request, zone: &str) -> Option<Request> {
     let mut request = request.clone();
     request.member_of.push(format!("attribute:{ZONE} == {zone}").parse().ok()?);
     Some(request)
-}
-
-fn takes_tasks(instance: &ContainerInstance) -> bool {
-    instance.status == ContainerInstanceStatus::Active && instance.agent_connected
 }
 
 /// By how many tasks the fullest zone is ahead of the poorest.
