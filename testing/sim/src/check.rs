@@ -1,18 +1,21 @@
 //! What must be true, whatever happens. Most of it is looked at in each commit, for the records that it touched; the rest every few
 //! simulated seconds, and at the end.
 
+mod rules;
+mod wanted;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
-use model::capacity_provider::GROUP_ATTRIBUTE;
 use model::{
-    ContainerInstance, ContainerInstanceStatus, DeploymentController, HealthStatus, RolloutState, Service,
-    ServiceDeploymentStatus, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus, TaskStatus,
+    ContainerInstance, ContainerInstanceStatus, Service, ServiceDeploymentStatus, ServiceStatus, Task, TaskStatus,
 };
 use state::{Record, Revision, Snapshot, Touched};
 use stdx::Timestamp;
 
+use self::rules::{forward, lacks, maximum, minimum, offered, one_each, reason, resources, should_have_ended, spared};
+use self::wanted::as_wanted;
 use crate::engine::{Author, Batch};
 use crate::node::{Node, Run, short};
 use crate::world::World;
@@ -537,39 +540,6 @@ impl World {
     }
 }
 
-fn forward(was: Option<&Task>, is: Option<&Task>) -> Result<(), String> {
-    match (was, is) {
-        (Some(was), None) if was.is_live() => Err(format!("the record of {} is gone while it lives", short(&was.id))),
-        (Some(was), Some(is)) => {
-            let id = short(&is.id);
-            if is.last_status < was.last_status {
-                return Err(format!("{id} goes from {} to {}", was.last_status.as_str(), is.last_status.as_str()));
-            }
-            if is.desired_status < was.desired_status {
-                return Err(format!("{id} was asked to stop and shall run again"));
-            }
-            if !was.is_live() && was != is {
-                return Err(format!("{id} has stopped, and its record changes"));
-            }
-            if is.container_instance != was.container_instance || is.reserved != was.reserved {
-                return Err(format!("{id} has moved"));
-            }
-            let back = was.containers.iter().zip(&is.containers).find(|(was, is)| is.last_status < was.last_status);
-            back.map_or(Ok(()), |(container, _)| Err(format!("container {} of {id} goes back", container.name)))
-        }
-        (None, Some(is)) if !is.is_live() => Err(format!("{} begins as stopped", short(&is.id))),
-        _ => Ok(()),
-    }
-}
-
-fn reason(task: &Task) -> Result<(), String> {
-    let says = task.stop_code.is_some() && !task.stopped_reason.is_empty();
-    match task.desired_status == TaskStatus::Stopped && !says {
-        true => Err(format!("{} is to stop, and nobody says why", short(&task.id))),
-        false => Ok(()),
-    }
-}
-
 /// All that have not stopped and can still be reached.
 fn live<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &'a Task> {
     let is_there = |task: &&std::sync::Arc<Task>| {
@@ -578,217 +548,6 @@ fn live<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &
         instance.is_some_and(|instance| instance.status != ContainerInstanceStatus::Inactive)
     };
     snapshot.tasks.by("service", &service.name()).filter(is_there).map(|task| &**task)
-}
-
-/// True for a deployment that was to stop, or whose tasks cannot even start and are enough for its circuit breaker.
-fn should_have_ended(snapshot: &Snapshot, service: &Service) -> bool {
-    let Some(primary) = service.primary().filter(|one| one.rollout_state == RolloutState::InProgress) else {
-        return false;
-    };
-    let breaks = service.deployment_configuration.circuit_breaker.is_some_and(|breaker| breaker.enable);
-    let is_hopeless = primary.family == crate::kind::Kind::Broken.family() && !primary.is_rollback();
-    let enough = || {
-        let threshold = model::service::CircuitBreaker::threshold(service.desired_count) as usize;
-        reconcilers::service::failed_tasks(snapshot, service, primary) >= threshold
-    };
-    primary.stop_requested.is_some() || breaks && is_hopeless && enough()
-}
-
-/// The scheduler lets alone what is protected and works, unless its service or its task set is deleted.
-fn spared(before: &Snapshot, was: Option<&Task>, is: &Task, now: Timestamp) -> Result<(), String> {
-    let Some(was) = was.filter(|was| was.desired_status == TaskStatus::Running) else { return Ok(()) };
-    let stays = was.last_status == TaskStatus::Running
-        && was.health != HealthStatus::Unhealthy
-        && was.protection(now).is_some();
-    let name = was.service().map(|name| format!("{}/{}/{name}", was.scope, was.cluster)).unwrap_or_default();
-    let service = before.services.get(&name).filter(|service| service.status == ServiceStatus::Active);
-    let goes = service.is_none_or(|service| {
-        service.task_sets.iter().any(|set| set.id == was.started_by && set.status == TaskSetStatus::Draining)
-    });
-    match stays && !goes && is.desired_status == TaskStatus::Stopped {
-        true => Err(format!("{} is protected, and its scheduler stops it: {}", short(&is.id), is.stopped_reason)),
-        false => Ok(()),
-    }
-}
-
-/// A task of a service with capacity providers is on an instance of the one that it names.
-fn offered(after: &Snapshot, was: Option<&Task>, task: &Task) -> Result<(), String> {
-    if was.is_some() {
-        return Ok(());
-    }
-    let name = task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)).unwrap_or_default();
-    let Some(service) = after.services.get(&name) else { return Ok(()) };
-    let strategy = &service.capacity_provider_strategy;
-    let place = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
-    let group = after.container_instances.get(&place).and_then(|one| one.attribute(GROUP_ATTRIBUTE));
-    let is_named = strategy.iter().any(|item| Some(&item.capacity_provider) == task.capacity_provider.as_ref());
-    match strategy.is_empty() || is_named && group == task.capacity_provider.as_deref() {
-        true => Ok(()),
-        false => Err(format!(
-            "{} of {} is of the provider {:?}, on an instance of {group:?}",
-            short(&task.id),
-            service.name,
-            task.capacity_provider
-        )),
-    }
-}
-
-/// Whoever starts a daemon's task starts it where none of the same deployment is, and none at all where the old one goes first.
-fn one_each(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
-    if !service.is_daemon() {
-        return Ok(());
-    }
-    let beside = service.deployment_configuration.maximum_percent > 100;
-    for new in live(after, service).filter(|task| before.tasks.get(&task.name()).is_none()) {
-        let mut others =
-            live(after, service).filter(|task| task.id != new.id && task.container_instance == new.container_instance);
-        let other = others
-            .find(|task| !beside || task.started_by == new.started_by && task.desired_status == TaskStatus::Running);
-        if let Some(other) = other {
-            let (one, two) = (short(&new.id), short(&other.id));
-            return Err(format!("{} starts {one} on an instance that has {two}", service.name));
-        }
-    }
-    Ok(())
-}
-
-/// Whoever starts a task leaves no more of them than the maximum. What is stopping still counts.
-fn maximum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
-    let bounds = &service.deployment_configuration;
-    if has_colours(before, service) {
-        return Ok(());
-    }
-    for part in parts(service) {
-        let counts = |snapshot| live(snapshot, service).filter(|task| part.has(task)).count();
-        let (had, has) = (counts(before), counts(after));
-        let maximum = bounds.tasks_max(part.desired).max(if part.is_bound { 0 } else { part.desired }) as usize;
-        if has > had && has > maximum {
-            return Err(format!("{} has {has} tasks after {had}, and {maximum} is the maximum", service.name));
-        }
-    }
-    Ok(())
-}
-
-/// The scheduler's own stops leave as many working tasks as the minimum, unless there were fewer before.
-fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result<(), String> {
-    let works = |task: &&Task| {
-        task.desired_status == TaskStatus::Running
-            && task.last_status == TaskStatus::Running
-            && task.health != HealthStatus::Unhealthy
-    };
-    if has_colours(before, service) {
-        return one_colour_is_whole(before, after, service, works);
-    }
-    for part in parts(service) {
-        let working = |snapshot| live(snapshot, service).filter(|task| part.has(task)).filter(works).count();
-        let minimum = service.deployment_configuration.tasks_min(part.desired).min(part.desired) as usize;
-        let (had, has) = (working(before), working(after));
-        if has < had && has < minimum {
-            return Err(format!("{} has {has} working tasks after {had}, and {minimum} is the minimum", service.name));
-        }
-    }
-    Ok(())
-}
-
-/// Its newest deployment grows up beside the one that serves, or has until now.
-fn has_colours(before: &Snapshot, service: &Service) -> bool {
-    let was = before.services.get(&service.name());
-    let stage = |service: &Service| service.primary().and_then(|primary| primary.stage()).is_some();
-    stage(service) || was.is_some_and(|was| stage(was))
-}
-
-/// Of two colours one always has its tasks, if one had them before, and the scheduler does not scale in.
-fn one_colour_is_whole(
-    before: &Snapshot,
-    after: &Snapshot,
-    service: &Service,
-    works: impl Fn(&&Task) -> bool,
-) -> Result<(), String> {
-    let Some(was) = before.services.get(&service.name()).filter(|_| service.status == ServiceStatus::Active) else {
-        return Ok(());
-    };
-    let deployments = || was.deployments.iter().chain(&service.deployments);
-    let most = |snapshot| {
-        let count =
-            |one: &model::Deployment| live(snapshot, service).filter(|task| one.has(task)).filter(&works).count();
-        deployments().map(count).max().unwrap_or(0)
-    };
-    let (desired, had, has) = (service.desired_count as usize, most(before), most(after));
-    match had >= desired && has < desired {
-        true => {
-            Err(format!("no colour of {} has its {desired} tasks: the fullest had {had} and has {has}", service.name))
-        }
-        false => Ok(()),
-    }
-}
-
-/// What the bounds of a service are about: all its tasks, or those of a task set.
-struct Part<'a> {
-    set: Option<&'a str>,
-    desired: u32,
-    /// The maximum may be less than what is desired.
-    is_bound: bool,
-}
-
-impl Part<'_> {
-    fn has(&self, task: &Task) -> bool {
-        self.set.is_none_or(|set| task.started_by == set)
-    }
-}
-
-/// A daemon's tasks are counted by their instances.
-fn parts(service: &Service) -> Vec<Part<'_>> {
-    let is_active = service.status == ServiceStatus::Active;
-    if service.is_daemon() {
-        return Vec::new();
-    }
-    if service.deployment_controller == DeploymentController::External {
-        let part = |set: &TaskSet| {
-            let is_wanted = is_active && set.status != TaskSetStatus::Draining;
-            let desired = if is_wanted { set.computed_desired_count(service.desired_count) } else { 0 };
-            (set.id.clone(), desired)
-        };
-        let sets = service.task_sets.iter();
-        return sets.map(|set| Part { set: Some(&set.id), desired: part(set).1, is_bound: false }).collect();
-    }
-    vec![Part { set: None, desired: if is_active { service.desired_count } else { 0 }, is_bound: true }]
-}
-
-fn resources(snapshot: &Snapshot, instance: &ContainerInstance) -> Result<(), (Checker, String)> {
-    let load = snapshot.load(instance);
-    let id = short(&instance.id);
-    if load.cpu > instance.registered.cpu {
-        let what = format!("tasks hold {} CPU units of instance {id}, which has {}", load.cpu, instance.registered.cpu);
-        return Err((Checker::Overcommitted, what));
-    }
-    if load.memory > instance.registered.memory {
-        let what = format!("tasks hold {} MiB of instance {id}, which has {}", load.memory, instance.registered.memory);
-        return Err((Checker::Overcommitted, what));
-    }
-    match load.ports.iter().find(|(_, tasks)| **tasks > 1) {
-        Some((port, tasks)) => {
-            Err((Checker::PortTwice, format!("{tasks} tasks hold port {} of instance {id}", port.port)))
-        }
-        None => Ok(()),
-    }
-}
-
-/// It has fewer tasks of its newest deployment than desired, and none is on its way in or out.
-fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
-    let Some(primary) = service.primary().filter(|_| service.status == ServiceStatus::Active) else { return false };
-    // A daemon lacks what an instance has no room for, and what has failed waits for its owner.
-    if service.is_daemon() || primary.rollout_state == RolloutState::Failed {
-        return false;
-    }
-    let mut of_primary = 0;
-    for task in live(snapshot, service) {
-        let moves = task.desired_status == TaskStatus::Stopped || task.last_status < TaskStatus::Running;
-        if moves {
-            return false;
-        }
-        of_primary += usize::from(primary.has(task));
-    }
-    of_primary < service.desired_count as usize
 }
 
 /// It has just said something, or since it was last steady one of its events names a cause.
@@ -820,93 +579,4 @@ fn disagreements(snapshot: &Snapshot, node: &Node) -> Vec<String> {
     let here = node.tasks.iter().filter(|(_, task)| task.engine.status() != task_engine::TaskStatus::Stopped);
     let here: BTreeSet<String> = here.map(|(arn, _)| arn.clone()).collect();
     recorded.symmetric_difference(&here).cloned().collect()
-}
-
-fn as_wanted(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
-    let name = &service.name;
-    let tasks: Vec<&Task> = live(snapshot, service).collect();
-    if service.status != ServiceStatus::Active {
-        return match service.status == ServiceStatus::Inactive && tasks.is_empty() {
-            true => Ok(()),
-            false => Err(format!("{name} is {} with {} tasks", service.status.as_str(), tasks.len())),
-        };
-    }
-    if service.deployment_controller == DeploymentController::External {
-        return sets_as_wanted(service, &tasks);
-    }
-    let Some(primary) = service.primary() else { return Err(format!("{name} has no deployment")) };
-    let good = tasks.iter().filter(|task| primary.has(task) && task.last_status == TaskStatus::Running).count();
-    let desired = if service.is_daemon() { places(snapshot, service) } else { service.desired_count as usize };
-    let last = service.events.first().map(|event| event.message.clone()).unwrap_or_default();
-    if (good, tasks.len()) != (desired, desired) {
-        let live = tasks.len();
-        return Err(format!(
-            "{name} has {good} of {desired} tasks of its newest deployment, {live} in all; last event: {last}"
-        ));
-    }
-    // An instance without room for a daemon has none, and its deployment waits for it.
-    if service.is_daemon() && (service.desired_count as usize) > desired {
-        return Ok(());
-    }
-    if service.deployments.len() != 1 || primary.rollout_state != RolloutState::Completed {
-        return Err(format!("{name} has all its tasks, and its deployment is {}", primary.rollout_state.as_str()));
-    }
-    let record = snapshot.service_deployments.get(&format!("{}/{}", service.name(), primary.service_deployment));
-    let ends = if primary.is_rollback() {
-        ServiceDeploymentStatus::RollbackSuccessful
-    } else {
-        ServiceDeploymentStatus::Successful
-    };
-    if record.is_none_or(|record| record.status != ends) {
-        return Err(format!("{name} is deployed, and the record of it says {:?}", record.map(|record| record.status)));
-    }
-    evenly_spread(snapshot, service)?;
-    match last.ends_with("has reached a steady state.") {
-        true => Ok(()),
-        false => Err(format!("{name} is steady and does not say so; it says {last}")),
-    }
-}
-
-/// Each task set has its tasks, and nobody else has any.
-fn sets_as_wanted(service: &Service, tasks: &[&Task]) -> Result<(), String> {
-    let name = &service.name;
-    for set in &service.task_sets {
-        let desired = set.computed_desired_count(service.desired_count) as usize;
-        let of_it = || tasks.iter().filter(|task| task.started_by == set.id);
-        let good = of_it().filter(|task| task.last_status == TaskStatus::Running).count();
-        if set.status == TaskSetStatus::Draining || (good, of_it().count()) != (desired, desired) {
-            let (status, live) = (set.status.as_str(), of_it().count());
-            return Err(format!("{} of {name} is {status} and has {good} of {desired} tasks, {live} in all", set.id));
-        }
-        if set.stability != StabilityStatus::SteadyState {
-            return Err(format!("{} of {name} has all its tasks and is not steady", set.id));
-        }
-    }
-    match tasks.iter().find(|task| service.task_sets.iter().all(|set| set.id != task.started_by)) {
-        Some(task) => Err(format!("{} of {name} is of no task set", short(&task.id))),
-        None => Ok(()),
-    }
-}
-
-/// How many instances have a task of the daemon, or room for one.
-fn places(snapshot: &Snapshot, service: &Service) -> usize {
-    let prefix = format!("{}/{}/", service.scope, service.cluster);
-    let instances = snapshot.container_instances.range(&prefix);
-    let has_place = |instance: &&std::sync::Arc<ContainerInstance>| {
-        let load = snapshot.load(instance);
-        let fits = load.memory.0 + crate::kind::MIB as u32 <= instance.registered.memory.0
-            && load.cpu.0 + crate::kind::CPU as u32 <= instance.registered.cpu.0;
-        let has = live(snapshot, service).any(|task| task.container_instance == instance.id);
-        instance.status == ContainerInstanceStatus::Active && (fits || has)
-    };
-    instances.filter(has_place).count()
-}
-
-/// The zones of a service that balances them have as many tasks as each other, or one more.
-fn evenly_spread(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
-    let zones = reconcilers::service::zones_of_cluster(snapshot, &format!("{}/{}", service.scope, service.cluster));
-    match reconcilers::service::is_uneven(snapshot, service, &zones) {
-        true => Err(format!("{} balances its zones, and they are uneven", service.name)),
-        false => Ok(()),
-    }
 }
