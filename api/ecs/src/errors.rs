@@ -35,6 +35,7 @@ pub enum ErrorCode {
     ServiceNotActiveException,
     ServiceNotFoundException,
     ServiceUnavailable,
+    TargetNotConnectedException,
     TargetNotFoundException,
     TaskSetNotFoundException,
     ThrottlingException,
@@ -45,7 +46,7 @@ pub enum ErrorCode {
 }
 
 /// In the order of [`ErrorCode`].
-static FACTS: [ErrorFacts; 34] = [
+static FACTS: [ErrorFacts; 35] = [
     ErrorFacts::client("AccessDeniedException", 400),
     ErrorFacts::client("AttributeLimitExceededException", 400),
     ErrorFacts::client("BlockedException", 400),
@@ -73,6 +74,7 @@ static FACTS: [ErrorFacts; 34] = [
     ErrorFacts::client("ServiceNotActiveException", 400),
     ErrorFacts::client("ServiceNotFoundException", 400),
     ErrorFacts::server("ServiceUnavailable", 503),
+    ErrorFacts::client("TargetNotConnectedException", 400),
     ErrorFacts::client("TargetNotFoundException", 400),
     ErrorFacts::client("TaskSetNotFoundException", 400),
     ErrorFacts::client("ThrottlingException", 400),

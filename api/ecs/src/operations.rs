@@ -47,6 +47,7 @@ pub static MODEL: ServiceModel = ServiceModel {
         &DESCRIBE_TASK_SETS,
         &DESCRIBE_TASKS,
         &DISCOVER_POLL_ENDPOINT,
+        &EXECUTE_COMMAND,
         &GET_TASK_PROTECTION,
         &LIST_ACCOUNT_SETTINGS,
         &LIST_ATTRIBUTES,
@@ -583,6 +584,23 @@ pub static DISCOVER_POLL_ENDPOINT: Operation = Operation {
     output: &schemas::DISCOVER_POLL_ENDPOINT_RESPONSE,
     result_wrapper: None,
     errors: &["AccessDeniedException", "ServerException", "InvalidParameterException", "ClientException"],
+};
+
+pub static EXECUTE_COMMAND: Operation = Operation {
+    name: "ExecuteCommand",
+    http_method: "POST",
+    http_uri: "/",
+    input: &schemas::EXECUTE_COMMAND_REQUEST,
+    output: &schemas::EXECUTE_COMMAND_RESPONSE,
+    result_wrapper: None,
+    errors: &[
+        "AccessDeniedException",
+        "ServerException",
+        "InvalidParameterException",
+        "ClientException",
+        "TargetNotConnectedException",
+        "ClusterNotFoundException",
+    ],
 };
 
 pub static GET_TASK_PROTECTION: Operation = Operation {
@@ -1525,6 +1543,15 @@ impl Call for DiscoverPollEndpoint {
     type Input = shapes::DiscoverPollEndpointRequest;
     type Output = shapes::DiscoverPollEndpointResponse;
     const OPERATION: &'static Operation = &DISCOVER_POLL_ENDPOINT;
+    const MODEL: &'static ServiceModel = &MODEL;
+}
+
+pub struct ExecuteCommand;
+
+impl Call for ExecuteCommand {
+    type Input = shapes::ExecuteCommandRequest;
+    type Output = shapes::ExecuteCommandResponse;
+    const OPERATION: &'static Operation = &EXECUTE_COMMAND;
     const MODEL: &'static ServiceModel = &MODEL;
 }
 

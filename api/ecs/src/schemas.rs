@@ -1405,6 +1405,29 @@ pub static EXECUTE_COMMAND_LOG_CONFIGURATION: Schema = Schema::structure(
 pub static EXECUTE_COMMAND_LOGGING: Schema =
     Schema::enumeration("ExecuteCommandLogging", crate::enums::execute_command_logging::VALUES);
 
+pub static EXECUTE_COMMAND_REQUEST: Schema = Schema::structure(
+    "ExecuteCommandRequest",
+    &[
+        Member::new("cluster", &shape::STRING),
+        Member::new("container", &shape::STRING),
+        Member::new("command", &shape::STRING).required(),
+        Member::new("interactive", &shape::BOOLEAN).required(),
+        Member::new("task", &shape::STRING).required(),
+    ],
+);
+
+pub static EXECUTE_COMMAND_RESPONSE: Schema = Schema::structure(
+    "ExecuteCommandResponse",
+    &[
+        Member::new("clusterArn", &shape::STRING),
+        Member::new("containerArn", &shape::STRING),
+        Member::new("containerName", &shape::STRING),
+        Member::new("interactive", &shape::BOOLEAN),
+        Member::new("session", &SESSION),
+        Member::new("taskArn", &shape::STRING),
+    ],
+);
+
 pub static F_SX_WINDOWS_FILE_SERVER_AUTHORIZATION_CONFIG: Schema = Schema::structure(
     "FSxWindowsFileServerAuthorizationConfig",
     &[Member::new("credentialsParameter", &shape::STRING).required(), Member::new("domain", &shape::STRING).required()],
@@ -2450,6 +2473,8 @@ pub static SECRET: Schema = Schema::structure(
 
 pub static SECRET_LIST: Schema = Schema::list("SecretList", &SECRET);
 
+pub static SENSITIVE_STRING: Schema = Schema::new("SensitiveString", Kind::String).sensitive();
+
 pub static SERVICE: Schema = Schema::structure(
     "Service",
     &[
@@ -2777,6 +2802,15 @@ pub static SERVICE_VOLUME_CONFIGURATIONS: Schema =
     Schema::list("ServiceVolumeConfigurations", &SERVICE_VOLUME_CONFIGURATION);
 
 pub static SERVICES: Schema = Schema::list("Services", &SERVICE);
+
+pub static SESSION: Schema = Schema::structure(
+    "Session",
+    &[
+        Member::new("sessionId", &shape::STRING),
+        Member::new("streamUrl", &shape::STRING),
+        Member::new("tokenValue", &SENSITIVE_STRING),
+    ],
+);
 
 pub static SETTING: Schema = Schema::structure(
     "Setting",

@@ -4518,6 +4518,83 @@ impl Value for ExecuteCommandLogConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ExecuteCommandRequest {
+    pub cluster: Option<String>,
+    pub container: Option<String>,
+    pub command: Option<String>,
+    pub interactive: Option<bool>,
+    pub task: Option<String>,
+}
+
+impl Shape for ExecuteCommandRequest {
+    fn schema() -> &'static Schema {
+        &schemas::EXECUTE_COMMAND_REQUEST
+    }
+}
+
+impl Value for ExecuteCommandRequest {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster: fields.take("cluster"),
+            container: fields.take("container"),
+            command: fields.take("command"),
+            interactive: fields.take("interactive"),
+            task: fields.take("task"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("cluster", self.cluster);
+        fields.put("container", self.container);
+        fields.put("command", self.command);
+        fields.put("interactive", self.interactive);
+        fields.put("task", self.task);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ExecuteCommandResponse {
+    pub cluster_arn: Option<String>,
+    pub container_arn: Option<String>,
+    pub container_name: Option<String>,
+    pub interactive: Option<bool>,
+    pub session: Option<Session>,
+    pub task_arn: Option<String>,
+}
+
+impl Shape for ExecuteCommandResponse {
+    fn schema() -> &'static Schema {
+        &schemas::EXECUTE_COMMAND_RESPONSE
+    }
+}
+
+impl Value for ExecuteCommandResponse {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            cluster_arn: fields.take("clusterArn"),
+            container_arn: fields.take("containerArn"),
+            container_name: fields.take("containerName"),
+            interactive: fields.take("interactive"),
+            session: fields.take("session"),
+            task_arn: fields.take("taskArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(6);
+        fields.put("clusterArn", self.cluster_arn);
+        fields.put("containerArn", self.container_arn);
+        fields.put("containerName", self.container_name);
+        fields.put("interactive", self.interactive);
+        fields.put("session", self.session);
+        fields.put("taskArn", self.task_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct FSxWindowsFileServerAuthorizationConfig {
     pub credentials_parameter: Option<String>,
     pub domain: Option<String>,
@@ -8933,6 +9010,48 @@ impl Value for ServiceVolumeConfiguration {
         let mut fields = Fields::with_capacity(2);
         fields.put("name", self.name);
         fields.put("managedEBSVolume", self.managed_ebs_volume);
+        fields.into_document()
+    }
+}
+
+#[derive(Clone, Default, PartialEq)]
+pub struct Session {
+    pub session_id: Option<String>,
+    pub stream_url: Option<String>,
+    pub token_value: Option<String>,
+}
+
+/// What the model marks as sensitive is not shown.
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("session_id", &self.session_id)
+            .field("stream_url", &self.stream_url)
+            .field("token_value", &self.token_value.as_ref().map(|_| "***"))
+            .finish()
+    }
+}
+
+impl Shape for Session {
+    fn schema() -> &'static Schema {
+        &schemas::SESSION
+    }
+}
+
+impl Value for Session {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            session_id: fields.take("sessionId"),
+            stream_url: fields.take("streamUrl"),
+            token_value: fields.take("tokenValue"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("sessionId", self.session_id);
+        fields.put("streamUrl", self.stream_url);
+        fields.put("tokenValue", self.token_value);
         fields.into_document()
     }
 }

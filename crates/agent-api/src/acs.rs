@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachment::{AttachInstanceNetworkInterfaces, AttachTaskNetworkInterfaces, ConfirmAttachment};
 use crate::envelope::messages;
+use crate::extras::ExecuteCommand;
 use crate::payload::Payload;
 use crate::serde_rules::null_is_default;
 
@@ -20,6 +21,7 @@ messages! {
         "ConfirmAttachmentMessage" => ConfirmAttachment(ConfirmAttachment),
         "StageUpdateMessage" => StageUpdate(UpdateMessage),
         "PerformUpdateMessage" => PerformUpdate(UpdateMessage),
+        "BerthExecuteCommandMessage" => ExecuteCommand(ExecuteCommand),
         "ErrorMessage" => Error(ErrorMessage),
         "CloseMessage" => Close(CloseMessage),
     }

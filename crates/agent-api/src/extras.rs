@@ -45,3 +45,43 @@ pub struct ImageHint {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 }
+
+/// Opens a session of ECS Exec: the agent starts a program in a container and comes to `path`, on the host that it reaches
+/// the control plane at, to speak for it. A whole message of ours, of a type that the official agent skips.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExecuteCommand {
+    pub session_id: String,
+    /// `/v1/data-channel/...`
+    pub path: String,
+    /// Who comes shows it.
+    pub token: String,
+    pub task_arn: String,
+    pub container: String,
+    pub command: Vec<String>,
+    /// With a terminal.
+    pub interactive: bool,
+    /// Where what is typed and shown is written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logs: Option<SessionLogs>,
+}
+
+/// A log group. The stream has the session's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionLogs {
+    pub group: String,
+    pub region: String,
+}
+
+/// A token never reaches a log, and neither does a command, which may hold a password.
+impl std::fmt::Debug for ExecuteCommand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("ExecuteCommand");
+        shown
+            .field("session_id", &self.session_id)
+            .field("task_arn", &self.task_arn)
+            .field("container", &self.container);
+        shown.finish_non_exhaustive()
+    }
+}

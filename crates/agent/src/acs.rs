@@ -1,9 +1,10 @@
 //! The agent communication socket: work comes down, acknowledgements go up.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_api::close::{AfterClose, INACTIVE_INSTANCE_WAIT, UpgradeRefusal, after_close};
+use agent_api::extras::ExecuteCommand;
 use agent_api::payload::Payload;
 use agent_api::query::AcsQuery;
 use agent_api::{
@@ -11,10 +12,12 @@ use agent_api::{
     TaskStopVerification, ToAgent,
 };
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::clock::{Backoff, jitter};
 use crate::endpoints::{EndpointCache, socket_url};
+use crate::exec;
 use crate::limits::{CONNECTION_AGE, CONNECTION_AGE_JITTER, INACTIVITY, RECONNECT_AT_ONCE};
 use crate::registration::{AGENT_HASH, AGENT_VERSION, ENGINE_VERSION};
 use crate::seams::ControlPlane;
@@ -29,6 +32,8 @@ pub struct Acs {
     pub container_instance_arn: String,
     /// Told at each upgrade that succeeded.
     pub connected: tokio::sync::watch::Sender<bool>,
+    /// They outlive a connection, and not this agent.
+    pub sessions: Mutex<JoinSet<()>>,
 }
 
 /// What one connection remembers, and what outlives it.
@@ -196,12 +201,28 @@ impl Acs {
                 message_id: update.message_id,
                 reason: "Updates are disabled".to_owned(),
             })),
+            ToAgent::ExecuteCommand(order) => {
+                self.execute(order);
+                None
+            }
             ToAgent::Error(_) | ToAgent::Close(_) => None,
         };
         if let Some(answer) = answer {
             let _ = outbox.send(answer);
         }
         true
+    }
+
+    fn execute(&self, order: ExecuteCommand) {
+        let (endpoints, control) = (self.endpoints.clone(), self.control.clone());
+        let (tasks, instance) = (self.tasks.clone(), self.container_instance_arn.clone());
+        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        while sessions.try_join_next().is_some() {}
+        sessions.spawn(async move {
+            let endpoint = endpoints.get(&*control, &instance).await.and_then(|found| found.acs);
+            let Some(url) = endpoint.and_then(|endpoint| exec::channel_url(&endpoint, &order.path)) else { return };
+            exec::serve(order, &url, &tasks, control).await;
+        });
     }
 
     fn payload(&self, payload: Payload, memory: &mut Memory, outbox: mpsc::UnboundedSender<FromAgent>) {

@@ -1,6 +1,6 @@
 //! From a configuration to a working container instance.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use api_ecs::Attribute;
@@ -100,6 +100,7 @@ impl Agent {
             cluster: config.cluster.clone(),
             container_instance_arn: container_instance_arn.clone(),
             connected,
+            sessions: Mutex::default(),
         };
         let tcs = Tcs {
             control: control.clone(),

@@ -1,5 +1,6 @@
 //! The control plane over HTTP: the calls of [`ControlPlane`], and the signatures of both websockets.
 
+use agent_api::extras::SessionLogs;
 use api_ecs::operations::{
     DiscoverPollEndpoint, GetTaskProtection, RegisterContainerInstance, SubmitTaskStateChange, UpdateTaskProtection,
 };
@@ -8,6 +9,8 @@ use api_ecs::{
     RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest,
     UpdateTaskProtectionResponse,
 };
+use api_logs::operations::{CreateLogStream, PutLogEvents};
+use api_logs::{CreateLogStreamRequest, InputLogEvent, PutLogEventsRequest};
 use async_trait::async_trait;
 use client::{Client, ClientError};
 use http::{HeaderMap, HeaderValue, Method, header};
@@ -22,6 +25,7 @@ use crate::seams::{ApiError, ControlPlane, Endpoints};
 /// One control plane, asked with one access key. Never repeats a call: whoever asks knows whether it may.
 pub struct HttpControlPlane {
     client: Client,
+    server_url: String,
     cluster: String,
     region: String,
     credentials: sigv4::Credentials,
@@ -50,7 +54,7 @@ impl HttpControlPlane {
         let (cluster, region) = (config.cluster.clone(), config.region.clone());
         let client = Client::new(&config.server_url, credentials.clone(), &region)
             .map_err(|error| AgentError::ServerUrl(Box::new(error)))?;
-        Ok(HttpControlPlane { client, cluster, region, credentials })
+        Ok(HttpControlPlane { client, server_url: config.server_url.clone(), cluster, region, credentials })
     }
 }
 
@@ -84,6 +88,21 @@ impl ControlPlane for HttpControlPlane {
 
     async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError> {
         self.client.call::<UpdateTaskProtection>(request).await.map_err(api_error)
+    }
+
+    async fn write_log(&self, logs: &SessionLogs, stream: &str, lines: &[(i64, String)]) -> Result<(), ApiError> {
+        let client = Client::new(&self.server_url, self.credentials.clone(), &logs.region).map_err(api_error)?;
+        let (group, stream) = (Some(logs.group.clone()), Some(stream.to_owned()));
+        let new = CreateLogStreamRequest { log_group_name: group.clone(), log_stream_name: stream.clone() };
+        match client.call::<CreateLogStream>(new).await {
+            Err(ClientError::Refused { code, .. }) if code == "ResourceAlreadyExistsException" => {}
+            made => made.map(drop).map_err(api_error)?,
+        }
+        let event = |(at, line): &(i64, String)| InputLogEvent { timestamp: Some(*at), message: Some(line.clone()) };
+        let log_events = Some(lines.iter().map(event).collect());
+        let put =
+            PutLogEventsRequest { log_group_name: group, log_stream_name: stream, log_events, ..Default::default() };
+        client.call::<PutLogEvents>(put).await.map(drop).map_err(api_error)
     }
 
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)> {

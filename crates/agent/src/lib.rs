@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod control;
 mod endpoints;
+mod exec;
 mod limits;
 mod metadata;
 #[doc(hidden)]

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use agent_api::extras::SessionLogs;
 use api_ecs::{
     ContainerInstance, GetTaskProtectionRequest, GetTaskProtectionResponse, RegisterContainerInstanceRequest,
     SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
@@ -11,6 +12,7 @@ use api_ecs::{
 use async_trait::async_trait;
 use stdx::Timestamp;
 use task_engine::{Binding, Failure};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::plan::TaskPlan;
 
@@ -22,6 +24,10 @@ pub trait ControlPlane: Send + Sync + 'static {
     async fn submit(&self, report: SubmitTaskStateChangeRequest) -> Result<(), ApiError>;
     async fn protection(&self, request: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError>;
     async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError>;
+    /// Appends lines, each with its time in milliseconds, to a stream of a log group that is there.
+    async fn write_log(&self, logs: &SessionLogs, _stream: &str, _lines: &[(i64, String)]) -> Result<(), ApiError> {
+        Err(ApiError::Unavailable(format!("log group {} is out of reach", logs.group)))
+    }
     /// The header lines that sign a GET of `url`, a websocket's or the one that a telemetry frame pretends to be.
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)>;
 }
@@ -95,6 +101,37 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
+/// A program to start in a container that runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Execute {
+    pub command: Vec<String>,
+    pub streams: Streams,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Streams {
+    /// Columns and rows, when they are known.
+    Terminal(Option<(u16, u16)>),
+    Pipes,
+}
+
+/// Such a program, from outside. Whoever drops its parts hangs up.
+pub struct Attached {
+    pub input: Box<dyn AsyncWrite + Send + Unpin>,
+    pub output: Box<dyn AsyncRead + Send + Unpin>,
+    /// Standard error, where it is apart.
+    pub errors: Option<Box<dyn AsyncRead + Send + Unpin>>,
+    pub control: Box<dyn AttachedControl>,
+    /// Resolves to the exit code, or to why the program never ran.
+    pub ended: Pin<Box<dyn Future<Output = Result<i32, String>> + Send>>,
+}
+
+pub trait AttachedControl: Send {
+    fn resize(&self, columns: u16, rows: u16);
+    fn hang_up(&self);
+    fn kill(&self);
+}
+
 /// The machine. Every call may run at once with every other, and may be repeated.
 #[async_trait]
 pub trait Node: Send + Sync + 'static {
@@ -109,6 +146,10 @@ pub trait Node: Send + Sync + 'static {
     async fn kill(&self, run: &Run);
     /// Runs the health check's command; true when it exits with 0 in time.
     async fn check_health(&self, run: &Run) -> bool;
+    /// Starts one more program in a container that runs. The error is for whoever asked.
+    async fn execute(&self, _run: &Run, _execute: &Execute) -> Result<Attached, String> {
+        Err("this container instance cannot execute commands".to_owned())
+    }
     async fn usage(&self, run: &Run) -> Option<Usage>;
     /// Everything has stopped: gives network and shim back. The directory stays.
     async fn release(&self, task: &Arc<TaskPlan>);

@@ -48,6 +48,11 @@ impl Socket {
         timeout(CONNECT_TIMEOUT, connect(url, headers)).await.map_err(|_| ConnectError::Timeout)?
     }
 
+    /// For those who speak in bytes.
+    pub fn into_stream(self) -> WebSocketStream<TcpStream> {
+        self.stream
+    }
+
     /// Pings are answered on the way, and are no news. May be dropped and called again: nothing is lost.
     pub async fn next(&mut self) -> Incoming {
         loop {

@@ -168,6 +168,18 @@ impl Tasks {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).get(arn).cloned()
     }
 
+    pub fn node(&self) -> Arc<dyn Node> {
+        self.node.clone()
+    }
+
+    /// The run of a container that runs now.
+    pub fn running(&self, arn: &str, container: &str) -> Option<Run> {
+        let handle = self.get(arn)?;
+        let state = handle.state();
+        let known = state.container(container).filter(|known| matches!(known.phase, Phase::Running { .. }))?;
+        Some(Run { task: handle.plan.clone(), container: handle.plan.index_of(container)?, number: known.restarts })
+    }
+
     pub fn all(&self) -> Vec<Arc<Handle>> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }

@@ -19,6 +19,7 @@ mod agenda;
 mod agents;
 mod clock;
 mod doors;
+mod exec;
 pub mod hooks;
 mod ledger;
 mod loops;
@@ -95,6 +96,11 @@ impl ControlPlane {
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.ledger.snapshot()
+    }
+
+    /// The way to containers that run, for ExecuteCommand.
+    pub fn exec(&self) -> Arc<dyn service_ecs::ExecSessions> {
+        self.hub.clone()
     }
 
     /// Waits until the records are so.

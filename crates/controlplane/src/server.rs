@@ -24,6 +24,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, hub: Arc<Hub>, others: Router) -> Ro
     let own = Router::new()
         .route("/acs/ws", get(agents::acs))
         .route("/tcs/ws", get(agents::tcs))
+        .route("/v1/data-channel/{session}", get(crate::exec::data_channel))
         .route("/_berth/health", get(health))
         .route("/_berth/usage", get(usage))
         .with_state(hub);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use agent::ContainerInfo;
 use agent::plan::TaskPlan;
-use agent::seams::{Launched, Node, Pulled, Remains, Run, Usage};
+use agent::seams::{Attached, AttachedControl, Execute, Launched, Node, Pulled, Remains, Run, Streams, Usage};
 use async_trait::async_trait;
 use blobs::Digest;
 use images::ImageStore;
@@ -196,6 +196,24 @@ impl Node for Machine {
         }
     }
 
+    async fn execute(&self, run: &Run, execute: &Execute) -> Result<Attached, String> {
+        let shim = self.known(&run.task).and_then(|task| task.shim.get().cloned());
+        let shim = shim.ok_or_else(|| "the container is not running".to_owned())?;
+        let attach = match execute.streams {
+            Streams::Terminal(size) => runtime::Attach::Terminal(size),
+            Streams::Pipes => runtime::Attach::Pipes,
+        };
+        let attached = shim.attach(&names::run_id(run), &execute.command, attach).await;
+        let attached = attached.map_err(|error| error.to_string())?;
+        Ok(Attached {
+            input: attached.input,
+            output: attached.output,
+            errors: attached.errors,
+            control: Box::new(Executing(attached.control)),
+            ended: attached.ended,
+        })
+    }
+
     async fn usage(&self, run: &Run) -> Option<Usage> {
         let (parent, task) = (&self.config.cgroup_parent, names::task_id(&run.task));
         let path = runtime::cgroup_path(parent, &task, &names::run_id(run));
@@ -214,6 +232,22 @@ impl Node for Machine {
 
     async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
         self.recover_runs(runs).await
+    }
+}
+
+struct Executing(runtime::AttachedControl);
+
+impl AttachedControl for Executing {
+    fn resize(&self, columns: u16, rows: u16) {
+        self.0.resize(columns, rows);
+    }
+
+    fn hang_up(&self) {
+        self.0.hang_up();
+    }
+
+    fn kill(&self) {
+        self.0.kill();
     }
 }
 

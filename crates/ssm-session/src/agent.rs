@@ -1,5 +1,7 @@
 //! The agent's end: it shakes hands, starts a program, carries input and output, and says how it ended.
 
+use std::collections::BTreeMap;
+
 use stdx::{Ids, Timestamp};
 
 use crate::contents::{self, *};
@@ -42,8 +44,8 @@ pub struct Ended {
 #[derive(Debug, PartialEq, Eq)]
 pub enum AgentAction {
     Send(Vec<u8>),
-    /// Start the program.
-    Begin,
+    /// Start the program, in a terminal of this size if the client has said one.
+    Begin(Option<Size>),
     Input(Vec<u8>),
     EndInput,
     Resize(Size),
@@ -56,6 +58,8 @@ pub enum AgentAction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Handshake,
+    /// A program that has a terminal begins when it is known how large that is, or nobody says.
+    Sizing(Timestamp),
     Running,
     /// The program has ended; what it wrote may not have arrived yet.
     Ending,
@@ -65,12 +69,15 @@ enum Phase {
 pub struct AgentSession {
     session_id: String,
     ids: Ids,
+    session_type: SessionType,
     phase: Phase,
     outgoing: Outgoing,
     incoming: Incoming,
     paused: bool,
     /// Bytes that the program has not taken yet.
     input_waits: usize,
+    /// Acknowledgements that are said when it has, by the number of what they acknowledge.
+    held: BTreeMap<i64, Vec<u8>>,
     began: Timestamp,
     /// When somebody last typed or something was last shown.
     active: Timestamp,
@@ -90,11 +97,13 @@ impl AgentSession {
         let mut session = AgentSession {
             session_id: session_id.to_owned(),
             ids,
+            session_type,
             phase: Phase::Handshake,
             outgoing: Outgoing::new(now),
             incoming: Incoming::default(),
             paused: false,
             input_waits: 0,
+            held: BTreeMap::new(),
             began: now,
             active: now,
             ended: None,
@@ -119,6 +128,7 @@ impl AgentSession {
     pub fn look_at(&self) -> Option<Timestamp> {
         let patience = match self.phase {
             Phase::Handshake => Some(self.began + HANDSHAKE_WITHIN),
+            Phase::Sizing(since) => Some(since + SIZE_WITHIN),
             Phase::Running if self.sentence.is_none() => Some(self.active + IDLE_MAX),
             Phase::Running | Phase::Ending => None,
             Phase::Closed => return None,
@@ -148,7 +158,12 @@ impl AgentSession {
                     actions.push(self.stream(kind, part.to_vec(), now));
                 }
             }
-            AgentEvent::Consumed(bytes) => self.input_waits = self.input_waits.saturating_sub(bytes),
+            AgentEvent::Consumed(bytes) => {
+                self.input_waits = self.input_waits.saturating_sub(bytes);
+                if self.input_waits < INPUT_BYTES {
+                    actions.extend(std::mem::take(&mut self.held).into_values().map(AgentAction::Send));
+                }
+            }
             AgentEvent::Ended(ended) => {
                 self.ended.get_or_insert(ended);
                 self.phase = Phase::Ending;
@@ -168,13 +183,17 @@ impl AgentSession {
                 }
             }
             MessageType::InputStreamData => {
-                // Not acknowledged, it comes again when the program has read on.
+                // For those who send on without being acknowledged. It comes again.
                 if self.input_waits >= INPUT_BYTES_MAX {
                     return;
                 }
+                let sequence = frame.sequence;
                 let acknowledgement = acknowledge(&frame, fresh_id(&mut self.ids), now);
                 let Some(ready) = self.incoming.take(frame) else { return };
-                actions.push(AgentAction::Send(acknowledgement));
+                match self.input_waits >= INPUT_BYTES {
+                    true => drop(self.held.insert(sequence, acknowledgement)),
+                    false => actions.push(AgentAction::Send(acknowledgement)),
+                }
                 for frame in ready {
                     self.input(frame, now, actions);
                 }
@@ -187,6 +206,11 @@ impl AgentSession {
     }
 
     fn input(&mut self, frame: Frame, now: Timestamp, actions: &mut Vec<AgentAction>) {
+        if let Phase::Sizing(_) = self.phase
+            && frame.payload_type != PayloadType::Size
+        {
+            self.begin(None, now, actions);
+        }
         match frame.payload_type {
             PayloadType::HandshakeResponse if self.phase == Phase::Handshake => {
                 self.shaken(&frame.payload, now, actions);
@@ -199,7 +223,11 @@ impl AgentSession {
             PayloadType::Size => {
                 if let Ok(size) = serde_json::from_slice::<SizeData>(&frame.payload) {
                     let bounded = |number: u32| u16::try_from(number).unwrap_or(u16::MAX);
-                    actions.push(AgentAction::Resize(Size { columns: bounded(size.cols), rows: bounded(size.rows) }));
+                    let size = Size { columns: bounded(size.cols), rows: bounded(size.rows) };
+                    match self.phase {
+                        Phase::Sizing(_) => self.begin(Some(size), now, actions),
+                        _ => actions.push(AgentAction::Resize(size)),
+                    }
                 }
             }
             PayloadType::Flag => match <[u8; 4]>::try_from(&*frame.payload).map(u32::from_be_bytes) {
@@ -221,9 +249,16 @@ impl AgentSession {
         let took = i64::try_from(now.since(self.began).as_nanos()).unwrap_or(i64::MAX);
         let complete = HandshakeComplete { handshake_time_to_complete: took, customer_message: String::new() };
         actions.push(self.stream(PayloadType::HandshakeComplete, contents::json(&complete), now));
+        match self.session_type {
+            SessionType::InteractiveCommands => self.phase = Phase::Sizing(now),
+            SessionType::NonInteractiveCommands => self.begin(None, now, actions),
+        }
+    }
+
+    fn begin(&mut self, size: Option<Size>, now: Timestamp, actions: &mut Vec<AgentAction>) {
         self.phase = Phase::Running;
         self.active = now;
-        actions.push(AgentAction::Begin);
+        actions.push(AgentAction::Begin(size));
     }
 
     fn tick(&mut self, now: Timestamp, actions: &mut Vec<AgentAction>) {
@@ -236,6 +271,7 @@ impl AgentSession {
         }
         match self.phase {
             Phase::Handshake if now.since(self.began) >= HANDSHAKE_WITHIN => return self.fail(NO_HANDSHAKE, actions),
+            Phase::Sizing(since) if now.since(since) >= SIZE_WITHIN => self.begin(None, now, actions),
             Phase::Running if now.since(self.active) >= IDLE_MAX => self.end(IDLE, actions),
             _ => {}
         }
@@ -254,7 +290,7 @@ impl AgentSession {
 
     fn end(&mut self, sentence: &str, actions: &mut Vec<AgentAction>) {
         match self.phase {
-            Phase::Handshake => self.fail(sentence, actions),
+            Phase::Handshake | Phase::Sizing(_) => self.fail(sentence, actions),
             Phase::Running if self.sentence.is_none() => {
                 self.sentence = Some(sentence.to_owned());
                 actions.push(AgentAction::HangUp);

@@ -10,8 +10,11 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 pub const WINDOW_FRAMES: usize = 64;
 /// The most frames that are kept because an earlier one is missing.
 pub const EARLY_FRAMES_MAX: usize = 64;
-/// The most bytes that wait for a program to read its input. Further ones are not acknowledged, and so come again.
-pub const INPUT_BYTES_MAX: usize = 64 * 1024;
+/// When so many bytes wait for a program to read its input, further ones are acknowledged only when it has: a client that keeps to
+/// its window is so held up, and nothing is sent twice.
+pub const INPUT_BYTES: usize = 64 * 1024;
+/// The most that wait. Further ones are not taken in, and so come again.
+pub const INPUT_BYTES_MAX: usize = 1024 * 1024;
 
 /// Source: `src/config/config.go` of the plugin, which are the agent's as well: `DefaultTransmissionTimeout`,
 /// `MaxTransmissionTimeout`, `ClockGranularity`, `RTTConstant`, `RTTVConstant`.
@@ -27,5 +30,7 @@ pub const GIVE_UP_AFTER: Duration = Duration::from_secs(300);
 
 /// How long a client may take to answer the handshake.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(15);
+/// How long a client may take to say how large its terminal is. The plugin says it at once.
+pub const SIZE_WITHIN: Duration = Duration::from_millis(250);
 /// Source: Amazon ECS Developer Guide, "Monitor Amazon ECS containers with ECS Exec": "an idle timeout value of 20 minutes".
 pub const IDLE_MAX: Duration = Duration::from_secs(20 * 60);

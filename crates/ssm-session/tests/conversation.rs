@@ -62,7 +62,10 @@ impl World {
         for action in actions {
             match action {
                 AgentAction::Send(bytes) => self.wire.push((false, bytes)),
-                AgentAction::Begin => self.began = true,
+                AgentAction::Begin(size) => {
+                    self.began = true;
+                    self.sizes.extend(size);
+                }
                 AgentAction::Input(bytes) => {
                     assert!(self.began);
                     self.waiting.extend(bytes);
@@ -149,8 +152,10 @@ fn a_session_from_hello_to_goodbye() {
     let mut world = World::new(SessionType::InteractiveCommands);
     assert!(!world.client.wants_input());
     world.settle();
-    assert!(world.began && world.client.wants_input());
+    assert!(!world.began && world.client.wants_input());
     world.client(ClientEvent::Resize(Size { columns: 132, rows: 43 }));
+    world.settle();
+    assert!(world.began);
     world.client(ClientEvent::Input(b"ls\r"));
     world.settle();
     world.run_program();
@@ -177,18 +182,18 @@ fn a_program_that_does_not_read_takes_no_memory() {
         world.settle();
     }
     assert!(sent < 200, "the client was not held up: {sent}");
-    assert!(world.waiting.len() <= limits::INPUT_BYTES_MAX + 4096, "{}", world.waiting.len());
+    assert!(world.waiting.len() <= limits::INPUT_BYTES + (limits::WINDOW_FRAMES + 1) * 4096, "{}", world.waiting.len());
     while world.shown.len() < sent * 4096 {
         world.run_program();
         world.tick();
         world.settle();
-        assert!(world.now < 600_000, "{} of {}", world.shown.len(), sent * 4096);
+        assert!(world.now < 1_000, "{} of {}", world.shown.len(), sent * 4096);
     }
 }
 
 #[test]
 fn a_reader_that_does_not_read_takes_no_memory() {
-    let mut world = World::new(SessionType::InteractiveCommands);
+    let mut world = World::new(SessionType::NonInteractiveCommands);
     world.settle();
     let mut taken = 0;
     while world.agent.wants_output() {
@@ -211,7 +216,10 @@ fn a_reader_that_does_not_read_takes_no_memory() {
 fn who_says_nothing_is_hung_up() {
     let mut world = World::new(SessionType::InteractiveCommands);
     world.settle();
-    world.now = limits::IDLE_MAX.as_millis() as u64 - 1;
+    world.now = limits::SIZE_WITHIN.as_millis() as u64;
+    world.agent(AgentEvent::Tick);
+    assert!(world.began && world.sizes.is_empty(), "nobody says how large the terminal is");
+    world.now += limits::IDLE_MAX.as_millis() as u64 - 1;
     world.agent(AgentEvent::Tick);
     assert!(!world.hung_up);
     world.now += 1;
@@ -235,7 +243,7 @@ fn a_client_that_does_not_shake_hands_is_left() {
 
 #[test]
 fn pauses_are_kept() {
-    let mut world = World::new(SessionType::InteractiveCommands);
+    let mut world = World::new(SessionType::NonInteractiveCommands);
     world.settle();
     let say = |kind| Frame::new(kind, at(0), [9; 16], Vec::new()).encode();
     world.agent(AgentEvent::Frame(&say(MessageType::PausePublication)));

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use machine::{agent, server, up};
-use person::{deploy, events, explain, image, logs, ps, top};
+use person::{deploy, events, exec, explain, image, logs, ps, top};
 
 /// Amazon ECS that runs anywhere.
 #[derive(Parser)]
@@ -36,6 +36,8 @@ enum Command {
     Ps(ps::Args),
     /// What tasks have written, and what they write.
     Logs(logs::Args),
+    /// A program in a container that runs.
+    Exec(exec::Args),
     /// Instances, services and tasks, and what they use.
     Top(top::Args),
     /// How a task, a service or an instance is, why, and what to do about it.
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
         Command::Agent(args) => machine::run(agent::run(endpoint.region(), args)),
         Command::Ps(args) => person::run(ps::run(&endpoint, args)),
         Command::Logs(args) => person::run(logs::run(&endpoint, args)),
+        Command::Exec(args) => person::run_for_code(exec::run(&endpoint, args)),
         Command::Top(args) => person::run(top::run(&endpoint, args)),
         Command::Explain(args) => person::run(explain::run(&endpoint, args)),
         Command::Deploy(command) => person::run(deploy::run(&endpoint, command)),

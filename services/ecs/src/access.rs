@@ -49,6 +49,7 @@ pub const ACCESS: &[Access] = access! {
     "DescribeTaskSets" on "task-set",
     "DescribeTasks" on "task",
     "DiscoverPollEndpoint" on "*",
+    "ExecuteCommand" on "task",
     "GetTaskProtection" on "task",
     "ListAccountSettings" on "*",
     "ListAttributes" on "cluster",

@@ -16,6 +16,7 @@ mod ctx;
 mod daemon;
 mod deploy;
 mod error;
+mod exec;
 mod idempotency;
 mod limits;
 mod lookup;
@@ -26,4 +27,5 @@ mod service;
 mod views;
 
 pub use access::{ACCESS, Access};
+pub use exec::{ExecLogs, ExecRequest, ExecSessions, TooManySessions};
 pub use service::{EcsService, Environment};

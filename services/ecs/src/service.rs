@@ -12,6 +12,7 @@ use state::{Changes, CommitError, Ledger, Snapshot, together};
 use stdx::{Ids, Timestamp};
 
 use crate::ctx::{Applied, Ctx};
+use crate::exec::ExecSessions;
 use crate::ops;
 
 /// Where time and fresh ids come from. The simulator has its own.
@@ -25,6 +26,8 @@ pub struct EcsService {
     ledger: Arc<dyn Ledger>,
     environment: Arc<dyn Environment>,
     indexes: Arc<Indexes>,
+    /// Nothing where no agents are reached.
+    exec: Option<Arc<dyn ExecSessions>>,
 }
 
 /// How an attempt ends when not with an answer: refused by an operation, or by the store.
@@ -41,7 +44,27 @@ impl From<CommitError> for Failed {
 
 impl EcsService {
     pub fn new(ledger: Arc<dyn Ledger>, environment: Arc<dyn Environment>) -> Self {
-        EcsService { ledger, environment, indexes: Arc::default() }
+        EcsService { ledger, environment, indexes: Arc::default(), exec: None }
+    }
+
+    /// With a way to the containers that run.
+    pub fn with_exec(self, exec: Arc<dyn ExecSessions>) -> Self {
+        EcsService { exec: Some(exec), ..self }
+    }
+
+    /// Reads, and asks for a session; there is nothing to commit.
+    fn execute(&self, caller: &Caller, input: &ExecuteCommandRequest) -> Result<ExecuteCommandResponse, Error> {
+        let (snapshot, mut ids) = (self.ledger.snapshot(), self.environment.ids());
+        let scope = Scope::new(&caller.account, &caller.region);
+        let (now, indexes) = (self.environment.now(), &*self.indexes);
+        let mut ctx = Ctx { caller, scope, snapshot: &snapshot, indexes, now, ids: &mut ids };
+        let (request, mut answer) = ops::execute_command::apply(input, &mut ctx)?;
+        let token = self.exec.as_ref().and_then(|exec| exec.open(request).ok());
+        let token = token.ok_or_else(ops::execute_command::not_connected)?;
+        if let Some(session) = &mut answer.session {
+            session.token_value = Some(token);
+        }
+        Ok(answer)
     }
 
     /// Alone at first, and together with others after a collision.
@@ -108,6 +131,13 @@ macro_rules! operations {
     ) => {
         #[async_trait]
         impl Ecs for EcsService {
+            async fn execute_command(
+                &self,
+                caller: &Caller,
+                input: ExecuteCommandRequest,
+            ) -> Result<ExecuteCommandResponse, Error> {
+                self.execute(caller, &input)
+            }
             $(
                 async fn $alone(&self, caller: &Caller, input: $alone_input) -> Result<$alone_output, Error> {
                     self.alone(caller, move |ctx| ops::$alone::apply(&input, ctx)).await

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use agent_api::ToAgent;
 use state::Ledger;
 use tokio::task::AbortHandle;
 use wire::AuthMode;
@@ -13,6 +14,7 @@ use super::session::{self, Mailbox};
 use super::telemetry::Telemetry;
 use super::usage::UsageBoard;
 use crate::clock::Clock;
+use crate::exec::ExecBoard;
 use crate::ledger::StoreLedger;
 use crate::wake::{InstanceWake, Wakes};
 
@@ -24,6 +26,7 @@ pub struct Hub {
     pub replica: Arc<str>,
     pub usage: UsageBoard,
     pub telemetry: Telemetry,
+    pub exec: ExecBoard,
     sessions: Mutex<BTreeMap<String, Serving>>,
 }
 
@@ -37,7 +40,8 @@ impl Hub {
     pub fn new(ledger: Arc<StoreLedger>, clock: Arc<dyn Clock>, auth: AuthMode) -> Arc<Hub> {
         let (usage, telemetry) = (UsageBoard::default(), Telemetry::default());
         let replica = crate::clock::seed().hex().into();
-        Arc::new(Hub { ledger, clock, auth, replica, usage, telemetry, sessions: Mutex::default() })
+        let (exec, sessions) = (ExecBoard::default(), Mutex::default());
+        Arc::new(Hub { ledger, clock, auth, replica, usage, telemetry, exec, sessions })
     }
 
     /// Brings every change to the sessions it concerns, for ever.
@@ -80,6 +84,13 @@ impl Hub {
             Serving { mailbox, serving: tokio::spawn(session).abort_handle() }
         });
         known.mailbox.connect(connected);
+    }
+
+    /// Says something to an agent that is connected; to one that is not, nothing is said.
+    pub fn say(&self, instance: &str, message: ToAgent) {
+        if let Some(mailbox) = self.find(instance) {
+            mailbox.say(message);
+        }
     }
 
     /// Ends every session and every connection.

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use agent_api::FromAgent;
 use agent_api::close::code;
+use agent_api::{FromAgent, ToAgent};
 use state::Ledger;
 use stdx::Timestamp;
 use tokio::sync::Notify;
@@ -21,12 +21,30 @@ pub struct Mailbox {
     /// The newest connection wins.
     fresh: Mutex<Option<Connected>>,
     arrived: Notify,
+    /// What is for the agent alone, and no matter of the records.
+    said: Mutex<Vec<ToAgent>>,
+    spoke: Notify,
 }
 
 impl Mailbox {
     pub fn connect(&self, connected: Connected) {
         *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(connected);
         self.arrived.notify_one();
+    }
+
+    pub fn say(&self, message: ToAgent) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).push(message);
+        self.spoke.notify_one();
+    }
+
+    async fn said(&self) -> Vec<ToAgent> {
+        loop {
+            let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+            if !said.is_empty() {
+                return said;
+            }
+            self.spoke.notified().await;
+        }
     }
 
     async fn arrival(&self) -> Connected {
@@ -63,6 +81,10 @@ pub async fn run(
                 if actor.attendant.is_deregistered() {
                     return;
                 }
+            }
+            said = mailbox.said() => {
+                let effects = said.into_iter().map(|message| Effect::Send(Box::new(message))).collect();
+                actor.perform(effects).await;
             }
             incoming = next(&mut actor.socket) => actor.received(incoming).await,
             () = until(&*time, actor.attendant.next()) => {

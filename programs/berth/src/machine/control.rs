@@ -87,7 +87,7 @@ impl Control {
         let log_store = Arc::new(log_store.context("cannot open the logs")?);
         let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 
-        let ecs = EcsService::new(plane.ledger(), Arc::new(World));
+        let ecs = EcsService::new(plane.ledger(), Arc::new(World)).with_exec(plane.exec());
         let ecr = EcrService::new(registry.clone());
         let gateway = Gateway::new(
             vec![

@@ -8,6 +8,7 @@ mod cluster;
 pub mod deploy;
 mod endpoint;
 pub mod events;
+pub mod exec;
 pub mod explain;
 mod http;
 pub mod image;
@@ -33,12 +34,17 @@ use stdx::Timestamp;
 
 /// Runs one command to its end. 0 when it did what was asked, 1 when it could not; clap answers bad usage with 2.
 pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    run_for_code(async { command.await.map(|()| ExitCode::SUCCESS) })
+}
+
+/// The same for a command that has an exit code of its own.
+pub fn run_for_code(command: impl Future<Output = anyhow::Result<ExitCode>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("failed to start: {error}")),
     };
     match runtime.block_on(command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         // Whoever read us has seen enough: `berth logs web | head`.
         Err(error) if matches!(error.downcast_ref(), Some(OutputError::Closed)) => ExitCode::SUCCESS,
         Err(error) => fail(&endpoint::sentence(&error)),

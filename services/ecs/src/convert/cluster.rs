@@ -1,6 +1,8 @@
 //! Settings and configuration of a cluster, in and out.
 
-use model::cluster::{CapacityProviderStrategyItem, ClusterSetting, ExecuteCommandConfiguration};
+use model::cluster::{
+    CapacityProviderStrategyItem, ClusterSetting, ExecuteCommandConfiguration, ExecuteCommandLogConfiguration,
+};
 
 use super::number;
 use crate::error::{Error, invalid, unsupported};
@@ -29,10 +31,34 @@ pub(crate) fn execute_command(
         return Err(unsupported("managedStorageConfiguration"));
     }
     let Some(command) = &given.execute_command_configuration else { return Ok(None) };
-    if command.log_configuration.is_some() {
-        return Err(unsupported("executeCommandConfiguration.logConfiguration"));
+    let log_configuration = command.log_configuration.as_ref().map(exec_logs).transpose()?;
+    let overrides = command.logging.as_deref() == Some("OVERRIDE");
+    if overrides != log_configuration.is_some() {
+        return Err(invalid(match overrides {
+            true => "logConfiguration is required when logging is OVERRIDE.",
+            false => "logConfiguration can be specified only when logging is OVERRIDE.",
+        }));
     }
-    Ok(Some(ExecuteCommandConfiguration { kms_key_id: command.kms_key_id.clone(), logging: command.logging.clone() }))
+    let (kms_key_id, logging) = (command.kms_key_id.clone(), command.logging.clone());
+    Ok(Some(ExecuteCommandConfiguration { kms_key_id, logging, log_configuration }))
+}
+
+fn exec_logs(given: &api_ecs::ExecuteCommandLogConfiguration) -> Result<ExecuteCommandLogConfiguration, Error> {
+    if given.s3_bucket_name.is_some() || given.s3_key_prefix.is_some() || given.s3_encryption_enabled == Some(true) {
+        return Err(unsupported("executeCommandConfiguration.logConfiguration.s3BucketName"));
+    }
+    Ok(ExecuteCommandLogConfiguration {
+        cloud_watch_log_group_name: given.cloud_watch_log_group_name.clone(),
+        cloud_watch_encryption_enabled: given.cloud_watch_encryption_enabled,
+    })
+}
+
+pub(crate) fn exec_logs_view(kept: &ExecuteCommandLogConfiguration) -> api_ecs::ExecuteCommandLogConfiguration {
+    api_ecs::ExecuteCommandLogConfiguration {
+        cloud_watch_log_group_name: kept.cloud_watch_log_group_name.clone(),
+        cloud_watch_encryption_enabled: kept.cloud_watch_encryption_enabled,
+        ..Default::default()
+    }
 }
 
 pub(crate) fn strategy(

@@ -31,6 +31,7 @@ pub(crate) mod describe_task_definition;
 pub(crate) mod describe_task_sets;
 pub(crate) mod describe_tasks;
 pub(crate) mod discover_poll_endpoint;
+pub(crate) mod execute_command;
 pub(crate) mod get_task_protection;
 pub(crate) mod list_account_settings;
 pub(crate) mod list_attributes;

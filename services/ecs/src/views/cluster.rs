@@ -25,7 +25,7 @@ pub(crate) fn cluster(snapshot: &Snapshot, cluster: &Cluster, include: Option<&V
                 execute_command_configuration: Some(api_ecs::ExecuteCommandConfiguration {
                     kms_key_id: command.kms_key_id.clone(),
                     logging: command.logging.clone(),
-                    log_configuration: None,
+                    log_configuration: command.log_configuration.as_ref().map(convert::cluster::exec_logs_view),
                 }),
                 managed_storage_configuration: None,
             },

@@ -1,10 +1,10 @@
 //! A task and its containers.
 
-use model::{Container, Task, TaskDefinition};
+use model::{Container, ContainerInstance, Task, TaskDefinition};
 use state::Snapshot;
 
 use super::included;
-use crate::convert;
+use crate::{convert, exec};
 
 pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String>>) -> api_ecs::Task {
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
@@ -33,7 +33,7 @@ pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String
         containers: Some(
             task.containers
                 .iter()
-                .map(|one| container(task, one, definition.map(|definition| &**definition)))
+                .map(|one| container(task, one, definition.map(|definition| &**definition), instance.map(|one| &**one)))
                 .collect(),
         ),
         cpu: task.cpu.map(|cpu| cpu.to_string()),
@@ -64,7 +64,12 @@ pub(crate) fn task(snapshot: &Snapshot, task: &Task, include: Option<&Vec<String
     }
 }
 
-fn container(task: &Task, container: &Container, definition: Option<&TaskDefinition>) -> api_ecs::Container {
+fn container(
+    task: &Task,
+    container: &Container,
+    definition: Option<&TaskDefinition>,
+    instance: Option<&ContainerInstance>,
+) -> api_ecs::Container {
     let defined = definition.and_then(|definition| definition.container(&container.name));
     let bindings = container
         .network_bindings
@@ -103,9 +108,21 @@ fn container(task: &Task, container: &Container, definition: Option<&TaskDefinit
         network_bindings: Some(bindings),
         network_interfaces: Some(Vec::new()),
         health_status: Some(container.health.as_str().into()),
+        managed_agents: task.execute_command_enabled.then(|| vec![exec_agent(task, container, instance)]),
         cpu: defined.map(|defined| defined.cpu.to_string()),
         memory: defined.and_then(|defined| defined.memory).map(|memory| memory.to_string()),
         memory_reservation: defined.and_then(|defined| defined.memory_reservation).map(|memory| memory.to_string()),
         ..Default::default()
+    }
+}
+
+/// The agent that runs programs in a container of ours is the one that runs the container: it lives as long as that does.
+fn exec_agent(task: &Task, container: &Container, instance: Option<&ContainerInstance>) -> api_ecs::ManagedAgent {
+    let status = exec::agent_status(task, container, instance.is_some_and(exec::can_serve));
+    api_ecs::ManagedAgent {
+        last_started_at: task.started_at.filter(|_| status != "PENDING"),
+        name: Some(exec::AGENT.into()),
+        reason: None,
+        last_status: Some(status.into()),
     }
 }
