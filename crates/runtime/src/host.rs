@@ -16,6 +16,8 @@ pub struct Host {
     pub oom_score_adj: i32,
     /// One tree of cgroups, and not one for each controller.
     pub cgroup_v2: bool,
+    /// Where each controller's tree is, on a machine that has them apart.
+    pub cgroup_trees: Vec<String>,
 }
 
 impl Host {
@@ -27,11 +29,13 @@ impl Host {
         if !may_exceed {
             tracing::warn!("CAP_SYS_RESOURCE is missing: containers cannot get higher limits than this process has");
         }
+        let cgroup_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
         Host {
+            cgroup_trees: if cgroup_v2 { Vec::new() } else { trees() },
             capabilities,
             ulimit_ceilings,
             oom_score_adj: read("oom_score_adj").trim().parse().unwrap_or(0),
-            cgroup_v2: Path::new("/sys/fs/cgroup/cgroup.controllers").exists(),
+            cgroup_v2,
         }
     }
 
@@ -39,6 +43,15 @@ impl Host {
     pub fn attainable(&self, ulimit: &str, value: u64) -> u64 {
         self.ulimit_ceilings.get(ulimit).map_or(value, |ceiling| value.min(*ceiling))
     }
+}
+
+/// Links to a tree that several controllers share are left out.
+fn trees() -> Vec<String> {
+    let entries = std::fs::read_dir("/sys/fs/cgroup").into_iter().flatten().flatten();
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    let mut found: Vec<String> = folders.filter_map(|entry| entry.path().to_str().map(str::to_owned)).collect();
+    found.sort();
+    found
 }
 
 /// `CapPrm` of `/proc/self/status`, bounded by `CapBnd`.
@@ -92,7 +105,13 @@ mod tests {
         let ceilings = parse_ceilings(text);
         assert_eq!(ceilings.get("nofile"), Some(&20000));
         assert_eq!(ceilings.get("cpu"), None);
-        let host = Host { capabilities: 0, ulimit_ceilings: ceilings, oom_score_adj: 0, cgroup_v2: false };
+        let host = Host {
+            capabilities: 0,
+            ulimit_ceilings: ceilings,
+            oom_score_adj: 0,
+            cgroup_v2: false,
+            cgroup_trees: Vec::new(),
+        };
         assert_eq!((host.attainable("nofile", 65535), host.attainable("nofile", 10)), (20000, 10));
         assert_eq!(host.attainable("cpu", 9), 9);
     }

@@ -214,7 +214,9 @@ fn linux(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Runti
     }
     if !spec.privileged {
         linux["maskedPaths"] = json!(MASKED_PATHS);
-        linux["readonlyPaths"] = json!(READONLY_PATHS);
+        // A container must not raise its own limits. Not every runtime mounts the trees of v1 read-only when it is told to.
+        let trees = around.host.cgroup_trees.iter().map(String::as_str);
+        linux["readonlyPaths"] = READONLY_PATHS.into_iter().chain(trees).collect();
         let (added, dropped) = (&spec.capabilities_added, &spec.capabilities_dropped);
         let held = capabilities::effective(added, dropped, false, around.host.capabilities)?;
         linux["seccomp"] = seccomp::profile(&held, around.has_32_bit_programs);
