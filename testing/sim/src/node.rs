@@ -249,9 +249,10 @@ impl World {
     }
 
     pub(crate) fn unplugged(&mut self, node: usize, lasts: Duration) {
-        let until = self.now + lasts;
-        if let Some(node) = self.nodes.get_mut(node) {
-            node.unplugged_until = node.unplugged_until.max(until);
+        let now = self.now;
+        // Not for longer while it is unplugged already: what waits on its wire comes when the first plug is back, and must not be overtaken.
+        if let Some(node) = self.nodes.get_mut(node).filter(|node| node.unplugged_until <= now) {
+            node.unplugged_until = now + lasts;
         }
     }
 
