@@ -184,7 +184,7 @@ impl Served {
         let known = state.container(&plan.containers[index].name)?;
         let runtime_id = known.runtime_id.clone().filter(|_| known.alive())?;
         let run = Run { task: plan.clone(), container: index, number: known.restarts };
-        let usage = self.node.usage(&run).await?;
+        let usage = self.node.usages(&[run]).await.pop()??;
         let docker_name = &plan.containers[index].docker_name;
         let stats = stats::container(&runtime_id, docker_name, usage, clock::now(), Uptime::now());
         Some((runtime_id, stats))

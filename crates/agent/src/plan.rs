@@ -15,6 +15,7 @@ use task_engine::{Condition, ContainerSpec, Dependency, HealthCheck, RestartPoli
 pub struct TaskPlan {
     /// The last part of the ARN: names directories, cgroups and namespaces.
     pub id: String,
+    /// Without its containers, which are below.
     pub payload: payload::Task,
     pub containers: Vec<ContainerPlan>,
     pub identity: Identity,
@@ -27,6 +28,7 @@ pub struct ContainerPlan {
     pub docker_name: String,
     /// Names the container in the metadata endpoint's paths.
     pub metadata_id: String,
+    /// Without its docker settings and overrides, which have been read.
     pub payload: payload::Container,
     pub config: ContainerConfig,
     pub host: HostConfig,
@@ -102,7 +104,7 @@ impl Identity {
 impl TaskPlan {
     /// Also answers what the engine must know.
     pub fn new(
-        payload: payload::Task,
+        mut payload: payload::Task,
         identity: Identity,
         stop_timeout: Duration,
     ) -> Result<(Arc<TaskPlan>, TaskSpec), PlanError> {
@@ -115,9 +117,8 @@ impl TaskPlan {
             "" | "bridge" | "host" | "none" => {}
             other => return Err(PlanError::NetworkMode(other.to_owned())),
         }
-        let containers: Vec<ContainerPlan> = payload
-            .containers
-            .iter()
+        let containers: Vec<ContainerPlan> = std::mem::take(&mut payload.containers)
+            .into_iter()
             .map(|container| container_plan(&payload, container, &identity))
             .collect::<Result<_, _>>()?;
         let mut spec =
@@ -158,33 +159,31 @@ fn check_volumes(task: &payload::Task) -> Result<(), PlanError> {
 
 fn container_plan(
     task: &payload::Task,
-    container: &payload::Container,
+    mut payload: payload::Container,
     identity: &Identity,
 ) -> Result<ContainerPlan, PlanError> {
-    let name = container.name.clone();
+    let name = payload.name.clone();
     let settings = |source| PlanError::DockerConfig { container: name.clone(), source };
-    let docker = container.docker_config.clone().unwrap_or_default();
+    let docker = payload.docker_config.take().unwrap_or_default();
     let (config, host) = (docker.container_config().map_err(settings)?, docker.host_config().map_err(settings)?);
-    let mut payload = container.clone();
-    if let Some(text) = container.overrides.as_deref().filter(|text| !text.is_empty()) {
-        let overrides: Overrides = serde_json::from_str(text)
-            .map_err(|source| PlanError::Overrides { container: container.name.clone(), source })?;
+    if let Some(text) = payload.overrides.take().filter(|text| !text.is_empty()) {
+        let overrides: Overrides =
+            serde_json::from_str(&text).map_err(|source| PlanError::Overrides { container: name.clone(), source })?;
         if let Some(command) = overrides.command {
             payload.command = command;
         }
     }
-    let extra = container.berth.as_ref().and_then(|berth| berth.log_configuration.clone());
+    let extra = payload.berth.as_ref().and_then(|berth| berth.log_configuration.clone());
     let docker_logs = host.log_config.as_ref().filter(|logs| !logs.driver.is_empty());
     let logs = extra.or_else(|| {
         docker_logs.map(|logs| LogConfiguration { log_driver: logs.driver.clone(), options: logs.config.clone() })
     });
-    let drawn = |ids: &BTreeMap<String, String>| ids.get(&container.name).cloned().unwrap_or_default();
-    let docker_name =
-        format!("ecs-{}-{}-{}-{}", task.family, task.version, container.name, drawn(&identity.name_suffixes));
+    let drawn = |ids: &BTreeMap<String, String>| ids.get(&name).cloned().unwrap_or_default();
+    let docker_name = format!("ecs-{}-{}-{}-{}", task.family, task.version, name, drawn(&identity.name_suffixes));
     let mut labels = config.labels.clone();
     for (label, value) in [
         ("cluster", &task.task_cluster_arn),
-        ("container-name", &container.name),
+        ("container-name", &name),
         ("task-arn", &task.arn),
         ("task-definition-family", &task.family),
         ("task-definition-version", &task.version),
@@ -192,7 +191,7 @@ fn container_plan(
         labels.insert(format!("com.amazonaws.ecs.{label}"), value.clone());
     }
     let metadata_id = drawn(&identity.metadata_ids);
-    Ok(ContainerPlan { name: container.name.clone(), docker_name, metadata_id, payload, config, host, logs, labels })
+    Ok(ContainerPlan { name, docker_name, metadata_id, payload, config, host, logs, labels })
 }
 
 fn spec(container: &ContainerPlan, stop_timeout: Duration) -> ContainerSpec {

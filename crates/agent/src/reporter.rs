@@ -32,7 +32,8 @@ struct Outgoing {
 /// The reports of one task. When it is dropped, what was queued is still sent.
 #[derive(Clone)]
 pub struct Queue {
-    sender: mpsc::UnboundedSender<Outgoing>,
+    /// Boxed: a channel takes room for 32 of its messages at once.
+    sender: mpsc::UnboundedSender<Box<Outgoing>>,
     cluster: String,
     task_arn: String,
     unanswered: Arc<watch::Sender<usize>>,
@@ -88,18 +89,20 @@ impl Queue {
     fn enqueue(&self, outgoing: Outgoing) {
         self.unanswered.send_modify(|count| *count += 1);
         // Nobody takes it only after `close`.
-        let _ = self.sender.send(outgoing);
+        let _ = self.sender.send(Box::new(outgoing));
     }
 }
 
-async fn send_all(reporter: Reporter, mut receiver: mpsc::UnboundedReceiver<Outgoing>) {
+async fn send_all(reporter: Reporter, mut receiver: mpsc::UnboundedReceiver<Box<Outgoing>>) {
     while let Some(outgoing) = receiver.recv().await {
-        outgoing.after.await;
-        if send_one(&*reporter.control, &reporter.in_flight, &outgoing.request).await.is_err() {
+        let Outgoing { request, after, answered } = *outgoing;
+        after.await;
+        // Boxed: most of the time there is nothing to send, and this waits for it.
+        if Box::pin(send_one(&*reporter.control, &reporter.in_flight, &request)).await.is_err() {
             return;
         }
         reporter.unanswered.send_modify(|count| *count -= 1);
-        if let Some(answered) = outgoing.answered {
+        if let Some(answered) = answered {
             let _ = answered.send(());
         }
     }

@@ -150,7 +150,8 @@ pub trait Node: Send + Sync + 'static {
     async fn execute(&self, _run: &Run, _execute: &Execute) -> Result<Attached, String> {
         Err("this container instance cannot execute commands".to_owned())
     }
-    async fn usage(&self, run: &Run) -> Option<Usage>;
+    /// What each uses now; nothing of one that does not run. One question for all of them: they are asked together.
+    async fn usages(&self, runs: &[Run]) -> Vec<Option<Usage>>;
     /// Everything has stopped: gives network and shim back. The directory stays.
     async fn release(&self, task: &Arc<TaskPlan>);
     /// Removes the task's directory.

@@ -100,6 +100,7 @@ impl Tasks {
             return Ok(Box::pin(handle.durable()));
         }
         let identity = Identity::new(&task, clock::new_id);
+        let (payload, known_as) = (task.clone(), identity.clone());
         let built =
             TaskPlan::new(task, identity, self.stop_timeout).and_then(|(plan, spec)| Ok((plan, Task::new(spec)?)));
         let (plan, task) = match built {
@@ -111,7 +112,7 @@ impl Tasks {
         };
         keys.into_iter().flatten().for_each(|keys| self.keys.put(&arn, keys));
         let accepted_at = clock::now();
-        let file = self.records.accept(&plan.id, worker::record(&plan, accepted_at, &task));
+        let file = self.records.accept(&plan.id, worker::record(payload, known_as, accepted_at, &task));
         let durable = file.durable();
         let beginning =
             Beginning { plan, task, accepted_at, file, first: Event::Begin, exits: Vec::new(), told: false };
@@ -135,7 +136,7 @@ impl Tasks {
         if !handle.is_finished() {
             return;
         }
-        for action in handle.state().step(Event::Recover(Vec::new()), clock::now()) {
+        for action in Task::clone(&handle.state()).step(Event::Recover(Vec::new()), clock::now()) {
             if let Action::Report(report) = action {
                 drop(self.reporter.queue(handle.plan.arn()).send(&report, std::future::ready(())));
             }

@@ -126,11 +126,12 @@ impl Tcs {
     }
 
     async fn sample(&self, samples: &mut Samples) {
-        for handle in self.tasks.all() {
-            for run in running(&handle) {
-                if let Some(usage) = self.node.usage(&run).await {
-                    samples.add(handle.plan.arn(), &run.task.containers[run.container].name, usage, now());
-                }
+        let runs: Vec<Run> = self.tasks.all().iter().flat_map(|handle| running(handle)).collect();
+        let usages = self.node.usages(&runs).await;
+        let at = now();
+        for (run, usage) in runs.iter().zip(usages) {
+            if let Some(usage) = usage {
+                samples.add(run.task.arn(), &run.task.containers[run.container].name, usage, at);
             }
         }
         samples.retain_tasks(|arn| self.tasks.get(arn).is_some_and(|handle| !handle.is_finished()));
@@ -213,7 +214,7 @@ fn running(handle: &Handle) -> Vec<Run> {
 }
 
 fn metric(handle: &Handle, samples: &mut Samples) -> Option<TaskMetric> {
-    let state: Task = handle.state();
+    let state = handle.state();
     let arn = handle.plan.arn();
     let one = |container: &task_engine::Container, samples: &mut Samples| {
         let (cpu_stats_set, memory_stats_set) = samples.take(arn, &container.spec.name);

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use agent_api::payload;
 use stdx::Timestamp;
 use task_engine::{Action, Event, Report, Task, TaskStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
-use crate::plan::TaskPlan;
+use crate::plan::{Identity, TaskPlan};
 use crate::records::{RecordError, TaskFile, TaskRecord, VERSION};
 use crate::reporter::Queue;
 use crate::seams::{ExitWatch, Node, Run};
@@ -18,8 +19,9 @@ use crate::seams::{ExitWatch, Node, Run};
 pub struct Handle {
     pub plan: Arc<TaskPlan>,
     pub accepted_at: Timestamp,
-    inbox: mpsc::UnboundedSender<Event>,
-    state: Mutex<Task>,
+    /// Boxed: a channel takes room for 32 of its messages at once.
+    inbox: mpsc::UnboundedSender<Box<Event>>,
+    state: Mutex<Arc<Task>>,
     /// Becomes true when STOPPED was reported and answered, or never needs to be.
     finished: watch::Sender<bool>,
     file: TaskFile,
@@ -36,16 +38,16 @@ impl Handle {
 
     pub fn send(&self, event: Event) {
         // A task that has ended listens no more, and needs no more events.
-        let _ = self.inbox.send(event);
+        let _ = self.inbox.send(Box::new(event));
     }
 
-    /// A copy of the engine, as of the last step.
-    pub fn state(&self) -> Task {
+    /// The engine, as of the last step.
+    pub fn state(&self) -> Arc<Task> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn status(&self) -> TaskStatus {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).status()
+        self.state().status()
     }
 
     pub async fn finished(&self) {
@@ -91,8 +93,8 @@ pub struct Beginning {
 struct Worker {
     handle: Arc<Handle>,
     surroundings: Surroundings,
-    events: mpsc::UnboundedSender<Event>,
-    task: Task,
+    events: mpsc::UnboundedSender<Box<Event>>,
+    task: Arc<Task>,
     told: bool,
     look: Option<Timestamp>,
     last_report: Option<oneshot::Receiver<()>>,
@@ -105,11 +107,12 @@ struct Worker {
 /// the task.
 pub fn spawn(beginning: Beginning, surroundings: Surroundings) -> Arc<Handle> {
     let (inbox, receiver) = mpsc::unbounded_channel();
+    let task = Arc::new(beginning.task);
     let handle = Arc::new(Handle {
         plan: beginning.plan,
         accepted_at: beginning.accepted_at,
         inbox: inbox.clone(),
-        state: Mutex::new(beginning.task.clone()),
+        state: Mutex::new(task.clone()),
         finished: watch::Sender::new(false),
         file: beginning.file,
         worker: OnceLock::new(),
@@ -118,7 +121,7 @@ pub fn spawn(beginning: Beginning, surroundings: Surroundings) -> Arc<Handle> {
         handle: handle.clone(),
         surroundings,
         events: inbox,
-        task: beginning.task,
+        task,
         told: beginning.told,
         look: None,
         last_report: None,
@@ -139,14 +142,12 @@ pub fn spawn(beginning: Beginning, surroundings: Surroundings) -> Arc<Handle> {
 }
 
 /// The record of a task that is accepted.
-pub fn record(plan: &TaskPlan, accepted_at: Timestamp, task: &Task) -> TaskRecord {
-    let payload =
-        agent_api::payload::Task { role_credentials: None, execution_role_credentials: None, ..plan.payload.clone() };
+pub fn record(payload: payload::Task, identity: Identity, accepted_at: Timestamp, task: &Task) -> TaskRecord {
     TaskRecord {
         version: VERSION,
         accepted_at,
-        identity: plan.identity.clone(),
-        task: payload,
+        identity,
+        task: payload::Task { role_credentials: None, execution_role_credentials: None, ..payload },
         engine: task.to_json(),
         told: false,
         boot: None,
@@ -154,17 +155,17 @@ pub fn record(plan: &TaskPlan, accepted_at: Timestamp, task: &Task) -> TaskRecor
 }
 
 impl Worker {
-    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Event>) {
+    async fn run(mut self, mut inbox: mpsc::UnboundedReceiver<Box<Event>>) {
         while self.task.status() != TaskStatus::Stopped {
             let event = match self.look {
                 None => inbox.recv().await,
                 Some(at) => match tokio::time::timeout(at.since(clock::now()), inbox.recv()).await {
                     Ok(event) => event,
-                    Err(_) => Some(Event::Tick),
+                    Err(_) => Some(Box::new(Event::Tick)),
                 },
             };
             let Some(event) = event else { return };
-            self.step(event);
+            self.step(*event);
         }
         if let Some(released) = self.released.take() {
             // An error is a node that panicked; the next start gives back what is left.
@@ -183,8 +184,10 @@ impl Worker {
 
     fn step(&mut self, event: Event) {
         let before = self.task.clone();
-        let actions = self.task.step(event, clock::now());
+        let mut task = Task::clone(&before);
+        let actions = task.step(event, clock::now());
         failpoint::place("agent.step");
+        self.task = Arc::new(task);
         *self.handle.state.lock().unwrap_or_else(PoisonError::into_inner) = self.task.clone();
         self.look = None;
         while self.work.try_join_next().is_some() {}
@@ -299,9 +302,9 @@ impl Worker {
 }
 
 /// Weak: a process that lives on keeps no inbox alive.
-fn tell(events: &mpsc::WeakUnboundedSender<Event>, event: Event) {
+fn tell(events: &mpsc::WeakUnboundedSender<Box<Event>>, event: Event) {
     if let Some(events) = events.upgrade() {
-        let _ = events.send(event);
+        let _ = events.send(Box::new(event));
     }
 }
 

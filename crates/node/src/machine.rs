@@ -214,12 +214,16 @@ impl Node for Machine {
         })
     }
 
-    async fn usage(&self, run: &Run) -> Option<Usage> {
-        let (parent, task) = (&self.config.cgroup_parent, names::task_id(&run.task));
-        let path = runtime::cgroup_path(parent, &task, &names::run_id(run));
-        let cgroups = self.cgroups.clone();
-        let used = tokio::task::spawn_blocking(move || cgroups.usage(&path)).await.ok()??;
-        Some(Usage { cpu: used.cpu, memory_bytes: used.memory_bytes })
+    async fn usages(&self, runs: &[Run]) -> Vec<Option<Usage>> {
+        let parent = &self.config.cgroup_parent;
+        let path = |run: &Run| runtime::cgroup_path(parent, &names::task_id(&run.task), &names::run_id(run));
+        let (paths, cgroups): (Vec<String>, Cgroups) = (runs.iter().map(path).collect(), self.cgroups.clone());
+        let usage = move |path: &String| {
+            let used = cgroups.usage(path)?;
+            Some(Usage { cpu: used.cpu, memory_bytes: used.memory_bytes })
+        };
+        let read = tokio::task::spawn_blocking(move || paths.iter().map(usage).collect());
+        read.await.unwrap_or_else(|_| vec![None; runs.len()])
     }
 
     async fn release(&self, task: &Arc<TaskPlan>) {

@@ -140,7 +140,7 @@ fn a_container_is_asked_to_stop_before_it_is_killed() {
         let stubborn = task("stubborn", "stubborn wait");
         let launched = world.start(&stubborn, 0).await;
         world.hear(&stubborn, &launched.runtime_id, "stubborn").await;
-        let usage = world.machine.usage(&run(&stubborn, 0)).await.unwrap();
+        let usage = world.machine.usages(&[run(&stubborn, 0)]).await[0].unwrap();
         assert!(usage.memory_bytes > 0, "{usage:?}");
         world.machine.stop(&run(&stubborn, 0)).await;
         world.machine.kill(&run(&stubborn, 0)).await;
@@ -149,7 +149,7 @@ fn a_container_is_asked_to_stop_before_it_is_killed() {
         // What has ended can be asked to stop again.
         world.machine.stop(&run(&stubborn, 0)).await;
         let deadline = std::time::Instant::now() + PATIENCE;
-        while world.machine.usage(&run(&stubborn, 0)).await.is_some() {
+        while world.machine.usages(&[run(&stubborn, 0)]).await[0].is_some() {
             assert!(std::time::Instant::now() < deadline, "its cgroup goes");
         }
 

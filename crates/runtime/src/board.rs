@@ -9,7 +9,7 @@ use crate::link::lock;
 use crate::{ContainerId, ContainerState, ContainerStatus, Event};
 
 /// A receiver that lags further than this looks at the status instead. Their room is taken for each task.
-const EVENTS_KEPT: usize = 16;
+const EVENTS_KEPT: usize = 4;
 
 pub struct Board {
     states: Mutex<BTreeMap<ContainerId, ContainerState>>,

@@ -26,6 +26,9 @@ pub enum NotDone {
 
 type Answer = Result<(), NotDone>;
 
+/// A message of a shim is about as long, and a node has a link for each task: the usual 8 KiB would be most of what one takes.
+const READ_AHEAD_BYTES: usize = 512;
+
 pub struct Link {
     writer: tokio::sync::Mutex<OwnedWriteHalf>,
     waiting: Arc<Mutex<HashMap<u64, oneshot::Sender<Answer>>>>,
@@ -82,7 +85,7 @@ async fn read(
     listener: Arc<dyn Listener>,
     ended: watch::Sender<bool>,
 ) {
-    let mut lines = BufReader::new(reader).lines();
+    let mut lines = BufReader::with_capacity(READ_AHEAD_BYTES, reader).lines();
     while let Ok(Some(line)) = lines.next_line().await {
         match Message::decode(&line) {
             Ok(Message::Container(status)) => listener.changed(status),
