@@ -1,7 +1,7 @@
 //! The steps after the start.
 
 use std::collections::HashMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::process::ExitCode;
@@ -98,6 +98,7 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         .with_pid_file(exec.pid_file.as_ref())?
         .validate_id()?
         .as_tenant()
+        .with_sub_cgroup(cgroup_below(global, &exec.id)?)
         .with_detach(exec.detach || exec.console_socket.is_some())
         .with_env(env)
         .with_cwd(exec.cwd)
@@ -127,6 +128,25 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::try_from(exit_code(status)).unwrap_or(u8::MAX)))
 }
 
+/// Where below the container's cgroup its first process is, on cgroup v2. A privileged container may have made cgroups of its
+/// own, as systemd does, and then the kernel lets no process into the outermost.
+fn cgroup_below(global: &Global, id: &str) -> Result<Option<String>> {
+    let container = load(global, id)?;
+    let Some(pid) = container.pid() else { return Ok(None) };
+    let Ok(of_process) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return Ok(None) };
+    let Some(path) = of_process.trim_end().strip_prefix("0::") else { return Ok(None) };
+    let config = container.bundle().join("config.json");
+    let config = fs::read_to_string(&config).with_context(|| format!("failed to read {}", config.display()))?;
+    let config: serde_json::Value = serde_json::from_str(&config).context("the configuration is no JSON")?;
+    let below = config["linux"]["cgroupsPath"].as_str().and_then(|own| inside(own, path));
+    Ok(below.map(str::to_owned))
+}
+
+/// What follows `own` in `path`, if that is a cgroup below it.
+fn inside<'a>(own: &str, path: &'a str) -> Option<&'a str> {
+    path.strip_prefix(own.trim_end_matches('/'))?.strip_prefix('/').filter(|below| !below.is_empty())
+}
+
 /// Takes note of the ends of all children. The last of them is in the container's pid namespace, and as long as nobody
 /// has taken note of its end the container cannot end either.
 fn reap() {
@@ -140,5 +160,20 @@ pub fn exit_code(status: i32) -> i32 {
     match libc::WIFSIGNALED(status) {
         true => 128 + libc::WTERMSIG(status),
         false => libc::WEXITSTATUS(status),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_below_is_told_by_its_path() {
+        let own = "/ecs/task/web";
+        assert_eq!(inside(own, "/ecs/task/web/init.scope"), Some("init.scope"));
+        assert_eq!(inside(own, "/ecs/task/web/a/b"), Some("a/b"));
+        for other in [own, "/ecs/task/website", "/ecs/task", "/", "/ecs/task/web/"] {
+            assert_eq!(inside(own, other), None, "{other}");
+        }
     }
 }

@@ -252,12 +252,18 @@ fn network_none(bench: &Bench<'_>) {
 }
 
 fn metadata_endpoint(bench: &Bench<'_>) {
+    const VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
     let said = bench.says(
         json!({}),
         json!({}),
-        &["env", "ECS_CONTAINER_METADATA_URI_V4", "fetch-env", "ECS_CONTAINER_METADATA_URI_V4", "/task"],
+        &["env", VARIABLE, "fetch-env", VARIABLE, "/task", "fetch-env", VARIABLE, "/stats"],
     );
     assert!(said.contains("200 OK") && said.contains(r#""Family":"metadata_endpoint""#), "{said}");
+    let figure = |name: &str| {
+        let after = said.split_once(name)?.1.trim_start_matches(':');
+        after[..after.find([',', '}'])?].parse::<u64>().ok().filter(|figure| *figure > 0)
+    };
+    assert!(figure(r#""total_usage""#).is_some() && figure(r#""usage""#).is_some(), "what it uses is counted: {said}");
     assert!(said.contains(r#""KnownStatus":"RUNNING""#) || said.contains(r#""KnownStatus":"PENDING""#), "{said}");
 }
 

@@ -12,14 +12,22 @@ pub const IMAGE: &str = "probe:1";
 const PASSWD: &[u8] = b"root:x:0:0::/root:/bin/sh\nweb:x:1000:1001::/home/web:/bin/sh\n";
 const GROUP: &[u8] = b"root:x:0:\nweb:x:1001:\nextra:x:1500:web\n";
 
-/// The compiled program.
-pub fn program(dir: &Path) -> PathBuf {
-    let (source, program) = (dir.join("probe.c"), dir.join("probe"));
-    fs::write(&source, include_str!("probe.c")).expect("the folder can be written");
-    let mut compiler = Command::new("cc");
-    compiler.args(["-static", "-O1", "-w", "-o"]).arg(&program).arg(&source);
-    assert!(compiler.status().expect("cc starts").success(), "the program does not compile");
-    program
+/// The compiled program. It is kept, so that a machine without a compiler can be given it.
+pub fn program() -> PathBuf {
+    let workspace = kit::workspace();
+    let source = workspace.join("testing/conformance/src/probe.c");
+    let built = workspace.join("target/tmp/conformance-probe");
+    let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified()).expect("it is there");
+    if !built.exists() || modified(&built) < modified(&source) {
+        fs::create_dir_all(workspace.join("target/tmp")).expect("the folder can be made");
+        // Tests run beside each other: each compiles aside, and the last rename wins.
+        let aside = built.with_extension(std::process::id().to_string());
+        let mut compiler = Command::new("cc");
+        compiler.args(["-static", "-O1", "-w", "-o"]).arg(&aside).arg(&source);
+        assert!(compiler.status().expect("cc starts").success(), "the program does not compile");
+        fs::rename(aside, &built).expect("the folder can be written");
+    }
+    built
 }
 
 /// Writes the layout; returns its folder. The layer is also there as `layer.tar`.

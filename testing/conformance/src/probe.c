@@ -334,6 +334,7 @@ static int act(int count, char **args) {
             say("open", open(path, O_RDONLY));
         }
         else if (IS("open")) { const char *path = NEXT; say(path, open(path, O_RDWR)); }
+        else if (IS("mkdir")) { const char *path = NEXT; say(path, mkdir(path, 0755)); }
         else if (IS("symlink")) { const char *target = NEXT, *path = NEXT; say(path, symlink(target, path)); }
         else if (IS("setuid")) { say("setuid", setuid(atoi(NEXT))); }
         else if (IS("run")) { execv(args[i + 1], args + i + 1); say(args[i + 1], -1); return 126; }

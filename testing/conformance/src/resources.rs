@@ -91,6 +91,18 @@ pub fn cases() -> Vec<Case> {
             Page::Parameters("Task size"),
             sum_of_memory,
         ),
+        case(
+            "cgroup_view",
+            "a container sees its own cgroup at /sys/fs/cgroup with its limits, and cannot change it",
+            Page::Docker("docker run"),
+            cgroup_view,
+        ),
+        case(
+            "cgroups_below",
+            "a privileged container makes cgroups below its own, as systemd does; health checks still run, and all goes with it",
+            Page::Docker("docker run"),
+            cgroups_below,
+        ),
         case("disk_filler", "a full tmpfs is the container's own trouble", Page::Api("Tmpfs"), disk_filler),
     ]
 }
@@ -139,10 +151,11 @@ fn cpu_shares(bench: &Bench<'_>) {
     );
     task.running();
     let shares = |name: &str| task.cgroup(name, "cpu", ["cpu.shares", "cpu.weight"]).unwrap();
-    assert!(["256", "10"].contains(&shares("web").as_str()), "{}", shares("web"));
+    // On v2 as the OCI runtimes have it since 1024 shares became the usual weight of 100.
+    assert!(["256", "35"].contains(&shares("web").as_str()), "{}", shares("web"));
     assert!(["2", "1"].contains(&shares("none").as_str()), "{}", shares("none"));
     let all = task.task_cgroup("web", "cpu", ["cpu.shares", "cpu.weight"]).unwrap();
-    assert!(["258", "10"].contains(&all.as_str()), "the task has the sum: {all}");
+    assert!(["258", "35"].contains(&all.as_str()), "the task has the sum: {all}");
 }
 
 fn cpu_of_task(bench: &Bench<'_>) {
@@ -185,6 +198,45 @@ fn tmpfs(bench: &Bench<'_>) {
     assert!(options.contains("size=4096k") && options.contains("mode=1770"), "{options}");
 }
 
+fn is_v2() -> bool {
+    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+}
+
+/// The memory controller's cgroup, as a container sees it.
+fn own_cgroup() -> &'static str {
+    if is_v2() { "/sys/fs/cgroup" } else { "/sys/fs/cgroup/memory" }
+}
+
+fn cgroup_view(bench: &Bench<'_>) {
+    let file = if is_v2() { "memory.max" } else { "memory.limit_in_bytes" };
+    let limit = format!("{}/{file}", own_cgroup());
+    let procs = format!("{}/cgroup.procs", own_cgroup());
+    let below = format!("{}/below", own_cgroup());
+    let words = ["cat", &limit, "cat", &procs, "overwrite", &limit, "99999999", "mkdir", &below, "inspect"];
+    let said = bench.says(json!({}), json!({ "memory": 40 }), &words);
+    let expected = format!("{}\n1\n{limit}: Read-only file system\n{below}: Read-only file system\n", 40 * MIB);
+    assert!(said.starts_with(&expected), "{said}");
+    if is_v2() {
+        let seen = crate::seen::Seen::read(&said);
+        assert_eq!(seen.text("cgroup"), "0::/\n", "a namespace of its own");
+    }
+}
+
+fn cgroups_below(bench: &Bench<'_>) {
+    let below = format!("{}/below", own_cgroup());
+    let (procs, control) = (format!("{below}/cgroup.procs"), format!("{}/cgroup.subtree_control", own_cgroup()));
+    let words = ["mkdir", &below, "overwrite", &procs, "1", "overwrite", &control, "+memory +pids", "wait"];
+    let check =
+        json!({ "command": ["CMD", "/bin/probe", "has", below], "interval": 5, "retries": 1, "startPeriod": 0 });
+    let task = bench.does(json!({}), json!({ "privileged": true, "healthCheck": check }), &words);
+    let said = task.output_when("web", |said| said.lines().count() == 3);
+    // On v1 there is nothing to pass on.
+    let passed = if is_v2() { "done" } else { "No such file or directory" };
+    assert_eq!(said, format!("{below}: done\n{procs}: done\n{control}: {passed}\n"));
+    let shown = task.when("has been checked", |task| task["healthStatus"] != "UNKNOWN");
+    assert_eq!(shown["healthStatus"], "HEALTHY", "{shown}");
+}
+
 fn max_swap(bench: &Bench<'_>) {
     let task = bench.does(
         json!({}),
@@ -193,9 +245,8 @@ fn max_swap(bench: &Bench<'_>) {
     );
     task.running();
     let swap = task.cgroup("web", "memory", ["memory.memsw.limit_in_bytes", "memory.swap.max"]);
-    let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    assert_eq!(swap.unwrap(), if is_v2 { 16 * MIB } else { 48 * MIB }.to_string());
-    if !is_v2 {
+    assert_eq!(swap.unwrap(), if is_v2() { 16 * MIB } else { 48 * MIB }.to_string());
+    if !is_v2() {
         assert_eq!(task.cgroup("web", "memory", ["memory.swappiness", ""]).unwrap(), "30");
     }
 }
@@ -204,8 +255,7 @@ fn max_swap_zero(bench: &Bench<'_>) {
     let task = bench.does(json!({}), json!({ "memory": 32, "linuxParameters": { "maxSwap": 0 } }), &["wait"]);
     task.running();
     let swap = task.cgroup("web", "memory", ["memory.memsw.limit_in_bytes", "memory.swap.max"]).unwrap();
-    let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    assert_eq!(swap, if is_v2 { 0 } else { 32 * MIB }.to_string());
+    assert_eq!(swap, if is_v2() { 0 } else { 32 * MIB }.to_string());
 }
 
 fn devices(bench: &Bench<'_>) {
@@ -295,8 +345,7 @@ fn swap_default(bench: &Bench<'_>) {
     let task = bench.does(json!({}), json!({ "memory": 32 }), &["wait"]);
     task.running();
     let swap = task.cgroup("web", "memory", ["memory.memsw.limit_in_bytes", "memory.swap.max"]).unwrap();
-    let is_v2 = Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
-    assert_eq!(swap, if is_v2 { 32 * MIB } else { 64 * MIB }.to_string());
+    assert_eq!(swap, if is_v2() { 32 * MIB } else { 64 * MIB }.to_string());
 }
 
 fn pids_of_task(bench: &Bench<'_>) {

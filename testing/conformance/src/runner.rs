@@ -23,7 +23,10 @@ pub fn run_all(world: &World, filter: &str) -> (usize, Vec<String>) {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let began = Instant::now();
                     let outcome = catch_unwind(AssertUnwindSafe(|| (case.check)(&Bench::new(world, case.name))));
-                    times.lock().expect("nobody panics with it").push((began.elapsed(), case.name));
+                    let took = began.elapsed();
+                    times.lock().expect("nobody panics with it").push((took, case.name));
+                    let verdict = if outcome.is_ok() { "PASS" } else { "FAIL" };
+                    println!("conformance: {verdict} {}, {}", case.name, short(took));
                     if let Err(panic) = outcome {
                         let reason = format!("{}: {}", case.name, said(&*panic));
                         failed.lock().expect("nobody panics with it").push(reason);

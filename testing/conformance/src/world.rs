@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use api_ecs::operations::{DescribeTasks, RegisterTaskDefinition, RunTask, StopTask};
 use client::{Client, ClientError, Credentials};
-use kit::{PATIENCE, until};
+use kit::{patience, until};
 use runtime::{LogPosition, LogReader};
 use serde_json::{Value, json};
 use shape::{Call, Value as _};
@@ -219,12 +219,12 @@ impl Task<'_> {
 
     /// Everything that a container said. It should have ended, or be about to.
     pub fn output(&self, container: &str) -> String {
-        self.read_log(container, PATIENCE, |_| false)
+        self.read_log(container, patience(), |_| false)
     }
 
     /// What a container has said as soon as this is true of it.
     pub fn output_when(&self, container: &str, is: impl Fn(&str) -> bool) -> String {
-        self.output_within(container, PATIENCE, is)
+        self.output_within(container, patience(), is)
     }
 
     pub fn output_within(&self, container: &str, patience: Duration, is: impl Fn(&str) -> bool) -> String {

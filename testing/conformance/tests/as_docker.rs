@@ -36,7 +36,7 @@ fn containers_are_confined_as_dockers_are() {
 fn compare() {
     let mut machine = Machine::new();
     machine.start(&[]);
-    let program = conformance::program(machine.dir());
+    let program = conformance::program();
     let layout = conformance::write_image(machine.dir(), &program);
     machine.person(&format!("image load {}", layout.display())).expect("the image is taken in");
     let mut client = machine.command(&std::env::current_exe().expect("this program").display().to_string());

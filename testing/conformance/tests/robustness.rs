@@ -22,7 +22,7 @@ fn tasks_outlive_server_and_agent() {
 fn machine() {
     let mut machine = Machine::new();
     let dir = machine.dir().to_owned();
-    let program = conformance::program(&dir);
+    let program = conformance::program();
     let layout = conformance::write_image(&dir, &program);
     let mut server = start_server(&mut machine);
     machine.aws("ecs create-cluster --cluster-name default").expect("the cluster is made");

@@ -42,7 +42,7 @@ fn outside() {
     machine.set("AWS_SECRET_ACCESS_KEY", "secret");
     machine.set("ECS_TASK_PIDS_LIMIT", &conformance::PIDS_LIMIT.to_string());
     machine.start(&[]);
-    let program = conformance::program(machine.dir());
+    let program = conformance::program();
     let layout = conformance::write_image(machine.dir(), &program);
     machine.person(&format!("image load {}", layout.display())).expect("the image is taken in");
     let mut client = machine.command(&env::current_exe().expect("this program").display().to_string());

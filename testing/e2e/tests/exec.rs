@@ -168,7 +168,12 @@ held.kill()
 until("it is killed", lambda: not alive(["sleep", "7654323"]) and not alive(["sleep", "7654324"]))
 # The end of a container is the end of what was started in it.
 held = subprocess.Popen([BERTH, "exec", id, "-c", "web", "--", "sleep", "7654325"], stdin=subprocess.PIPE)
-until("it sleeps", lambda: alive(["sleep", "7654325"]))
+sleeper = until("it sleeps", lambda: alive(["sleep", "7654325"]))[0]
+# It is counted and limited with the container, on every kind of cgroups.
+def cgroups(pid): return open(f"/proc/{pid}/cgroup").read()
+folder = os.environ["BERTH_DATA_DIR"] + f"/node/tasks/{id}/containers/"
+firsts = [open(folder + name + "/pid").read().strip() for name in os.listdir(folder)]
+assert [cgroups(pid) for pid in firsts].count(cgroups(sleeper)) == 1, (cgroups(sleeper), firsts)
 ecs.stop_task(task=arn)
 assert held.wait(60) == 137, held
 agents = [agent for c in stopped(arn)["containers"] for agent in c["managedAgents"]]

@@ -6,11 +6,11 @@ use crate::Machine;
 
 /// Comes before every boto3 script.
 pub const BOTO: &str = r#"
-import boto3, json, sys, time, urllib.request
+import boto3, json, os, sys, time, urllib.request
 from botocore.config import Config
 def client(name): return boto3.client(name, config=Config(retries={"max_attempts": 0}))
 ecs, logs, ecr, sts = client("ecs"), client("logs"), client("ecr"), client("sts")
-def until(what, ask, seconds=60):
+def until(what, ask, seconds=int(os.environ["PATIENCE_SECONDS"])):
     end = time.monotonic() + seconds
     while True:
         answer = ask()
@@ -57,6 +57,7 @@ impl Machine {
             .env("AWS_SECRET_ACCESS_KEY", "test")
             .env("AWS_DEFAULT_REGION", "us-east-1")
             .env("AWS_PAGER", "")
+            .env("PATIENCE_SECONDS", crate::patience().as_secs().to_string())
             .env("PYTHONUNBUFFERED", "1");
         command
     }

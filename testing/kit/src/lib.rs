@@ -16,4 +16,4 @@ mod wait;
 pub use clients::BOTO;
 pub use docker::Docker;
 pub use machine::{Machine, berth, workspace};
-pub use wait::{PATIENCE, until};
+pub use wait::{patience, until};

@@ -45,7 +45,7 @@ def load_shell_image():
     return path
 
 def shell(**changes):
-    container = {"name": "web", "image": "shell:1", "memory": 128, "essential": True, "command": ["sleep", "infinity"],
+    container = {"name": "web", "image": "shell:1", "memory": 128, "essential": True, "command": ["sleep", "infinity"], "stopTimeout": 2,
                  "linuxParameters": {}, **changes}
     return container
 
@@ -74,7 +74,7 @@ class Terminal:
     def type(self, text):
         os.write(self.fd, text.encode())
 
-    def expect(self, pattern, seconds=60):
+    def expect(self, pattern, seconds=int(os.environ["PATIENCE_SECONDS"])):
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.text)):
             assert time.monotonic() < end, f"{pattern!r} is not in {self.text!r}"
