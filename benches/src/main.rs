@@ -10,6 +10,7 @@ mod berth;
 mod containers;
 mod control;
 mod docker;
+mod exec;
 mod figures;
 mod first_line;
 mod fleet;
@@ -86,6 +87,11 @@ fn main() {
             start(&mut machine);
             containers::starts(&machine);
         }
+        ["exec"] => {
+            let mut machine = Machine::new();
+            start(&mut machine);
+            exec::run(&machine);
+        }
         ["idle"] => containers::idle(),
         ["services"] => {
             let mut machine = Machine::new();
@@ -95,7 +101,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | idle | services \
+                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | exec | idle | services \
                  | scale [--instances N] [--tasks N] [--services] | idle-services [N]]"
             );
             std::process::exit(2);
