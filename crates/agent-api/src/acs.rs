@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachment::{AttachInstanceNetworkInterfaces, AttachTaskNetworkInterfaces, ConfirmAttachment};
 use crate::envelope::messages;
-use crate::extras::ExecuteCommand;
+use crate::extras::{ExecuteCommand, Prepull};
 use crate::payload::Payload;
 use crate::serde_rules::null_is_default;
 
@@ -22,6 +22,7 @@ messages! {
         "StageUpdateMessage" => StageUpdate(UpdateMessage),
         "PerformUpdateMessage" => PerformUpdate(UpdateMessage),
         "BerthExecuteCommandMessage" => ExecuteCommand(ExecuteCommand),
+        "BerthPrepullMessage" => Prepull(Prepull),
         "ErrorMessage" => Error(ErrorMessage),
         "CloseMessage" => Close(CloseMessage),
     }

@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::payload::RegistryAuthentication;
+
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TaskExtras {
@@ -84,4 +86,26 @@ impl std::fmt::Debug for ExecuteCommand {
             .field("container", &self.container);
         shown.finish_non_exhaustive()
     }
+}
+
+/// Asks an agent to have images ready that a deployment will soon need there. It goes to those alone that say they can, needs no
+/// answer, and harms nobody who loses it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Prepull {
+    /// `ecs-svc/...`, for those who read the log.
+    pub deployment: String,
+    pub images: Vec<PrepullImage>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrepullImage {
+    /// As the task definition names it.
+    pub image: String,
+    /// What the deployment is pinned to, where that is known already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub registry_authentication: Option<RegistryAuthentication>,
 }

@@ -160,3 +160,12 @@ fn metrics_read_as_they_were_seen() {
         assert_eq!(tcs::ToAgent::decode(text).unwrap().known().unwrap().encode(), text);
     }
 }
+
+#[test]
+fn a_pull_in_advance_is_a_message_of_our_own() {
+    round_trip(
+        r#"{"type":"BerthPrepullMessage","message":{"deployment":"ecs-svc/1","images":[{"image":"web:2"},
+          {"image":"123456789012.dkr.ecr.us-east-1.amazonaws.com/web:2","digest":"sha256:5e1f","registryAuthentication":
+            {"type":"ecr","ecrAuthData":{"region":"us-east-1","registryId":"123456789012","useExecutionRole":false}}}]}}"#,
+    );
+}

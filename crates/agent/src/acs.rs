@@ -19,6 +19,7 @@ use crate::clock::{Backoff, jitter};
 use crate::endpoints::{EndpointCache, socket_url};
 use crate::exec;
 use crate::limits::{CONNECTION_AGE, CONNECTION_AGE_JITTER, INACTIVITY, RECONNECT_AT_ONCE};
+use crate::prepull::Prepulls;
 use crate::registration::{AGENT_HASH, AGENT_VERSION, ENGINE_VERSION};
 use crate::seams::ControlPlane;
 use crate::socket::{ConnectError, Incoming, Socket};
@@ -32,6 +33,7 @@ pub struct Acs {
     pub container_instance_arn: String,
     /// Told at each upgrade that succeeded.
     pub connected: tokio::sync::watch::Sender<bool>,
+    pub prepulls: Prepulls,
     /// They outlive a connection, and not this agent.
     pub sessions: Mutex<JoinSet<()>>,
 }
@@ -203,6 +205,10 @@ impl Acs {
             })),
             ToAgent::ExecuteCommand(order) => {
                 self.execute(order);
+                None
+            }
+            ToAgent::Prepull(order) => {
+                self.prepulls.order(order);
                 None
             }
             ToAgent::Error(_) | ToAgent::Close(_) => None,

@@ -13,6 +13,7 @@ use crate::config::AgentConfig;
 use crate::control::HttpControlPlane;
 use crate::endpoints::EndpointCache;
 use crate::metadata::{Instance, MetadataListener};
+use crate::prepull::Prepulls;
 use crate::records::{InstanceRecord, RecordError, Records, VERSION};
 use crate::registration::{self, Machine};
 use crate::reporter::Reporter;
@@ -100,6 +101,7 @@ impl Agent {
             cluster: config.cluster.clone(),
             container_instance_arn: container_instance_arn.clone(),
             connected,
+            prepulls: Prepulls::new(node.clone()),
             sessions: Mutex::default(),
         };
         let tcs = Tcs {

@@ -22,6 +22,7 @@ mod metadata;
 #[doc(hidden)]
 pub mod parsers;
 pub mod plan;
+mod prepull;
 mod protection;
 mod records;
 mod registration;

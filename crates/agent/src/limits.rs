@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Images that wait to be pulled before a task needs them. What comes beyond is pulled by the task.
+pub const PREPULLS_WAITING_MAX: usize = 100;
+
 /// Stopped tasks whose directories and records are kept, however long the cleanup wait is; the oldest go first.
 pub const STOPPED_TASKS_MAX: usize = 1000;
 

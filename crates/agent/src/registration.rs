@@ -65,6 +65,7 @@ const CAPABILITIES: &[&str] = &[
     "ecs.capability.logging-driver.awslogs.log-driver-buffer-size",
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.full-sync",
+    "ecs.capability.berth.image-prepull",
 ];
 
 /// Source: systemd's documentation, "Native Journal Protocol".

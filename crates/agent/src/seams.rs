@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::extras::SessionLogs;
+use agent_api::extras::{PrepullImage, SessionLogs};
 use api_ecs::{
     ContainerInstance, GetTaskProtectionRequest, GetTaskProtectionResponse, RegisterContainerInstanceRequest,
     SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
@@ -139,6 +139,10 @@ pub trait Node: Send + Sync + 'static {
     async fn prepare(&self, task: &Arc<TaskPlan>);
     /// Makes a container's image ready.
     async fn pull(&self, run: &Run) -> Result<Pulled, Failure>;
+    /// Makes an image ready that no task needs yet. Whatever a task needs comes first.
+    async fn prepull(&self, _image: &PrepullImage) -> Result<(), Failure> {
+        Ok(())
+    }
     /// Resolves when the process runs.
     async fn start(&self, run: &Run) -> Result<Launched, Failure>;
     /// The image's stop signal, or SIGTERM. Fine when the process has ended.

@@ -9,6 +9,7 @@ mod desired;
 mod hub;
 mod instance;
 mod payload;
+pub mod prepull;
 mod session;
 mod status;
 mod telemetry;

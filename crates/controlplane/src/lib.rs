@@ -58,6 +58,7 @@ pub mod decide {
 pub struct ControlPlane {
     ledger: Arc<StoreLedger>,
     hub: Arc<Hub>,
+    wakes: Arc<Wakes>,
     paused: Arc<AtomicBool>,
     loops: Vec<JoinHandle<()>>,
 }
@@ -84,9 +85,9 @@ impl ControlPlane {
             tokio::spawn(loops::services(ledger.clone(), wakes.clone(), paused.clone())),
             tokio::spawn(loops::janitor(ledger.clone(), retention)),
             tokio::spawn(loops::lease(ledger.clone(), hub.replica.clone())),
-            tokio::spawn(hub.clone().deliver(wakes)),
+            tokio::spawn(hub.clone().deliver(wakes.clone())),
         ];
-        Ok(ControlPlane { ledger, hub, paused, loops })
+        Ok(ControlPlane { ledger, hub, wakes, paused, loops })
     }
 
     /// Where the services read and write.
@@ -96,6 +97,11 @@ impl ControlPlane {
 
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.ledger.snapshot()
+    }
+
+    /// From now on instances begin to pull what a new deployment will need there.
+    pub fn prepull_images(&mut self) {
+        self.loops.push(tokio::spawn(agents::prepull::run(self.hub.clone(), self.wakes.clone())));
     }
 
     /// The way to containers that run, for ExecuteCommand.

@@ -46,6 +46,8 @@ impl<K: Ord> Dirty<K> {
 pub struct Wakes {
     pub services: Dirty<ServiceWake>,
     pub instances: Dirty<InstanceWake>,
+    /// Services that may have a new deployment, by the names of their records. Only for whoever can do without.
+    pub deployments: Dirty<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +93,10 @@ impl Wakes {
         let (services, instances) = concerned(touched);
         self.services.mark(services);
         self.instances.mark(instances);
+        self.deployments.mark(touched.iter().filter_map(|one| match one {
+            Touched::Service(service) if service.deployments.len() > 1 => Some(Service::name(service)),
+            _ => None,
+        }));
     }
 }
 

@@ -49,6 +49,9 @@ impl Versioned for ContainerInstance {
 /// An attribute of our own, by which an agent keeps new tasks off its instance while the disk is nearly full.
 pub const DISK_PRESSURE: &str = "berth.disk-pressure";
 
+/// A capability of our own agent: it pulls images that it is told of before a task needs them.
+pub const IMAGE_PREPULL: &str = "ecs.capability.berth.image-prepull";
+
 impl ContainerInstance {
     pub fn arn(&self) -> ContainerInstanceArn {
         ContainerInstanceArn::new(&self.scope, &self.cluster, &self.id)

@@ -8,6 +8,7 @@ use images::{Collected, ImageError, Keep, Reference, Stored};
 use stdx::Timestamp;
 
 use crate::Machine;
+use crate::limits::PREPULLED_KEPT;
 
 /// When images are removed, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +158,9 @@ impl Machine {
         while self.images().disk_use().await?.percent() > cleanup.relieved {
             let unused = self.unused_images(cleanup, Duration::ZERO);
             let Some(oldest) = unused.into_iter().next() else {
+                if self.let_prepulled_go(Duration::ZERO) {
+                    continue;
+                }
                 tracing::warn!("the disk is nearly full, and every image that is left is in use");
                 break;
             };
@@ -169,6 +173,7 @@ impl Machine {
     }
 
     fn unused_images(&self, cleanup: &ImageCleanup, minimum_age: Duration) -> Vec<Stored> {
+        self.let_prepulled_go(PREPULLED_KEPT);
         let mut unused = self.images().unused(&self.images_in_use(), minimum_age, now());
         unused.retain(|stored| !cleanup.excludes(&stored.name));
         unused

@@ -17,6 +17,7 @@ use task_engine::{Failure, FailureKind};
 
 use crate::keepsake::Keepsake;
 use crate::local::{LocalTask, Net};
+use crate::prepull::Waits;
 use crate::spec::{self, Around, Folder, Peer, VolumeMount};
 use crate::{Machine, environment_files, failure, firelens, names, probe, watch};
 
@@ -36,6 +37,7 @@ impl Machine {
 
     pub(crate) async fn pull_image(&self, run: &Run) -> Result<Pulled, Failure> {
         let plan = &run.task.containers[run.container];
+        let _waits = Waits::begin(&self.waiting);
         let (began, was_missing) = (now(), AtomicBool::new(false));
         let on_progress = |progress: Progress| {
             if progress.layers_done < progress.layers {
@@ -46,7 +48,7 @@ impl Machine {
             }
         };
         let auth = self.auth(plan.payload.registry_authentication.as_ref())?;
-        let pulled = self.bring(plan, &auth, self.config.pull_behavior, &on_progress).await;
+        let pulled = self.bring_planned(plan, &auth, self.config.pull_behavior, &on_progress).await;
         let image = pulled.map_err(|error| failure::pull(&error))?;
         let task = self.local(&run.task);
         // A pull can take longer than its task lives.
@@ -163,29 +165,40 @@ impl Machine {
         }
         let plan = &task.plan.containers[index];
         let auth = self.auth(plan.payload.registry_authentication.as_ref())?;
-        let pulled = self.bring(plan, &auth, PullBehavior::PreferCached, &|_| {}).await;
+        let pulled = self.bring_planned(plan, &auth, PullBehavior::PreferCached, &|_| {}).await;
         let image = pulled.map_err(|error| failure::pull(&error))?;
         container.hold_image(&image);
         Ok(image)
     }
 
     /// The image that the definition names, pinned to a digest when the control plane knows it.
-    async fn bring(
+    async fn bring_planned(
         &self,
         plan: &ContainerPlan,
         auth: &Auth,
         behavior: PullBehavior,
         on_progress: images::OnProgress<'_>,
     ) -> Result<Image, ImageError> {
-        let name: Reference = plan.payload.image.parse().map_err(ImageError::Reference)?;
         let hint = plan.payload.berth.as_ref().and_then(|berth| berth.image.as_ref()?.digest.as_deref());
-        match hint.and_then(|digest| digest.parse().ok()).filter(|_| name.digest().is_none()) {
+        self.bring(&plan.payload.image, hint, auth, behavior, on_progress).await
+    }
+
+    pub(crate) async fn bring(
+        &self,
+        name: &str,
+        pinned: Option<&str>,
+        auth: &Auth,
+        behavior: PullBehavior,
+        on_progress: images::OnProgress<'_>,
+    ) -> Result<Image, ImageError> {
+        let name: Reference = name.parse().map_err(ImageError::Reference)?;
+        match pinned.and_then(|digest| digest.parse().ok()).filter(|_| name.digest().is_none()) {
             Some(digest) => self.config.images.pull_pinned(&name, digest, auth, behavior, on_progress).await,
             None => self.config.images.pull(&name, auth, behavior, on_progress).await,
         }
     }
 
-    fn auth(&self, wanted: Option<&RegistryAuthentication>) -> Result<Auth, Failure> {
+    pub(crate) fn auth(&self, wanted: Option<&RegistryAuthentication>) -> Result<Auth, Failure> {
         match wanted.map(|wanted| wanted.auth_type.as_str()) {
             None | Some("") => Ok(Auth::Anonymous),
             Some("ecr") => Ok(self.config.ecr_auth.clone()),

@@ -33,6 +33,7 @@ mod local;
 mod machine;
 mod names;
 mod pause;
+mod prepull;
 mod probe;
 mod recover;
 mod release;

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// How long an image that was pulled in advance stays for its tasks. A rolling deployment of many steps takes as long.
+pub const PREPULLED_KEPT: Duration = Duration::from_secs(3600);
+/// So many of them at most; the oldest go first.
+pub const PREPULLED_MAX: usize = 32;
+/// A disk that is this full is not filled any further in advance: from here on images are removed.
+pub const PREPULL_DISK_PERCENT_MAX: u64 = 85;
+
 /// How long a task that has stopped waits for its logs to be delivered. Afterwards they are delivered all the same, as long
 /// as the task's directory is there.
 pub const LOGS_DELIVERED_WITHIN: Duration = Duration::from_secs(3);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use agent::ContainerInfo;
 use agent::plan::TaskPlan;
 use agent::seams::{Attached, AttachedControl, Execute, Launched, Node, Pulled, Remains, Run, Streams, Usage};
+use agent_api::extras::PrepullImage;
 use async_trait::async_trait;
 use blobs::Digest;
 use images::ImageStore;
@@ -15,9 +16,11 @@ use logs::Drivers;
 use network::{Network, Redirect};
 use runtime::{Cgroups, Executed, Runtime, RuntimeConfig, memory_dir};
 use task_engine::Failure;
+use tokio::sync::watch;
 
 use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
+use crate::prepull::Prepulled;
 use crate::spec::Folders;
 use crate::{MachineConfig, OpenError, firelens, limits, names, probe, signal};
 
@@ -34,6 +37,9 @@ pub struct Machine {
     pub(crate) network: Network,
     pub(crate) cgroups: Cgroups,
     tasks: Mutex<BTreeMap<String, Arc<LocalTask>>>,
+    /// How many tasks wait for an image.
+    pub(crate) waiting: watch::Sender<usize>,
+    pub(crate) prepulled: Mutex<Prepulled>,
 }
 
 impl Machine {
@@ -47,7 +53,8 @@ impl Machine {
         let from = METADATA.parse().expect("the endpoint's address is one");
         settings.redirects = config.metadata_port.map(|to_port| Redirect { from, to_port }).into_iter().collect();
         let network = Network::open(settings).await.map_err(OpenError::Network)?;
-        Ok(Arc::new(Machine { config, runtime, network, cgroups, tasks: Mutex::default() }))
+        let (tasks, waiting, prepulled) = (Mutex::default(), watch::Sender::new(0), Mutex::default());
+        Ok(Arc::new(Machine { config, runtime, network, cgroups, tasks, waiting, prepulled }))
     }
 
     /// For the task metadata endpoint: container `index` of a task, by the task's id.
@@ -166,6 +173,10 @@ impl Node for Machine {
 
     async fn pull(&self, run: &Run) -> Result<Pulled, Failure> {
         self.pull_image(run).await
+    }
+
+    async fn prepull(&self, image: &PrepullImage) -> Result<(), Failure> {
+        self.prepull_image(image).await
     }
 
     async fn start(&self, run: &Run) -> Result<Launched, Failure> {

@@ -12,6 +12,7 @@ pub mod daemon;
 mod history;
 pub mod janitor;
 pub mod managed_daemon;
+pub mod prepull;
 mod proof;
 pub mod provisioning;
 mod reliance;

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use agent::plan::TaskPlan;
 use agent::seams::{Exit, ExitWatch, Launched, Node, Pulled, Remains, Run, Usage};
+use agent_api::extras::PrepullImage;
 use async_trait::async_trait;
 use stdx::Timestamp;
 use task_engine::{Binding, Failure};
@@ -167,6 +168,11 @@ impl Node for Machine {
             Some(failure) => Err(failure.clone()),
             None => Ok(Pulled { digest: Some("sha256:5e1f".to_owned()), times: None }),
         }
+    }
+
+    async fn prepull(&self, image: &PrepullImage) -> Result<(), Failure> {
+        let state = self.note(format!("prepull {} {}", image.image, image.digest.as_deref().unwrap_or("-")));
+        state.pull_failures.get(&image.image).cloned().map_or(Ok(()), Err)
     }
 
     async fn start(&self, run: &Run) -> Result<Launched, Failure> {

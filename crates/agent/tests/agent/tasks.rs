@@ -1,6 +1,7 @@
 //! From a payload to a report.
 
 use agent_api::attachment::AttachTaskNetworkInterfaces;
+use agent_api::extras::{Prepull, PrepullImage};
 use agent_api::payload::Task;
 use agent_api::session::Event;
 use agent_api::{FromAgent, Heartbeat, ManifestTask, ToAgent, UpdateMessage};
@@ -238,4 +239,23 @@ async fn a_shutdown_stops_and_reports_every_task() {
     rig.control
         .until("both sockets' end", |state| (state.acs_closed == 1 && state.tcs_closed == 1).then_some(()))
         .await;
+}
+
+#[tokio::test]
+async fn images_are_pulled_in_advance_and_a_failure_harms_nobody() {
+    let rig = Rig::new().await;
+    let _agent = rig.start().await;
+    let failure = Failure::new(FailureKind::Pull, "no such image");
+    rig.machine.fail_pull("gone:1", failure);
+    let image = |image: &str, digest: Option<&str>| PrepullImage {
+        image: image.to_owned(),
+        digest: digest.map(str::to_owned),
+        registry_authentication: None,
+    };
+    let images = vec![image("gone:1", None), image("web:2", Some("sha256:5e1f"))];
+    rig.control.send(&ToAgent::Prepull(Prepull { deployment: "ecs-svc/1".to_owned(), images }));
+    rig.machine.called("prepull gone:1 -").await;
+    rig.machine.called("prepull web:2 sha256:5e1f").await;
+    rig.control.deliver(vec![task("t1")]);
+    assert_eq!(rig.control.reported("t1", 1).await, ["RUNNING [web RUNNING 80->32768/tcp]"]);
 }

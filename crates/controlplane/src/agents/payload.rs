@@ -98,7 +98,7 @@ fn container(
         restart_policy: defined.restart_policy.as_ref().map(restart_policy),
         overrides: Some("{}".to_owned()),
         docker_config: Some(docker::config(place, defined, changed, logs.as_ref())),
-        registry_authentication: registry_authentication(place, defined),
+        registry_authentication: registry_authentication(&place.task.scope.region, Some(place.endpoint), defined),
         secrets: secrets(place, defined),
         environment_files: changed
             .map(|changed| &changed.environment_files)
@@ -112,14 +112,14 @@ fn container(
             options: firelens.options.iter().cloned().collect(),
         }),
         container_arn: known.map(|container| place.task.container_arn(container).to_string()).unwrap_or_default(),
-        berth: Some(ContainerExtras { log_configuration: logs, image: pinned(place, defined) }),
+        berth: Some(ContainerExtras { log_configuration: logs, image: pinned(place.images, defined) }),
         ..payload::Container::default()
     }
 }
 
 /// What earlier tasks of the same service revision found this image to be.
-fn pinned(place: &Place<'_>, defined: &ContainerDefinition) -> Option<ImageHint> {
-    let known = place.images.iter().find(|image| image.container == defined.name && image.image == defined.image);
+pub(super) fn pinned(images: &[RevisionImage], defined: &ContainerDefinition) -> Option<ImageHint> {
+    let known = images.iter().find(|image| image.container == defined.name && image.image == defined.image);
     Some(ImageHint { digest: Some(known?.digest.clone()?) })
 }
 
@@ -215,7 +215,7 @@ fn secrets(place: &Place<'_>, defined: &ContainerDefinition) -> Vec<Secret> {
     let secret = |(name, from): &(String, String), kind: &str, target: &str| Secret {
         name: name.clone(),
         value_from: from.clone(),
-        region: region_of(place, from),
+        region: region_of(&place.task.scope.region, from),
         provider: if from.split(':').nth(2) == Some("secretsmanager") { "asm" } else { "ssm" }.to_owned(),
         secret_type: Some(kind.to_owned()),
         container_path: None,
@@ -227,21 +227,25 @@ fn secrets(place: &Place<'_>, defined: &ContainerDefinition) -> Vec<Secret> {
 }
 
 /// The region of a secret: its ARN's, and the task's own for a parameter that is only named.
-fn region_of(place: &Place<'_>, from: &str) -> String {
+fn region_of(own: &str, from: &str) -> String {
     let of_arn = from.starts_with("arn:").then(|| from.split(':').nth(3)).flatten();
-    of_arn.filter(|region| !region.is_empty()).unwrap_or(&place.task.scope.region).to_owned()
+    of_arn.filter(|region| !region.is_empty()).unwrap_or(own).to_owned()
 }
 
 /// An agent reads the login that the definition names from Secrets Manager. It asks ECR for a login to an image that ECR's form of name
 /// points at: ECR is where we are.
-fn registry_authentication(place: &Place<'_>, defined: &ContainerDefinition) -> Option<RegistryAuthentication> {
+pub(super) fn registry_authentication(
+    own_region: &str,
+    endpoint: Option<&str>,
+    defined: &ContainerDefinition,
+) -> Option<RegistryAuthentication> {
     if let Some(secret) = &defined.repository_credentials {
         return Some(RegistryAuthentication {
             auth_type: "asm".to_owned(),
             ecr_auth_data: None,
             asm_auth_data: Some(AsmAuthData {
                 credentials_parameter: secret.clone(),
-                region: region_of(place, secret),
+                region: region_of(own_region, secret),
             }),
         });
     }
@@ -256,7 +260,7 @@ fn registry_authentication(place: &Place<'_>, defined: &ContainerDefinition) -> 
         ecr_auth_data: Some(EcrAuthData {
             region: region.to_owned(),
             registry_id: account.to_owned(),
-            endpoint_override: Some(place.endpoint.to_owned()),
+            endpoint_override: endpoint.map(str::to_owned),
             // The session says otherwise when keys of the execution role travel along.
             use_execution_role: false,
         }),

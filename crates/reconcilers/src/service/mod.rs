@@ -6,7 +6,7 @@ pub(crate) mod backoff;
 pub mod blue_green;
 pub(crate) mod breaker;
 pub(crate) mod message;
-mod place;
+pub(crate) mod place;
 mod rollout;
 mod victims;
 pub(crate) mod view;

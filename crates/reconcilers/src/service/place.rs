@@ -76,7 +76,7 @@ impl<'a> Trial<'a> {
 }
 
 /// What the primary deployment's tasks ask of an instance.
-pub(super) fn wanted<'a>(view: &ServiceView<'a>, turn: &Turn<'a>) -> Option<Wanted<'a>> {
+pub(crate) fn wanted<'a>(view: &ServiceView<'a>, turn: &Turn<'a>) -> Option<Wanted<'a>> {
     let primary = view.primary?;
     let definition = (primary.family.as_str(), primary.revision);
     let mut wanted = turn.wanted(definition, view.service.launch_type, &primary.id)?;

@@ -35,6 +35,9 @@ pub struct Args {
     retention: RetentionArgs,
     #[command(flatten)]
     bulk: BulkArgs,
+    /// Let each task of a deployment pull its own image. Else the instances that will run a new deployment begin to pull when it begins.
+    #[arg(long)]
+    no_prepull: bool,
     /// Where everything is kept.
     #[arg(long, env = "BERTH_DATA_DIR", value_name = "DIR", default_value = dirs::DEFAULT)]
     data_dir: PathBuf,
@@ -57,7 +60,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let bulk = args.bulk.open(&dir).await?;
     let listener = listen::bind(args.listen, args.auth).await?;
     let (url, port) = (listen::url(&listener)?, listener.local_addr()?.port());
-    let control = Control::start(&dir, &dir.store(), listener, tls, &region, args.retention.read(), bulk).await?;
+    let mut control = Control::start(&dir, &dir.store(), listener, tls, &region, args.retention.read(), bulk).await?;
+    if !args.no_prepull {
+        control.plane.prepull_images();
+    }
     // Where the blobs are not the node's, it is not the node that makes room.
     let tidy = control.registry.is_shared().then(|| tokio::spawn(control.registry.clone().keep_tidy()));
     demo::ensure_cluster(&url, &region, "default").await?;
