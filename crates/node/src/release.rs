@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use agent::plan::TaskPlan;
 use futures::future::{join, join_all};
-use runtime::Task;
+use runtime::{ContainerRuntime as _, Task};
 
 use crate::limits::{KILLED_WITHIN, LOGS_DELIVERED_WITHIN};
 use crate::local::LocalTask;
-use crate::{Machine, firelens, watch};
+use crate::{Machine, firelens, names, watch};
 
 impl Machine {
     /// Network, shim and cgroup go; the directory stays. Logs are waited for, but not for long: they are delivered on.
@@ -17,6 +17,7 @@ impl Machine {
         // Also of a task that nobody has begun here: its preparation may be on its way, and must find the door closed.
         let task = self.local(plan);
         let _closed = task.close().await;
+        self.find_shim(&task).await;
         if let Some(shim) = task.shim.get() {
             kill_all(&**shim).await;
         }
@@ -39,6 +40,18 @@ impl Machine {
         firelens::release(&self.config.state_dir, plan);
         task.containers.iter().for_each(|container| container.let_image_go());
         failpoint::place("node.released");
+    }
+
+    /// A task whose shim was not opened may have a directory and a cgroup all the same.
+    async fn find_shim(&self, task: &LocalTask) {
+        if task.shim.initialized() {
+            return;
+        }
+        match self.runtime.find_task(&names::task_id(&task.plan)).await {
+            Ok(Some(shim)) => drop(task.shim.set(shim)),
+            Ok(None) => {}
+            Err(error) => tracing::error!(task = task.plan.id, %error, "what was made for a task cannot be found"),
+        }
     }
 
     pub(crate) async fn remove_task(&self, plan: &Arc<TaskPlan>) {

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::RuntimeError;
 use crate::attached::Place;
+use crate::{RuntimeError, orphans};
 
 /// How such a process ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,19 +132,25 @@ fn read_pid(path: &Path) -> Option<i32> {
 pub(crate) fn end_forgotten(bundle: &Path, cgroup: &str) {
     let own = format!("exec-{}-", std::process::id());
     let entries = std::fs::read_dir(bundle).into_iter().flatten().filter_map(Result::ok);
-    for entry in entries {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with("exec-") || name.starts_with(&own) {
-            continue;
+    let is_forgotten = |name: &str| name.starts_with("exec-") && !name.starts_with(&own);
+    let files = entries.filter(|entry| is_forgotten(&entry.file_name().to_string_lossy()));
+    let files: Vec<PathBuf> = files.map(|entry| entry.path()).collect();
+    let having =
+        |extension: &'static str| files.iter().filter(move |path| path.extension() == Some(extension.as_ref()));
+    // The runtimes first: one that was about to start a program would do so after the look for programs.
+    for process in having("json") {
+        if let Err(error) = orphans::end(process) {
+            tracing::error!(path = %process.display(), %error, "what was executed in a container goes on");
         }
-        if name.ends_with(".pid")
-            && let Some(pid) = read_pid(&entry.path())
-            && std::fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|of| of.contains(cgroup))
-        {
+    }
+    for pid in having("pid").filter_map(|path| read_pid(path)) {
+        if std::fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|of| of.contains(cgroup)) {
             // SAFETY: no memory is involved.
             let _ = unsafe { libc::kill(-pid, libc::SIGKILL) };
         }
-        let _ = std::fs::remove_file(entry.path());
+    }
+    for path in &files {
+        let _ = std::fs::remove_file(path);
     }
 }
 

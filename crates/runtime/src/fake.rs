@@ -92,6 +92,10 @@ impl ContainerRuntime for FakeRuntime {
         Ok(lock(&self.shared.tasks).entry(id.clone()).or_insert_with(new).clone())
     }
 
+    async fn find_task(&self, id: &TaskId) -> Result<Option<Arc<dyn Task>>, RuntimeError> {
+        Ok(lock(&self.shared.tasks).get(id).cloned().map(|task| task as Arc<dyn Task>))
+    }
+
     async fn recover(&self) -> Result<Vec<Arc<dyn Task>>, RuntimeError> {
         Ok(lock(&self.shared.tasks).values().cloned().map(|task| task as Arc<dyn Task>).collect())
     }

@@ -80,6 +80,9 @@ pub trait ContainerRuntime: Send + Sync {
     /// count when the task is new.
     async fn open_task(&self, id: &TaskId, limits: &Limits) -> Result<Arc<dyn Task>, RuntimeError>;
 
+    /// The task of this name, if anything of it is here: also what an [`ContainerRuntime::open_task`] has left that failed.
+    async fn find_task(&self, id: &TaskId) -> Result<Option<Arc<dyn Task>>, RuntimeError>;
+
     /// Every task that an earlier process left here. The containers of one whose shim is gone have ended: what was left
     /// of them is killed by the time this returns, and they report exit code 137 and a reason.
     async fn recover(&self) -> Result<Vec<Arc<dyn Task>>, RuntimeError>;

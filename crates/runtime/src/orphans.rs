@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 const GONE_WITHIN: Duration = Duration::from_secs(2);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(2);
 
-/// Kills every process that was started for this bundle and has not become the container's program, and waits for its end.
+/// Kills every process that was started for this bundle, or with another path in its command line, and has not become the
+/// container's program; waits for its end.
 pub fn end(bundle: &Path) -> io::Result<()> {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {

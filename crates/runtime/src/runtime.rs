@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 
-use crate::prepare::{ContainerDir, OCI_ROOT, task_cgroup_path};
+use crate::prepare::{ContainerDir, OCI_ROOT};
 use crate::task::ShimTask;
 use crate::{Cgroups, ContainerId, ContainerRuntime, Host, Limits, RuntimeError, Task, TaskId, mount_points, spread};
 
@@ -96,12 +96,17 @@ impl Runtime {
 impl ContainerRuntime for Runtime {
     async fn open_task(&self, id: &TaskId, limits: &Limits) -> Result<Arc<dyn Task>, RuntimeError> {
         let task = self.task(id).await;
-        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, id);
-        if *limits != Limits::default() {
-            self.environment.cgroups.ensure_task(&cgroup, limits).map_err(RuntimeError::io("limit cgroup", &cgroup))?;
-        }
-        task.open().await?;
+        task.open(limits).await?;
         Ok(task)
+    }
+
+    async fn find_task(&self, id: &TaskId) -> Result<Option<Arc<dyn Task>>, RuntimeError> {
+        let task = self.task(id).await;
+        if !task.exists() {
+            return Ok(None);
+        }
+        task.recover().await?;
+        Ok(Some(task))
     }
 
     async fn recover(&self) -> Result<Vec<Arc<dyn Task>>, RuntimeError> {

@@ -21,8 +21,8 @@ use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
-    ContainerId, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, RuntimeError, Started, Task, TaskId,
-    orphans,
+    ContainerId, ContainerSpec, ContainerState, ContainerStatus, Event, Executed, Limits, RuntimeError, Started, Task,
+    TaskId, orphans,
 };
 
 /// This much of what a shim said at last goes into an error.
@@ -54,8 +54,13 @@ impl ShimTask {
     }
 
     /// Connects to the task's shim, or starts one.
-    pub async fn open(&self) -> Result<(), RuntimeError> {
-        self.link().await.map(drop)
+    pub async fn open(&self, limits: &Limits) -> Result<(), RuntimeError> {
+        self.link_within(limits).await.map(drop)
+    }
+
+    /// Something of it is on this machine.
+    pub fn exists(&self) -> bool {
+        self.dir.exists()
     }
 
     /// Connects to the task's shim, or settles what it left behind. Starts nothing.
@@ -75,6 +80,11 @@ impl ShimTask {
     }
 
     async fn link(&self) -> Result<Arc<Link>, RuntimeError> {
+        self.link_within(&Limits::default()).await
+    }
+
+    /// The limits count for a task without a shim.
+    async fn link_within(&self, limits: &Limits) -> Result<Arc<Link>, RuntimeError> {
         let mut link = self.link.lock().await;
         if let Some(link) = link.as_ref().filter(|link| !link.has_ended()) {
             return Ok(link.clone());
@@ -86,6 +96,8 @@ impl ShimTask {
             Err(err) if err.kind() == io::ErrorKind::AlreadyExists => false,
             Err(err) => return Err(RuntimeError::io("create", &self.dir)(err)),
         };
+        // After the directory, by which the next agent finds the task; and not while somebody gives the cgroup back.
+        self.limit(limits)?;
         let found = match fresh {
             true => None,
             false => self.connect().await?,
@@ -102,6 +114,16 @@ impl ShimTask {
         };
         *link = Some(opened.clone());
         Ok(opened)
+    }
+
+    fn limit(&self, limits: &Limits) -> Result<(), RuntimeError> {
+        if *limits == Limits::default() {
+            return Ok(());
+        }
+        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
+        let made = self.environment.cgroups.ensure_task(&cgroup, limits);
+        failpoint::place("runtime.limit");
+        made.map_err(RuntimeError::io("limit cgroup", &cgroup))
     }
 
     fn place<'a>(&'a self, container: &'a ContainerId, oci_root: &'a Path, bundle: &'a Path) -> Place<'a> {

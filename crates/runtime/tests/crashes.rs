@@ -4,20 +4,13 @@ mod world;
 
 use std::process::{Command, Stdio};
 
-use runtime::{ContainerRuntime as _, ContainerState, Runtime};
-use world::{World, exit, id, until};
+use runtime::{Attach, ContainerRuntime as _, ContainerState, Limits, Runtime, RuntimeConfig};
+use world::{World, exit, id, task_id, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_agent_loses_nothing() {
     let mut world = World::new();
-    let mut agent = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "an_agent_that_will_be_killed", "--ignored", "--nocapture"])
-        .env("BERTH_TEST_TASKS", &world.config.tasks_dir)
-        .env("BERTH_TEST_CGROUP", &world.config.cgroup_parent)
-        .env("BERTH_TEST_LAYER", world.layer())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
+    let mut agent = agent(&world, "an_agent_that_will_be_killed").spawn().unwrap();
     let ready = world.dir.path().join("tasks/ready");
     until("the agent's containers run", || ready.exists().then_some(()));
     agent.kill().unwrap();
@@ -44,26 +37,125 @@ async fn a_killed_agent_loses_nothing() {
     world.leave().await;
 }
 
+/// An agent in a process of its own: one of the ignored tests here.
+fn agent(world: &World, test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(["--exact", test, "--ignored", "--nocapture"]).stdout(Stdio::null());
+    command.env("BERTH_TEST_TASKS", &world.config.tasks_dir).env("BERTH_TEST_CGROUP", &world.config.cgroup_parent);
+    command.env("BERTH_TEST_LAYER", world.layer()).env("BERTH_OCI", &world.config.oci);
+    command
+}
+
+fn config_of_the_agent() -> RuntimeConfig {
+    let variable = |name| std::env::var(name).unwrap();
+    RuntimeConfig {
+        shim: world::program("berth-shim", "BERTH_SHIM"),
+        oci: world::program("berth-oci", "BERTH_OCI"),
+        tasks_dir: variable("BERTH_TEST_TASKS").into(),
+        cgroup_parent: variable("BERTH_TEST_CGROUP"),
+        state_dir: None,
+    }
+}
+
 /// Not a test: the other process of the one above.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "runs as a child of another test"]
 async fn an_agent_that_will_be_killed() {
-    let variable = |name| std::env::var(name).unwrap();
-    let tasks_dir = std::path::PathBuf::from(variable("BERTH_TEST_TASKS"));
-    let config = runtime::RuntimeConfig {
-        shim: world::program("berth-shim", "BERTH_SHIM"),
-        oci: world::program("berth-oci", "BERTH_OCI"),
-        tasks_dir: tasks_dir.clone(),
-        cgroup_parent: variable("BERTH_TEST_CGROUP"),
-        state_dir: None,
-    };
-    let layer = std::path::PathBuf::from(variable("BERTH_TEST_LAYER"));
-    let runtime = Runtime::new(config).unwrap();
-    let task = runtime.open_task(&world::task_id("t1"), &Default::default()).await.unwrap();
+    let config = config_of_the_agent();
+    let layer = std::path::PathBuf::from(std::env::var("BERTH_TEST_LAYER").unwrap());
+    let runtime = Runtime::new(config.clone()).unwrap();
+    let task = runtime.open_task(&task_id("t1"), &Limits::default()).await.unwrap();
     task.start(&world::spec(&layer, "long", "wait")).await.unwrap();
     // It ends when its own small world allows it: after the agent was killed, or before; both must work.
     task.start(&world::spec(&layer, "short", "say hello exit 5")).await.unwrap();
-    std::fs::write(tasks_dir.join("ready"), "").unwrap();
+    std::fs::write(config.tasks_dir.join("ready"), "").unwrap();
+    std::future::pending::<()>().await;
+}
+
+const LIMITS: Limits = Limits {
+    memory_bytes: None,
+    memory_reservation_bytes: None,
+    memory_swap_bytes: None,
+    swappiness: None,
+    cpu_shares: None,
+    cpu_quota_us: None,
+    cpu_period_us: None,
+    cpuset: None,
+    pids: Some(50),
+};
+
+/// A cgroup without a directory would be nobody's: the next agent may have been told meanwhile that the task is not wanted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_found_that_was_opened_as_far_as_its_cgroup() {
+    let world = World::new();
+    let mut command = agent(&world, "an_agent_that_opens_a_task");
+    assert!(!command.env(failpoint::VARIABLE, "runtime.limit:1").status().unwrap().success());
+    let found = world.runtime.recover().await.unwrap();
+    assert_eq!(found.iter().map(|task| task.id().clone()).collect::<Vec<_>>(), [task_id("t1")]);
+    world.leave().await;
+}
+
+/// Not a test: the other process of the one above.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs as a child of another test"]
+async fn an_agent_that_opens_a_task() {
+    let runtime = Runtime::new(config_of_the_agent()).unwrap();
+    runtime.open_task(&task_id("t1"), &LIMITS).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_is_found_whose_shim_does_not_start() {
+    let mut world = World::new();
+    world.config.shim = "/nowhere/berth-shim".into();
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    world.runtime.open_task(&task_id("t1"), &LIMITS).await.err().unwrap();
+    assert!(world.runtime.find_task(&task_id("t2")).await.unwrap().is_none());
+    let found = world.runtime.find_task(&task_id("t1")).await.unwrap().unwrap();
+    found.end().await.unwrap();
+    found.close().await.unwrap();
+    assert!(world.runtime.find_task(&task_id("t1")).await.unwrap().is_none());
+    world.leave().await;
+}
+
+/// Nobody has written down yet what is about to be executed; and nobody would ever wait for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_agent_was_about_to_execute_ends() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let oci = dir.path().join("slow-oci");
+    let real = world::program("berth-oci", "BERTH_OCI");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *' exec '*) touch \"$0.called\"; while :; do sleep 0.01; done;; esac\nexec {} \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(&oci, script).unwrap();
+    std::fs::set_permissions(&oci, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mut world = World::with_oci(oci);
+    let mut agent = agent(&world, "an_agent_that_executes").spawn().unwrap();
+    until("the runtime is called", || dir.path().join("slow-oci.called").exists().then_some(()));
+    agent.kill().unwrap();
+    agent.wait().unwrap();
+    let is_executing = |line: &String| line.contains(" exec ");
+    assert!(world.processes().iter().any(is_executing), "{:?}", world.processes());
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    let task = world.runtime.recover().await.unwrap().remove(0);
+    assert!(!world.processes().iter().any(is_executing), "{:?}", world.processes());
+    assert!(matches!(task.status()[0].state, ContainerState::Running { .. }), "{:?}", task.status());
+    drop(task);
+    world.leave().await;
+}
+
+/// Not a test: the other process of the one above.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "runs as a child of another test"]
+async fn an_agent_that_executes() {
+    let layer = std::path::PathBuf::from(std::env::var("BERTH_TEST_LAYER").unwrap());
+    let runtime = Runtime::new(config_of_the_agent()).unwrap();
+    let task = runtime.open_task(&task_id("t1"), &Limits::default()).await.unwrap();
+    task.start(&world::spec(&layer, "web", "wait")).await.unwrap();
+    let args = ["probe", "wait"].map(str::to_owned);
+    let _attached = task.attach(&id("web"), &args, Attach::Pipes).await.unwrap();
     std::future::pending::<()>().await;
 }
 
