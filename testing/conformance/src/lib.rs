@@ -14,6 +14,7 @@ mod image;
 mod isolation;
 mod lifecycle;
 mod lifecycle_stop;
+pub mod objects;
 mod process;
 mod resources;
 mod runner;

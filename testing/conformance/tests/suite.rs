@@ -3,17 +3,20 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use conformance::world::World;
 use kit::{Machine, until};
 
 /// Set for the part that runs on the machine's own network, as a client of it.
 const INSIDE: &str = "CONFORMANCE_INSIDE";
+/// Set for the server that the agent reads files from.
+const OBJECTS: &str = "CONFORMANCE_OBJECTS";
 
 #[test]
 fn every_feature() {
     match env::var_os(INSIDE) {
+        _ if env::var_os(OBJECTS).is_some() => conformance::objects::serve(),
         Some(dir) => inside(PathBuf::from(dir)),
         None => outside(),
     }
@@ -31,9 +34,9 @@ impl Drop for Server {
 
 fn outside() {
     let mut machine = Machine::new();
-    let mut moto = machine.command("python3");
-    moto.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", "5000"]).stdout(Stdio::null()).stderr(Stdio::null());
-    let _moto = Server(moto.spawn().expect("python3 starts"));
+    let mut objects = this_program(&machine);
+    objects.env(OBJECTS, "1").stdout(Stdio::null());
+    let _objects = Server(objects.spawn().expect("this program starts"));
     until("the S3 server has the bucket", || {
         machine.run(&format!("curl -sf -X PUT http://{}/settings", conformance::S3_SERVER)).ok()
     });
@@ -45,8 +48,8 @@ fn outside() {
     let program = conformance::program();
     let layout = conformance::write_image(machine.dir(), &program);
     machine.person(&format!("image load {}", layout.display())).expect("the image is taken in");
-    let mut client = machine.command(&env::current_exe().expect("this program").display().to_string());
-    client.args(["--exact", "every_feature", "--nocapture"]).env(INSIDE, machine.dir()).env("RUST_BACKTRACE", "0");
+    let mut client = this_program(&machine);
+    client.env(INSIDE, machine.dir()).env("RUST_BACKTRACE", "0");
     let passed = client.status().expect("this program starts").success();
     if passed {
         until("nothing is left of the tasks", || machine.unowned(&BTreeSet::new()).is_empty().then_some(()));
@@ -54,6 +57,12 @@ fn outside() {
     assert!(passed, "some cases failed: their names and reasons are above");
     // Dropping the machine looks for what is left of the node itself.
     assert!(machine.stop().success());
+}
+
+fn this_program(machine: &Machine) -> Command {
+    let mut command = machine.command(&env::current_exe().expect("this program").display().to_string());
+    command.args(["--exact", "every_feature", "--nocapture"]);
+    command
 }
 
 fn inside(dir: PathBuf) {
