@@ -62,7 +62,7 @@ pub async fn serve(order: ExecuteCommand, url: &str, tasks: &Tasks, control: Arc
         false => SessionType::NonInteractiveCommands,
     };
     let (session, hello) =
-        AgentSession::new(&session_id, kind, Ids::from_seed(uuid::Uuid::new_v4().as_u128()), clock::now());
+        AgentSession::new(&session_id, kind, Ids::from_seed(uuid::Uuid::new_v4().as_u128()), clock::steady());
     let transcript = order.logs.clone().map(|logs| Transcript::begin(control, logs, session_id.clone()));
     let run = tasks.running(&order.task_arn, &order.container);
     let program = Program::new(tasks.node());
@@ -154,7 +154,7 @@ impl Serving {
     }
 
     fn step(&mut self, event: AgentEvent<'_>) {
-        let actions = self.session.step(event, clock::now());
+        let actions = self.session.step(event, clock::steady());
         self.perform(actions);
     }
 
@@ -198,7 +198,7 @@ async fn room(outbox: &mpsc::Sender<Vec<u8>>, transcript: Option<&Transcript>) {
 
 async fn until(at: Option<Timestamp>) {
     match at {
-        Some(at) => tokio::time::sleep(at.since(clock::now())).await,
+        Some(at) => tokio::time::sleep(at.since(clock::steady())).await,
         None => std::future::pending().await,
     }
 }

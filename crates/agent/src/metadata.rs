@@ -213,7 +213,7 @@ impl Served {
             ("ExecutionStoppedAt", state.stopped_at()),
         ] {
             if let Some(at) = at {
-                put(name, json!(at.to_string()));
+                put(name, json!(clock::to_wall(at).to_string()));
             }
         }
         let zone = payload
@@ -279,10 +279,10 @@ impl Served {
 /// What a container has only once it has lived.
 fn lifetime(known: &Container, put: &mut impl FnMut(&str, Value)) {
     if let Some(at) = known.started_at {
-        put("StartedAt", json!(at.to_string()));
+        put("StartedAt", json!(clock::to_wall(at).to_string()));
     }
     if let Some(at) = known.stopped_at {
-        put("FinishedAt", json!(at.to_string()));
+        put("FinishedAt", json!(clock::to_wall(at).to_string()));
     }
     if let Some(code) = known.exit_code.filter(|_| known.stopped()) {
         put("ExitCode", json!(code));
@@ -296,7 +296,7 @@ fn lifetime(known: &Container, put: &mut impl FnMut(&str, Value)) {
             HealthStatus::Healthy => "HEALTHY",
             HealthStatus::Unhealthy => "UNHEALTHY",
         };
-        let since = known.health.as_ref().map(|health| health.since.to_string());
+        let since = known.health.as_ref().map(|health| clock::to_wall(health.since).to_string());
         put("Health", json!({"status": status, "statusSince": since}));
     }
     if !known.bindings.is_empty() {

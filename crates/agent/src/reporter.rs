@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use task_engine::{ContainerReport, ContainerStatus, Report};
 use tokio::sync::{AcquireError, Semaphore, mpsc, oneshot, watch};
 
-use crate::clock::Backoff;
+use crate::clock::{self, Backoff};
 use crate::limits::{REASON_CHARS_MAX, REPORTS_IN_FLIGHT_MAX};
 use crate::seams::{ApiError, ControlPlane};
 
@@ -153,9 +153,9 @@ pub fn request(cluster: &str, task_arn: &str, report: &Report) -> SubmitTaskStat
         status: Some(report.status.name().to_owned()),
         reason: Some(cut(&report.reason)),
         containers: Some(report.containers.iter().map(container).collect()),
-        pull_started_at: report.pull_started_at,
-        pull_stopped_at: report.pull_stopped_at,
-        execution_stopped_at: report.execution_stopped_at,
+        pull_started_at: report.pull_started_at.map(clock::to_wall),
+        pull_stopped_at: report.pull_stopped_at.map(clock::to_wall),
+        execution_stopped_at: report.execution_stopped_at.map(clock::to_wall),
         ..SubmitTaskStateChangeRequest::default()
     }
 }

@@ -136,7 +136,7 @@ impl Tasks {
         if !handle.is_finished() {
             return;
         }
-        for action in Task::clone(&handle.state()).step(Event::Recover(Vec::new()), clock::now()) {
+        for action in Task::clone(&handle.state()).step(Event::Recover(Vec::new()), clock::steady()) {
             if let Action::Report(report) = action {
                 drop(self.reporter.queue(handle.plan.arn()).send(&report, std::future::ready(())));
             }
@@ -157,7 +157,7 @@ impl Tasks {
                 tasks.keys.forget_task(handle.plan.arn());
                 tasks.forget_surplus();
             }
-            let stopped_since = handle.state().stopped_at().map_or(Duration::ZERO, |at| clock::now().since(at));
+            let stopped_since = handle.state().stopped_at().map_or(Duration::ZERO, |at| clock::steady().since(at));
             tokio::time::sleep(wait.saturating_sub(stopped_since)).await;
             if let Some(tasks) = tasks.upgrade() {
                 tasks.forget(handle.plan.arn());
@@ -314,10 +314,12 @@ fn runs(plan: &Arc<TaskPlan>, task: &Task) -> Vec<Run> {
 fn what_was_found(remains: Remains, rebooted: bool) -> (Found, Option<ExitWatch>) {
     match remains {
         Remains::Running(launched) => {
-            let (runtime_id, bindings, at) = (launched.runtime_id, launched.bindings, launched.at);
+            let (runtime_id, bindings, at) = (launched.runtime_id, launched.bindings, clock::from_wall(launched.at));
             (Found::Running { runtime_id, bindings, at }, Some(launched.exit))
         }
-        Remains::Exited(Exit { code, oom_killed, at }) => (Found::Exited { exit_code: code, oom_killed, at }, None),
+        Remains::Exited(Exit { code, oom_killed, at }) => {
+            (Found::Exited { exit_code: code, oom_killed, at: clock::from_wall(at) }, None)
+        }
         // Its state may have been lost as well, so it may have run.
         Remains::Nothing if rebooted => (Found::Lost, None),
         Remains::Nothing => (Found::Nothing, None),

@@ -128,7 +128,7 @@ impl Tcs {
     async fn sample(&self, samples: &mut Samples) {
         let runs: Vec<Run> = self.tasks.all().iter().flat_map(|handle| running(handle)).collect();
         let usages = self.node.usages(&runs).await;
-        let at = now();
+        let at = clock::steady();
         for (run, usage) in runs.iter().zip(usages) {
             if let Some(usage) = usage {
                 samples.add(run.task.arn(), &run.task.containers[run.container].name, usage, at);
@@ -247,7 +247,7 @@ pub fn task_health(plan: &TaskPlan, state: &Task) -> Option<TaskHealth> {
             task_engine::HealthStatus::Healthy => HealthStatus::Healthy,
             task_engine::HealthStatus::Unhealthy => HealthStatus::Unhealthy,
         };
-        let status_since = container.health.as_ref().map(|health| health.since.as_seconds_f64());
+        let status_since = container.health.as_ref().map(|health| clock::to_wall(health.since).as_seconds_f64());
         Some(ContainerHealth { container_name: container.spec.name.clone(), health_status, status_since })
     };
     let containers: Vec<ContainerHealth> =

@@ -13,7 +13,7 @@ use crate::clock;
 use crate::plan::{Identity, TaskPlan};
 use crate::records::{RecordError, TaskFile, TaskRecord, VERSION};
 use crate::reporter::Queue;
-use crate::seams::{ExitWatch, Node, Run};
+use crate::seams::{Exit, ExitWatch, Node, Run};
 
 /// What others see of a task, and how they reach it.
 pub struct Handle {
@@ -159,7 +159,7 @@ impl Worker {
         while self.task.status() != TaskStatus::Stopped {
             let event = match self.look {
                 None => inbox.recv().await,
-                Some(at) => match tokio::time::timeout(at.since(clock::now()), inbox.recv()).await {
+                Some(at) => match tokio::time::timeout(at.since(clock::steady()), inbox.recv()).await {
                     Ok(event) => event,
                     Err(_) => Some(Box::new(Event::Tick)),
                 },
@@ -185,7 +185,7 @@ impl Worker {
     fn step(&mut self, event: Event) {
         let before = self.task.clone();
         let mut task = Task::clone(&before);
-        let actions = task.step(event, clock::now());
+        let actions = task.step(event, clock::steady());
         failpoint::place("agent.step");
         self.task = Arc::new(task);
         *self.handle.state.lock().unwrap_or_else(PoisonError::into_inner) = self.task.clone();
@@ -205,7 +205,11 @@ impl Worker {
         match action {
             Action::Pull { container } => self.perform(&container.clone(), |run| async move {
                 Some(match node.pull(&run).await {
-                    Ok(pulled) => Event::Pulled { container, image_digest: pulled.digest, pulled: pulled.times },
+                    Ok(pulled) => {
+                        let times =
+                            pulled.times.map(|(began, ended)| (clock::from_wall(began), clock::from_wall(ended)));
+                        Event::Pulled { container, image_digest: pulled.digest, pulled: times }
+                    }
                     Err(failure) => Event::PullFailed { container, failure },
                 })
             }),
@@ -262,10 +266,9 @@ impl Worker {
                 Ok(launched) => launched,
                 Err(failure) => return tell(&events, Event::StartFailed { container, failure }),
             };
-            let (runtime_id, bindings, at) = (launched.runtime_id, launched.bindings, launched.at);
+            let (runtime_id, bindings, at) = (launched.runtime_id, launched.bindings, clock::from_wall(launched.at));
             tell(&events, Event::Started { container: container.clone(), runtime_id, bindings, at });
-            let exit = launched.exit.await;
-            tell(&events, Event::Exited { container, exit_code: exit.code, oom_killed: exit.oom_killed, at: exit.at });
+            tell(&events, exited(container, launched.exit.await));
         });
     }
 
@@ -273,8 +276,7 @@ impl Worker {
         let events = self.events.downgrade();
         let container = run.task.containers[run.container].name.clone();
         self.work.spawn(async move {
-            let exit = exit.await;
-            tell(&events, Event::Exited { container, exit_code: exit.code, oom_killed: exit.oom_killed, at: exit.at });
+            tell(&events, exited(container, exit.await));
         });
     }
 
@@ -299,6 +301,11 @@ impl Worker {
     fn save(&self) {
         self.handle.file.save(self.task.to_json(), self.told);
     }
+}
+
+fn exited(container: String, exit: Exit) -> Event {
+    let Exit { code, oom_killed, at } = exit;
+    Event::Exited { container, exit_code: code, oom_killed, at: clock::from_wall(at) }
 }
 
 /// Weak: a process that lives on keeps no inbox alive.

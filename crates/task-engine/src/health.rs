@@ -87,11 +87,13 @@ impl Health {
         }
     }
 
-    /// After a restart of the agent nobody waits for the running check any more.
-    pub(crate) fn forget_running(&mut self, now: Timestamp) {
-        if self.running.take().is_some() {
+    /// After a restart of the agent nobody waits for the running check any more. And the clock may have been set back since then:
+    /// what is further away than it can be is now.
+    pub(crate) fn taken_up(&mut self, check: &HealthCheck, now: Timestamp) {
+        if self.running.take().is_some() || self.next > now + check.interval {
             self.next = now;
         }
+        (self.started_at, self.since) = (self.started_at.min(now), self.since.min(now));
     }
 
     pub(crate) fn next_look(&self) -> Timestamp {

@@ -499,13 +499,18 @@ impl Container {
     }
 
     fn found_running(&mut self, now: Timestamp) {
-        if let Some(health) = &mut self.health {
-            health.forget_running(now);
+        if let (Some(health), Some(check)) = (&mut self.health, &self.spec.health) {
+            health.taken_up(check, now);
         }
         // Whether the kill arrived is not known, and a second one does no harm. A second stop signal may: programs take
         // it for impatience, so that one is not repeated.
-        if let Phase::Stopping { killed, .. } = &mut self.phase {
-            *killed = false;
+        match &mut self.phase {
+            Phase::Stopping { killed, kill_at } => {
+                // The clock may have been set back since it was written down.
+                (*killed, *kill_at) = (false, (*kill_at).min(now + self.spec.stop_timeout));
+            }
+            Phase::Running { since } => *since = (*since).min(now),
+            _ => {}
         }
     }
 

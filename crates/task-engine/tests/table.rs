@@ -454,3 +454,31 @@ fn print_the_record() {
     }
     println!("{}", task.to_json());
 }
+
+#[test]
+fn an_agent_that_comes_back_after_the_clock_was_set_back_waits_no_longer_than_ever() {
+    let second = Duration::from_secs(1);
+    let health = HealthCheck { interval: 30 * second, timeout: second, retries: 3, start_period: Duration::ZERO };
+    let web = ContainerSpec { stop_timeout: Duration::from_secs(5), health: Some(health), ..spec("web") };
+    let running = |seconds| Found::Running { runtime_id: "id-web".into(), bindings: vec![], at: at(seconds) };
+    let recover = || Event::Recover(vec![("web".into(), running(10_000))]);
+    let mut task = task(vec![web]);
+    check(
+        &mut task,
+        vec![
+            (10_000, Event::Begin, "pull web"),
+            (10_000, pulled("web"), "start web"),
+            (10_000, started("web", 10_000), "report RUNNING [web RUNNING]; look at 10001"),
+        ],
+    );
+    let mut stopping = task.clone();
+    check(&mut task, vec![(100, recover(), "check web 1; report RUNNING [web RUNNING]; look at 106")]);
+    check(
+        &mut stopping,
+        vec![
+            (10_010, Event::Stop, "stop web; look at 10015"),
+            (100, recover(), "report RUNNING [web RUNNING]; look at 105"),
+            (105, Event::Tick, "kill web"),
+        ],
+    );
+}

@@ -75,7 +75,7 @@ where
 /// The record name of the instance that asks, and where it reached us.
 fn identify(hub: &Hub, parts: &Parts, cluster: &str, instance: &str) -> Result<(String, String), UpgradeRefusal> {
     let denied = |error: shape::WireError| UpgradeRefusal::AccessDenied(error.to_string());
-    let caller = hub.auth.caller(&as_signed(parts), &Bytes::new(), hub.clock.now(), String::new()).map_err(denied)?;
+    let caller = hub.auth.caller(&as_signed(parts), &Bytes::new(), hub.clock.wall(), String::new()).map_err(denied)?;
     let name = admit(&hub.ledger.snapshot(), (&caller.account, &caller.region), cluster, instance)?;
     Ok((name, caller.endpoint.unwrap_or_default()))
 }
