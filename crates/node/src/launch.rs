@@ -136,6 +136,7 @@ impl Machine {
     /// The task's shim. The first who asks opens it.
     async fn shim(&self, task: &LocalTask) -> Result<Arc<dyn Task>, Failure> {
         let open = || async {
+            self.burials.call_off(&task.plan.id).await;
             let limits = Limits { pids: self.config.task_pids_limit, ..spec::task_limits(&task.plan) };
             self.runtime.open_task(&names::task_id(&task.plan), &limits).await
         };

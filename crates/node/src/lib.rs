@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod burials;
 mod cleanup;
 mod config;
 pub mod control;

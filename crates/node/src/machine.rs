@@ -18,6 +18,7 @@ use runtime::{Cgroups, Executed, Runtime, RuntimeConfig, memory_dir};
 use task_engine::Failure;
 use tokio::sync::watch;
 
+use crate::burials::Burials;
 use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
 use crate::prepull::Prepulled;
@@ -36,6 +37,7 @@ pub struct Machine {
     pub(crate) runtime: Runtime,
     pub(crate) network: Network,
     pub(crate) cgroups: Cgroups,
+    pub(crate) burials: Arc<Burials>,
     tasks: Mutex<BTreeMap<String, Arc<LocalTask>>>,
     /// How many tasks wait for an image.
     pub(crate) waiting: watch::Sender<usize>,
@@ -54,7 +56,7 @@ impl Machine {
         settings.redirects = config.metadata_port.map(|to_port| Redirect { from, to_port }).into_iter().collect();
         let network = Network::open(settings).await.map_err(OpenError::Network)?;
         let (tasks, waiting, prepulled) = (Mutex::default(), watch::Sender::new(0), Mutex::default());
-        Ok(Arc::new(Machine { config, runtime, network, cgroups, tasks, waiting, prepulled }))
+        Ok(Arc::new(Machine { config, runtime, network, cgroups, burials: Arc::default(), tasks, waiting, prepulled }))
     }
 
     /// For the task metadata endpoint: container `index` of a task, by the task's id.

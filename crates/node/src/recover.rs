@@ -11,6 +11,7 @@ use logs::{Drivers, Following};
 use network::Attachment;
 use runtime::{ContainerRuntime as _, ContainerState, Task};
 
+use crate::burials::Burial;
 use crate::keepsake::Keepsake;
 use crate::launch::launched;
 use crate::limits::ORPHANED_LOGS_WITHIN;
@@ -39,7 +40,8 @@ impl Machine {
         let owned: BTreeSet<String> = plans.keys().map(|id| (*id).to_owned()).collect();
         drop(plans);
         self.release_strange_memory(&owned);
-        self.bury(orphans, owned);
+        self.remove_unowned(owned).await;
+        self.bury(orphans);
         join_all(runs.into_iter().map(|run| async {
             let remains = self.remains(&run).await;
             (run, remains)
@@ -75,15 +77,23 @@ impl Machine {
         }
     }
 
-    /// Removes tasks that nobody owns, and the volumes and log routers of such. In the background: logs may have to be delivered before.
-    fn bury(&self, orphans: Vec<Arc<dyn Task>>, owned: BTreeSet<String>) {
-        let (logs, volumes) = (self.config.logs.clone(), self.volumes_dir().join("tasks"));
-        let routers = firelens::dir(&self.config.state_dir);
-        tokio::spawn(async move {
-            let remove = move || [volumes, routers].iter().for_each(|dir| remove_unowned(dir, &owned));
-            let _ = tokio::task::spawn_blocking(remove).await;
-            join_all(orphans.iter().map(|orphan| bury_one(&**orphan, &logs))).await;
-        });
+    /// Removes the volumes and log routers of tasks that nobody owns. Waited for: the control plane may send such a task again.
+    async fn remove_unowned(&self, owned: BTreeSet<String>) {
+        let (volumes, routers) = (self.volumes_dir().join("tasks"), firelens::dir(&self.config.state_dir));
+        let remove = move || [volumes, routers].iter().for_each(|dir| remove_unowned(dir, &owned));
+        let _ = tokio::task::spawn_blocking(remove).await;
+    }
+
+    /// Removes tasks that nobody owns. In the background: logs may have to be delivered before.
+    fn bury(&self, orphans: Vec<Arc<dyn Task>>) {
+        for orphan in orphans {
+            let (logs, burial) = (self.config.logs.clone(), self.burials.begin(orphan.id().as_str()));
+            let burials = self.burials.clone();
+            tokio::spawn(async move {
+                bury(&*orphan, &logs, &burial).await;
+                burials.end(orphan.id().as_str());
+            });
+        }
     }
 
     async fn remains(&self, run: &Run) -> Remains {
@@ -148,11 +158,13 @@ fn resume(logs: &Drivers, keepsake: &Keepsake, container_dir: &Path) -> Option<F
     }
 }
 
-async fn bury_one(task: &dyn Task, logs: &Drivers) {
+async fn bury(task: &dyn Task, logs: &Drivers, burial: &Burial) {
     let dirs = task.status().into_iter().map(|status| task.container_dir(&status.id));
     let followings: Vec<Following> = dirs.filter_map(|dir| resume(logs, &Keepsake::read(&dir)?, &dir)).collect();
     let drained = join_all(followings.iter().map(|following| following.drained()));
-    if tokio::time::timeout(ORPHANED_LOGS_WITHIN, drained).await.is_err() {
+    let is_drained = tokio::time::timeout(ORPHANED_LOGS_WITHIN, drained).await.is_ok();
+    let Some(_under_way) = burial.proceed().await else { return };
+    if !is_drained {
         tracing::warn!(task = %task.id(), "the logs of a task that nobody knows were not delivered");
         followings.iter().for_each(Following::stop);
     }

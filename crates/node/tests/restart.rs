@@ -178,3 +178,36 @@ fn what_nobody_knows_is_removed_after_its_log_was_delivered() {
         world.leave().await;
     });
 }
+
+/// An agent that died before it had told that it accepted a task is sent the task again.
+#[test]
+fn what_nobody_knows_is_kept_when_it_is_wanted_after_all() {
+    on_own_host(async {
+        let world = World::new().await;
+        let volumes = json!({ "volumes": [{ "name": "v" }] });
+        let mounts = json!({ "mountPoints": [{ "sourceVolume": "v", "containerPath": "/v" }] });
+        let words = "say first await /v/go say last wait";
+        let before = task_with("t1", volumes, vec![with(with(container("web", words), mounts), awslogs("web"))]);
+        let launched = world.start(&before, 0).await;
+        until("the first line is delivered", || (delivered(&world, "web") == ["first"]).then_some(())).await;
+        world.sink.hang(true);
+        let volumes = world.config.node_dir.join("volumes/tasks/t1");
+        std::fs::write(volumes.join("v/go"), "").unwrap();
+        world.hear(&before, &launched.runtime_id, "last").await;
+        drop(launched);
+        let world = world.restart().await;
+        assert!(recover(&world, Vec::new()).await.is_empty());
+        // What comes from here on makes its own.
+        assert!(!volumes.exists());
+
+        let again = task_with("t1", json!({}), vec![container("other", "exit 4")]);
+        assert_eq!(world.run_to_end(&again).await.0, 4);
+        world.sink.hang(false);
+        until("the log of before is delivered", || (delivered(&world, "web") == ["first", "last"]).then_some(())).await;
+        let dir = world.config.node_dir.join("tasks/t1");
+        let removed = until("its directory is gone", || (!dir.exists()).then_some(()));
+        assert!(tokio::time::timeout(std::time::Duration::from_millis(300), removed).await.is_err());
+        world.finish(&again).await;
+        world.leave().await;
+    });
+}
