@@ -1,6 +1,6 @@
 //! Kills Berth at random points under a random load, and looks what is true afterwards.
 //!
-//! A round: clients run, stop, create, update and delete at random; the server, the agent, shims, or all of them die, by
+//! A round: clients run, stop, create, update, delete and execute at random, containers of many kinds; the server, the agent, shims, or all of them die, by
 //! `kill -9` at a random moment or at a fail point of their own; what died is started again. Then everything that was
 //! acknowledged must be there once: tasks, services, exit codes, log lines. And nothing may be there that nobody owns.
 //!
@@ -142,7 +142,10 @@ impl<'m> World<'m> {
     fn look(&self, live: &BTreeSet<String>) -> anyhow::Result<()> {
         let deadline = Instant::now() + self.patience;
         loop {
-            let (running, unowned) = (self.machine.running(), self.machine.unowned(live));
+            let (running, mut unowned) = (self.machine.running(), self.machine.unowned(live));
+            // The sessions are over, of which these were.
+            unowned.extend(kit::processes(&self.load.executed()).into_iter().map(|(_, line)| line));
+            unowned.extend(self.machine.executions());
             if running == *live && unowned.is_empty() {
                 return Ok(());
             }

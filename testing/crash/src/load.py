@@ -2,12 +2,27 @@
 #
 # Reads a command a line on standard input and answers a line on standard output, both JSON. Comes after kit's BOTO.
 
-import collections, glob, os, queue, random, threading
+import collections, os, pty, queue, random, subprocess, threading
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-MARKS, PATIENCE = sys.argv[1], float(sys.argv[2])
+MARKS, PATIENCE, BERTH = sys.argv[1], float(sys.argv[2]), sys.argv[3]
 GROUP = "crash"
-LIVE_MAX, SERVICES_MAX, LINES_MAX = 10, 2, 40
+LIVE_MAX, SERVICES_MAX, LINES_MAX, SESSIONS_MAX = 10, 2, 40, 3
+# Nobody listens on this port.
+NOBODY = "127.0.0.1:9"
+# What containers and their tasks have besides what each has: a family each. The first is the most usual one.
+KINDS = {
+    "plain": ({}, {}),
+    "init": ({"linuxParameters": {"initProcessEnabled": True}}, {}),
+    "terminal": ({"pseudoTerminal": True, "interactive": True}, {}),
+    "ports": ({"portMappings": [{"containerPort": 80}, {"containerPortRange": "90-92"}]}, {}),
+    "limited": ({"healthCheck": {"command": ["CMD", "/program", "health", "0", "0", "0"], "interval": 5}},
+                {"cpu": "128", "memory": "32"}),
+    "shared": ({}, {"pidMode": "task", "ipcMode": "task"}),
+    "fluentd": ({"logConfiguration": {"logDriver": "fluentd", "options": {
+        "fluentd-address": NOBODY, "fluentd-async": "true"}}}, {}),
+    "syslog": ({"logConfiguration": {"logDriver": "syslog", "options": {"syslog-address": f"udp://{NOBODY}"}}}, {}),
+}
 # What an answer may be while the control plane or the agent is away. Nothing was done then.
 NOT_NOW = {"ThrottlingException", "ServerException", "ServiceUnavailableException", "InternalFailure", "500", "503"}
 session = Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=10, max_pool_connections=8)
@@ -53,8 +68,9 @@ class Task:
 class Run:
     """One RunTask, which is repeated with its client token until it is answered."""
 
-    def __init__(self, name, count, lines, pause, code):
-        self.name, self.count, self.lines, self.pause, self.code = name, count, lines, pause, code
+    def __init__(self, name, kind, count, lines, pause, code, may_execute):
+        self.name, self.kind, self.count = name, kind, count
+        self.lines, self.pause, self.code, self.may_execute = lines, pause, code, may_execute
         self.tasks, self.refusal = None, None
         # Its shims may have been killed: then the end of a container is theirs.
         self.shims_killed = lenient
@@ -62,8 +78,8 @@ class Run:
     def ask(self):
         words = [self.name, str(self.lines), str(self.pause), str(self.code)]
         overrides = {"containerOverrides": [{"name": "c", "command": words}]}
-        answer = ask(ecs.run_task, taskDefinition="crash", count=self.count, startedBy=self.name,
-                     clientToken=self.name, overrides=overrides)
+        answer = ask(ecs.run_task, taskDefinition=f"crash-{self.kind}", count=self.count, startedBy=self.name,
+                     clientToken=self.name, overrides=overrides, enableExecuteCommand=self.may_execute)
         if not answer["tasks"]:
             self.refusal = answer["failures"]
             return False
@@ -89,7 +105,7 @@ finished = collections.deque(maxlen=200)
 lenient, load, counted = False, None, collections.Counter()
 
 
-def register(family, **more):
+def register(family, task={}, **more):
     volumes = [{"name": "marks", "host": {"sourcePath": MARKS}}]
     container = {
         # A first process that has no handler yet does not hear the signal.
@@ -99,7 +115,8 @@ def register(family, **more):
             "awslogs-group": GROUP, "awslogs-region": "us-east-1", "awslogs-create-group": "true",
             "awslogs-stream-prefix": "s"}}}
     container.update(more)
-    answer = ask(ecs.register_task_definition, family=family, containerDefinitions=[container], volumes=volumes)
+    answer = ask(ecs.register_task_definition, family=family, containerDefinitions=[container], volumes=volumes,
+                 **task)
     return answer["taskDefinition"]["revision"]
 
 
@@ -109,6 +126,7 @@ class Load:
     def __init__(self, seed):
         self.over = threading.Event()
         self.troubles = queue.Queue()
+        self.sessions = []
         self.threads = [threading.Thread(target=self.client, args=(seed * 10 + n,)) for n in range(3)]
         for thread in self.threads:
             thread.start()
@@ -134,10 +152,12 @@ class Load:
             live = [task for run in runs for task in run.tasks or [] if task.stop != "acknowledged"]
             waiting = [run for run in runs if run.tasks is None]
         what = dice.choices(
-            ["run", "stop", "again", "register", "create", "update", "delete"], [10, 4, 3, 1, 1, 2, 1])[0]
+            ["run", "stop", "again", "register", "create", "update", "delete", "execute"], [10, 4, 3, 1, 1, 2, 1, 2])[0]
         if what == "run" and len(live) + len(waiting) < LIVE_MAX:
             code = dice.choice(["wait", 0, 1, 7, 42, 255])
-            run = Run(f"run-{name}", dice.choice([1, 1, 1, 2]), dice.randrange(LINES_MAX), dice.choice([0, 0, 1, 5]), code)
+            kind = dice.choices(list(KINDS), [7] + [1] * (len(KINDS) - 1))[0]
+            run = Run(f"run-{name}", kind, dice.choice([1, 1, 1, 2]), dice.randrange(LINES_MAX),
+                      dice.choice([0, 0, 1, 5]), code, dice.choice([True, False]))
             with lock:
                 runs.append(run)
             run.ask()
@@ -148,6 +168,10 @@ class Load:
             task.stop = "tried"
             ask(ecs.stop_task, task=task.arn)
             task.stop = "acknowledged"
+        elif what == "execute" and sum(session.poll() is None for session, _ in self.sessions) < SESSIONS_MAX:
+            able = [task for task in live if task.run.may_execute and task.run.code == "wait" and task.stop == "no"]
+            if able:
+                self.execute(dice.choice(able), name, dice.choice([True, False]))
         elif what == "register":
             revision = register(f"family-{name}", command=[name, "0", "0", "0"])
             assert revision == 1, revision
@@ -176,10 +200,30 @@ class Load:
                 ask(ecs.update_service, service=service.name, desiredCount=count)
                 service.desired = {count}
 
+    def execute(self, task, name, in_terminal):
+        """Opens a session, which lasts as long as the load if nothing dies before. Its program ends only with it."""
+        command = [BERTH, "exec", task.id, "--", "/program", f"exec-{os.getpid()}-{name}", "1", "0", "wait"]
+        more = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL}
+        ours = theirs = None
+        if in_terminal:
+            ours, theirs = pty.openpty()
+            more = {"stdin": theirs, "stdout": theirs}
+        session = subprocess.Popen(command, stderr=subprocess.DEVNULL, **more)
+        if theirs is not None:
+            os.close(theirs)
+        self.sessions.append((session, ours))
+
     def end(self):
         self.over.set()
         for thread in self.threads:
             thread.join()
+        for session, ours in self.sessions:
+            session.kill()
+            session.wait()
+            if ours is not None:
+                os.close(ours)
+            elif session.stdin:
+                session.stdin.close()
         assert self.troubles.empty(), self.troubles.get()
 
 
@@ -202,7 +246,8 @@ def messages(task):
         except ClientError as error:
             assert error.response["Error"]["Code"] == "ResourceNotFoundException", error
             return []
-        events += [event["message"] for event in page["events"]]
+        # A terminal ends lines in its own way.
+        events += [event["message"].removesuffix("\r") for event in page["events"]]
         if token.get("nextToken") == page["nextForwardToken"]:
             return events
         token = {"nextToken": page["nextForwardToken"]}
@@ -233,7 +278,7 @@ def why_not_settled(task, now):
 def check_stopped(task, now, ends):
     run, container = task.run, now["containers"][0]
     code, reason = container.get("exitCode"), now.get("stoppedReason")
-    what = f"{task.id} of {run.name} ({run.code}, stop {task.stop}): {code} {reason} {container.get('reason')}"
+    what = f"{task.id} of {run.name} ({run.kind}, {run.code}, stop {task.stop}): {code} {reason} {container.get('reason')}"
     if task.stop == "no" and not run.shims_killed:
         assert code == run.code, f"an exit code is lost: {what}"
     elif not run.shims_killed and run.code == "wait":
@@ -247,6 +292,8 @@ def check_stopped(task, now, ends):
 
 def check_log(task, ended):
     run = task.run
+    if run.kind in ("fluentd", "syslog"):
+        return True
     said = messages(task)
     expected = [f"line {n}" for n in range(1, len(said) + 1)]
     assert said == expected, f"log lines are lost or doubled: {task.id} of {run.name} said {said}"
@@ -388,18 +435,19 @@ def obey(command):
         lenient = False
         return {"live": check()}
     elif what == "prepare":
-        surely_register("crash", command=["nobody", "0", "0", "0"])
+        for kind, (container, task) in KINDS.items():
+            surely_register(f"crash-{kind}", task, command=["nobody", "0", "0", "0"], **container)
         surely_register("crash-service", command=["service", "3", "0", "wait"])
     elif what == "count":
         return dict(counted)
     return {}
 
 
-def surely_register(family, **more):
+def surely_register(family, task={}, **more):
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return register(family, **more)
+            return register(family, task, **more)
         except Away:
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.02)

@@ -24,6 +24,7 @@ impl Load {
             .args(["-c", &script])
             .arg(marks)
             .arg(patience.as_secs().to_string())
+            .arg(kit::berth())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -69,6 +70,11 @@ impl Load {
         let answer = self.ask(&json!({ "do": "check" }))?;
         let live = answer["live"].as_array().context("a check names the live tasks")?;
         Ok(live.iter().filter_map(|task| task.as_str().map(str::to_owned)).collect())
+    }
+
+    /// The command lines of programs that clients execute in containers contain this.
+    pub fn executed(&self) -> String {
+        format!("/program exec-{}-", self.process.id())
     }
 
     pub fn count(&mut self) -> anyhow::Result<String> {

@@ -50,6 +50,11 @@ impl Node<'_> {
         self.task_cgroups().into_iter().filter(populated).map(|path| name(&path)).collect()
     }
 
+    pub fn executions(&self) -> Vec<String> {
+        let lines = self.all_processes().into_iter().map(|(_, line)| line);
+        lines.filter(|line| line.contains(" exec --pid-file ")).collect()
+    }
+
     fn things(&self) -> Vec<Thing> {
         let sources =
             [self.processes(), self.mounts(), self.cgroups(), self.run_files(), self.links(), self.port_rules()];
@@ -272,7 +277,8 @@ fn kill(id: &str) {
     let _ = Command::new("kill").args(["-KILL", id]).stderr(Stdio::null()).status();
 }
 
-fn processes(mark: &str) -> Vec<(u32, String)> {
+/// The processes on this machine that have this in their command line, but for this one.
+pub fn processes(mark: &str) -> Vec<(u32, String)> {
     let own = std::process::id();
     entries(Path::new("/proc"))
         .iter()

@@ -15,5 +15,6 @@ mod wait;
 
 pub use clients::BOTO;
 pub use docker::Docker;
+pub use leaks::processes;
 pub use machine::{Machine, berth, workspace};
 pub use wait::{patience, until};

@@ -170,6 +170,11 @@ impl Machine {
         self.data_dirs().iter().flat_map(|data_dir| self.node(data_dir).running()).collect()
     }
 
+    /// Calls of the OCI runtime that execute one more program in a container of this host.
+    pub fn executions(&self) -> Vec<String> {
+        self.data_dirs().iter().flat_map(|data_dir| self.node(data_dir).executions()).collect()
+    }
+
     fn node<'a>(&'a self, data_dir: &'a Path) -> Node<'a> {
         Node { data_dir, namespace: &self.namespace }
     }
