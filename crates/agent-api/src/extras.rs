@@ -29,6 +29,61 @@ pub struct ContainerExtras {
     /// What the control plane already knows about the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub image: Option<ImageHint>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probes: Option<Probes>,
+}
+
+/// What the agent itself asks the container, instead of running a program in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Probe>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<Probe>,
+}
+
+/// Times in seconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Probe {
+    pub ask: Ask,
+    pub interval: u32,
+    pub timeout: u32,
+    pub retries: u32,
+    pub start_period: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Ask {
+    Http {
+        port: u16,
+        path: String,
+    },
+    Tcp {
+        port: u16,
+    },
+    Grpc {
+        port: u16,
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        service: String,
+    },
+}
+
+/// What the probes of a container say, beside its health.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probed {
+    /// Nothing when nobody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// How the last probe of its health failed; empty when it did not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health_says: String,
+    /// The same of its readiness.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ready_says: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

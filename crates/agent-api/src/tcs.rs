@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::envelope::messages;
+use crate::extras::Probed;
 use crate::serde_rules::null_is_default;
 
 messages! {
@@ -277,6 +278,9 @@ pub struct ContainerHealth {
     /// Seconds since 1970, with a fraction.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status_since: Option<f64>,
+    /// What only a Berth agent says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub berth: Option<Probed>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -147,6 +147,15 @@ fn health_reads_as_it_was_seen() {
 }
 
 #[test]
+fn probes_travel_as_extras() {
+    let down = r#"{"name":"web","cpu":0,"memory":0,"essential":true,"berth":{"probes":{"health":{"ask":{"http":{"port":80,"path":"/healthz"}},"interval":30,"timeout":5,"retries":3,"startPeriod":0},"ready":{"ask":{"grpc":{"port":50051,"service":"shop"}},"interval":5,"timeout":2,"retries":1,"startPeriod":9}}}}"#;
+    let container: agent_api::payload::Container = serde_json::from_str(down).unwrap();
+    assert_eq!(serde_json::to_string(&container).unwrap(), down);
+    let up = r#"{"type":"PublishHealthRequest","message":{"metadata":{"cluster":"c","containerInstance":"i","messageId":"m","fin":true},"tasks":[{"taskArn":"ARN:task","taskDefinitionFamily":"fam","taskDefinitionVersion":"1","containers":[{"containerName":"app","healthStatus":"UNHEALTHY","statusSince":1795384978.083,"berth":{"ready":false,"healthSays":"GET :80/healthz answered 503","readySays":"TCP :80 did not answer within 5s"}}]}]}}"#;
+    assert_eq!(tcs::FromAgent::decode(up).unwrap().known().unwrap().encode(), up);
+}
+
+#[test]
 fn metrics_read_as_they_were_seen() {
     let text = r#"{"type":"PublishMetricsRequest","message":{"metadata":{"cluster":"c","containerInstance":"i","messageId":"m","idle":false,"fin":true},"taskMetrics":[{"taskArn":"t","taskDefinitionFamily":"f","taskDefinitionVersion":"1","containerMetrics":[{"containerName":"web","cpuStatsSet":{"min":0.5,"max":1.5,"sum":2.0,"sampleCount":2},"memoryStatsSet":{"min":1.0,"max":1.0,"sum":2.0,"sampleCount":2},"networkStatsSet":{"rxBytes":{"min":1,"max":2,"sum":3,"sampleCount":2,"overflowMin":0,"overflowMax":0,"overflowSum":0}},"restartStatsSet":{"restartCount":0}}]}],"timestamp":1795384979.5}}"#;
     let message = tcs::FromAgent::decode(text).unwrap().known().unwrap();

@@ -297,7 +297,12 @@ fn lifetime(known: &Container, put: &mut impl FnMut(&str, Value)) {
             HealthStatus::Unhealthy => "UNHEALTHY",
         };
         let since = known.health.as_ref().map(|health| clock::to_wall(health.since).to_string());
-        put("Health", json!({"status": status, "statusSince": since}));
+        let mut health = json!({"status": status, "statusSince": since});
+        let output = known.health.as_ref().map(|health| health.said.as_str()).filter(|said| !said.is_empty());
+        if let Some(output) = output {
+            health["output"] = json!(output);
+        }
+        put("Health", health);
     }
     if !known.bindings.is_empty() {
         // Each port of a range by itself, as in version 4 of the official agent's endpoint.

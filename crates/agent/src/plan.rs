@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent_api::docker::{ContainerConfig, Healthcheck, HostConfig};
-use agent_api::extras::LogConfiguration;
+use agent_api::extras::{LogConfiguration, Probe, Probes};
 use agent_api::payload;
 use serde::{Deserialize, Serialize};
 use task_engine::{Condition, ContainerSpec, Dependency, HealthCheck, RestartPolicy, TaskSpec};
@@ -202,6 +202,7 @@ fn spec(container: &ContainerPlan, stop_timeout: Duration) -> ContainerSpec {
     let sources = payload.volumes_from.iter().map(|from| from.source_container.as_str());
     let implied = links.chain(sources).map(|name| depends(name, Condition::Start));
     let health = container.config.healthcheck.as_ref().filter(|_| payload.health_check_type.is_some());
+    let probes = container.probes();
     ContainerSpec {
         name: container.name.clone(),
         essential: payload.essential,
@@ -217,11 +218,18 @@ fn spec(container: &ContainerPlan, stop_timeout: Duration) -> ContainerSpec {
             // Source: the ECS developer guide, "Restart individual containers": 300 seconds.
             attempt_period: policy.restart_attempt_period.and_then(seconds).unwrap_or(Duration::from_secs(300)),
         }),
-        health: health.and_then(health_check),
+        // By what it is asked is the node's affair; when, and what it means, is the same.
+        health: probes.and_then(|probes| probes.health.as_ref()).map(probe).or_else(|| health.and_then(health_check)),
+        readiness: probes.and_then(|probes| probes.ready.as_ref()).map(probe),
     }
 }
 
 impl ContainerPlan {
+    /// What the agent itself asks it.
+    pub fn probes(&self) -> Option<&Probes> {
+        self.payload.berth.as_ref()?.probes.as_ref()
+    }
+
     /// Its log goes to the task's log router.
     pub fn is_routed(&self) -> bool {
         self.logs.as_ref().is_some_and(|logs| logs.log_driver == "awsfirelens")
@@ -261,6 +269,16 @@ fn condition(condition: payload::DependencyCondition) -> Condition {
 
 fn seconds(seconds: i64) -> Option<Duration> {
     u64::try_from(seconds).ok().map(Duration::from_secs)
+}
+
+fn probe(probe: &Probe) -> HealthCheck {
+    let seconds = |seconds: u32| Duration::from_secs(seconds.into());
+    HealthCheck {
+        interval: seconds(probe.interval),
+        timeout: seconds(probe.timeout),
+        retries: probe.retries,
+        start_period: seconds(probe.start_period),
+    }
 }
 
 /// `None` for a check that is switched off. Defaults are Docker's: 30 s, 30 s, 3, none.

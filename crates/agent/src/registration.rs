@@ -66,6 +66,8 @@ const CAPABILITIES: &[&str] = &[
     "ecs.capability.task-cpu-mem-limit",
     "ecs.capability.full-sync",
     "ecs.capability.berth.image-prepull",
+    // Ours: a task whose containers are probed has to find an agent that does it.
+    "ecs.capability.berth.probes",
 ];
 
 /// Source: systemd's documentation, "Native Journal Protocol".

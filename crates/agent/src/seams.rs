@@ -11,7 +11,7 @@ use api_ecs::{
 };
 use async_trait::async_trait;
 use stdx::Timestamp;
-use task_engine::{Binding, Failure};
+use task_engine::{Binding, Failure, Purpose};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::plan::TaskPlan;
@@ -148,8 +148,9 @@ pub trait Node: Send + Sync + 'static {
     /// The image's stop signal, or SIGTERM. Fine when the process has ended.
     async fn stop(&self, run: &Run);
     async fn kill(&self, run: &Run);
-    /// Runs the health check's command; true when it exits with 0 in time.
-    async fn check_health(&self, run: &Run) -> bool;
+    /// Asks for the container's health or readiness: by its command, which has to exit with 0 in time, or by its probe. The error
+    /// is for people: one line, and short.
+    async fn check_health(&self, run: &Run, purpose: Purpose) -> Result<(), String>;
     /// Starts one more program in a container that runs. The error is for whoever asked.
     async fn execute(&self, _run: &Run, _execute: &Execute) -> Result<Attached, String> {
         Err("this container instance cannot execute commands".to_owned())

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use agent_api::close::{AfterClose, after_close};
+use agent_api::extras::Probed;
 use agent_api::query::TcsQuery;
 use agent_api::tcs::{
     ContainerHealth, ContainerMetric, Frame, FromAgent, HealthMetadata, HealthStatus, InstanceStatus,
@@ -239,16 +240,41 @@ fn metric(handle: &Handle, samples: &mut Samples) -> Option<TaskMetric> {
     })
 }
 
+/// How the last checks failed: of health, of readiness.
+pub(crate) fn said(container: &task_engine::Container) -> [&str; 2] {
+    [&container.health, &container.readiness].map(|check| check.as_ref().map_or("", |check| check.said.as_str()))
+}
+
+/// Nothing of a container that no probe asks: a command's failure is nothing that ECS tells.
+fn probed(plan: &TaskPlan, container: &task_engine::Container) -> Option<Probed> {
+    let probes = plan.containers.get(plan.index_of(&container.spec.name)?)?.probes()?;
+    let [health, ready] = said(container);
+    Some(Probed {
+        ready: container.is_ready(),
+        health_says: if probes.health.is_some() { health.to_owned() } else { String::new() },
+        ready_says: ready.to_owned(),
+    })
+}
+
 /// Nothing when no container that lives has a health check. Pure.
 pub fn task_health(plan: &TaskPlan, state: &Task) -> Option<TaskHealth> {
     let one = |container: &task_engine::Container| {
-        let health_status = match container.health_status()? {
+        let (health, ready) = (container.health_status(), container.is_ready());
+        if health.is_none() && ready.is_none() {
+            return None;
+        }
+        let health_status = match health.unwrap_or_default() {
             task_engine::HealthStatus::Unknown => HealthStatus::Unknown,
             task_engine::HealthStatus::Healthy => HealthStatus::Healthy,
             task_engine::HealthStatus::Unhealthy => HealthStatus::Unhealthy,
         };
         let status_since = container.health.as_ref().map(|health| clock::to_wall(health.since).as_seconds_f64());
-        Some(ContainerHealth { container_name: container.spec.name.clone(), health_status, status_since })
+        Some(ContainerHealth {
+            container_name: container.spec.name.clone(),
+            health_status,
+            status_since,
+            berth: probed(plan, container),
+        })
     };
     let containers: Vec<ContainerHealth> =
         state.containers().iter().filter(|container| !container.stopped()).filter_map(one).collect();

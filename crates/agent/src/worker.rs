@@ -1,11 +1,10 @@
 //! One task's loop: an event, a step of the engine, its actions. Nothing here decides.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use agent_api::payload;
 use stdx::Timestamp;
-use task_engine::{Action, Event, Report, Task, TaskStatus};
+use task_engine::{Action, Event, HealthStatus, Report, Task, TaskStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -222,8 +221,9 @@ impl Worker {
                 node.kill(&run).await;
                 None
             }),
-            Action::CheckHealth { container, check } => self.perform(&container.clone(), |run| async move {
-                Some(Event::HealthChecked { container, check, passed: node.check_health(&run).await })
+            Action::CheckHealth { container, purpose, check } => self.perform(&container.clone(), |run| async move {
+                let result = node.check_health(&run, purpose).await;
+                Some(Event::HealthChecked { container, purpose, check, result })
             }),
             Action::Report(report) => self.report(&report),
             Action::Release => {
@@ -315,7 +315,8 @@ fn tell(events: &mpsc::WeakUnboundedSender<Box<Event>>, event: Event) {
     }
 }
 
-fn health(task: &Task) -> BTreeMap<String, task_engine::HealthStatus> {
-    let one = |container: &task_engine::Container| Some((container.spec.name.clone(), container.health_status()?));
-    task.containers().iter().filter_map(one).collect()
+/// What is worth a message when it changes.
+fn health(task: &Task) -> Vec<(Option<HealthStatus>, Option<bool>, [&str; 2])> {
+    let containers = task.containers().iter();
+    containers.map(|one| (one.health_status(), one.is_ready(), crate::tcs::said(one))).collect()
 }

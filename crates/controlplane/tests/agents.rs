@@ -204,6 +204,55 @@ async fn telemetry_is_acknowledged_and_health_reaches_the_task() {
 }
 
 #[tokio::test]
+async fn what_probes_say_is_shown_while_it_matters() {
+    let plane = plane(Arc::new(MemoryEngine::new())).await;
+    let instance = plane.instance().await;
+    let labels = [("berth.health.tcp", "80"), ("berth.ready.http", "80/ready")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let probed = ContainerDefinition { docker_labels: Some(labels.into_iter().collect()), ..Default::default() };
+    plane.definition(probed).await;
+    let mut agent = plane.connect(&instance).await;
+    plane.until_connected(&instance, true).await;
+    let task = plane.run_task().await;
+    let payload = agent.payload().await;
+    assert!(payload.tasks[0].containers[0].berth.as_ref().unwrap().probes.is_some());
+    let shown = async || {
+        let task = plane.task(&task).await;
+        let web = task.containers.unwrap().remove(0);
+        (task.health_status.unwrap(), web.health_status.unwrap(), web.reason)
+    };
+    let both = |health: &str, reason: Option<&str>| (health.to_owned(), health.to_owned(), reason.map(str::to_owned));
+    assert_eq!(shown().await, both("UNKNOWN", None));
+    plane.submit(&task, "RUNNING", None).await;
+    let mut tcs = Agent::connect(&plane.tcs_url(&instance)).await.unwrap();
+    let mut told = async |health: &str, probed: serde_json::Value| {
+        let message = json!({"type": "PublishHealthRequest", "message": {"metadata": {}, "timestamp": 1.5, "tasks": [
+            {"taskArn": task, "containers": [{"containerName": "web", "healthStatus": health, "berth": probed}]}]}});
+        tcs.send_text(message.to_string()).await;
+        assert!(tcs.text().await.unwrap().contains("AckPublishHealth"));
+    };
+    for (health, probed, reason) in [
+        (
+            "HEALTHY",
+            json!({"ready": false, "readySays": "GET :80/ready answered 503"}),
+            Some("Not ready: GET :80/ready answered 503"),
+        ),
+        ("HEALTHY", json!({"ready": false}), Some("Not ready")),
+        ("HEALTHY", json!({"ready": true}), None),
+        // One failure of several that it takes says nothing yet.
+        ("HEALTHY", json!({"ready": true, "healthSays": "x", "readySays": "y"}), None),
+        (
+            "UNHEALTHY",
+            json!({"ready": true, "healthSays": "TCP :80 found nobody who listens"}),
+            Some("Health probe failed: TCP :80 found nobody who listens"),
+        ),
+    ] {
+        told(health, probed).await;
+        assert_eq!(shown().await, both(health, reason));
+    }
+}
+
+#[tokio::test]
 async fn a_service_is_kept_at_its_desired_count() {
     let plane = plane(Arc::new(MemoryEngine::new())).await;
     let instance = plane.instance().await;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::probe::Probes;
 use crate::resources::Protocol;
 use crate::{CpuUnits, MemoryMib};
 
@@ -100,6 +101,16 @@ impl ContainerDefinition {
     /// from the available memory resources of the instance on which the container is placed; otherwise `memory` is.
     pub fn reserved_memory(&self) -> MemoryMib {
         self.memory_reservation.or(self.memory).unwrap_or(MemoryMib::ZERO)
+    }
+
+    /// What its docker labels ask of its agent. Registration lets none in that say nonsense; older definitions may hold some.
+    pub fn probes(&self) -> Probes {
+        Probes::parse(&self.docker_labels).unwrap_or_default()
+    }
+
+    /// True when somebody finds out about its health: its own command, or a probe.
+    pub fn has_health_check(&self) -> bool {
+        self.health_check.is_some() || self.probes().health.is_some()
     }
 }
 

@@ -16,6 +16,7 @@ pub mod container_instance;
 pub mod daemon;
 pub mod lifecycle;
 pub mod logs;
+pub mod probe;
 pub mod replica;
 pub mod resources;
 pub mod scope;
@@ -42,6 +43,7 @@ pub use container_instance::{
 pub use daemon::{Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus};
 pub use lifecycle::{DeploymentStrategy, Lifecycle, LifecycleHook, LifecycleStage, Weight};
 pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition, QueryParameter, SubscriptionFilter};
+pub use probe::{Probe, Probes};
 pub use replica::Replica;
 pub use resources::{PortReservation, Reservation, Resources};
 pub use scope::Scope;
@@ -51,7 +53,7 @@ pub use service::{
 };
 pub use service_deployment::{ServiceDeployment, ServiceDeploymentStatus, ServiceRevision};
 pub use tag::Tag;
-pub use task::{Container, HealthStatus, LaunchType, NetworkBinding, StopCode, Task, TaskStatus};
+pub use task::{Container, HealthStatus, LaunchType, NetworkBinding, Probed, StopCode, Task, TaskStatus};
 pub use task_definition::{Family, TaskDefinition, TaskDefinitionStatus};
 pub use task_set::{StabilityStatus, TaskSet, TaskSetStatus};
 pub use token::ClientToken;

@@ -6,6 +6,7 @@ use stdx::Timestamp;
 use crate::arn::ContainerArn;
 use crate::container_definition::EnvironmentFile;
 use crate::daemon::DAEMON_GROUP;
+use crate::probe::{HEALTH_FAILED, NOT_READY};
 use crate::resources::Protocol;
 use crate::service::PlacementStrategy;
 use crate::task_definition::PlacementConstraint;
@@ -101,6 +102,18 @@ impl Task {
 
     pub fn container_arn(&self, container: &Container) -> ContainerArn {
         ContainerArn::new(&self.scope, &self.cluster, &self.id, &container.id)
+    }
+
+    /// What its readiness probes say; nothing when no container has one.
+    pub fn readiness(&self) -> Option<bool> {
+        let live = self.containers.iter().filter(|container| container.last_status != TaskStatus::Stopped);
+        live.filter_map(|container| container.probed.as_ref()?.ready).reduce(|one, other| one && other)
+    }
+
+    /// False while a container with a readiness probe does not want work yet. Whoever sends work to tasks, and whoever lets
+    /// an older task go because of this one, asks this besides its health; nobody replaces a task that is not ready.
+    pub fn is_ready(&self) -> bool {
+        self.readiness() != Some(false)
     }
 
     /// When its task scale-in protection ends, while it has any.
@@ -305,6 +318,41 @@ pub struct Container {
     pub network_bindings: Vec<NetworkBinding>,
     #[serde(default)]
     pub health: HealthStatus,
+    /// What its probes say, if it has any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed: Option<Box<Probed>>,
+}
+
+/// What the probes of a container say, as its agent last told. Docker labels ask for them, see [`crate::probe`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Probed {
+    /// Nothing when nobody asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ready: Option<bool>,
+    /// How the last probe of its health failed; empty when it did not.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub health_says: String,
+    /// The same of its readiness.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub ready_says: String,
+}
+
+impl Container {
+    /// What is to be told of its probes, as of a container that a person asks about.
+    pub fn probed_reason(&self) -> Option<String> {
+        let probed = self.probed.as_ref()?;
+        if self.health != HealthStatus::Healthy && !probed.health_says.is_empty() {
+            return Some(format!("{HEALTH_FAILED}{}", probed.health_says));
+        }
+        if self.last_status != TaskStatus::Running || probed.ready != Some(false) {
+            return None;
+        }
+        Some(match probed.ready_says.as_str() {
+            "" => NOT_READY.to_owned(),
+            says => format!("{NOT_READY}: {says}"),
+        })
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

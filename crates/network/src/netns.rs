@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -87,6 +88,16 @@ pub(crate) fn enter_unnamed() -> Result<File, NetworkError> {
         return Err(NetworkError::system("create a network namespace")(io::Error::last_os_error()));
     }
     File::open(THIS_NAMESPACE).map_err(NetworkError::system("open the new network namespace"))
+}
+
+/// Moves the calling thread into a namespace that is there. There is no way back, as with [`enter_new`].
+pub(crate) fn enter(path: &Path) -> io::Result<()> {
+    let namespace = File::open(path)?;
+    // SAFETY: the descriptor is open across the call, which has no memory effects and concerns the calling thread only.
+    match unsafe { libc::setns(namespace.as_raw_fd(), libc::CLONE_NEWNET) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Unmounts and removes a namespace file. The namespace goes with its last process. Fine when there is none.

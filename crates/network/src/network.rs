@@ -1,13 +1,17 @@
 //! The network of one node: attach, publish, release, recover.
 
 use std::collections::BTreeSet;
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use tokio::net::{TcpSocket, TcpStream};
+
 use crate::config::NetworkConfig;
 use crate::error::NetworkError;
+use crate::netns;
 use crate::node::NodeNetwork;
 use crate::plan::{Binding, Mac, NetworkMode, PortMapping};
 
@@ -32,6 +36,26 @@ pub struct Link {
     pub ip: Ipv4Addr,
     pub prefix: u8,
     pub gateway: Ipv4Addr,
+}
+
+impl Attachment {
+    /// A connection to what listens in the container on its loopback, as somebody inside would make it.
+    ///
+    /// A socket stays in the namespace that it was made in: only that takes a thread which goes there, and ends with it.
+    pub async fn connect(&self, port: u16) -> io::Result<TcpStream> {
+        let socket = match self.netns.clone() {
+            None => TcpSocket::new_v4()?,
+            Some(path) => {
+                let make = move || netns::enter(&path).and_then(|()| TcpSocket::new_v4());
+                let made = tokio::task::spawn_blocking(|| std::thread::spawn(make).join());
+                match made.await.map_err(io::Error::other)? {
+                    Ok(socket) => socket?,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        };
+        socket.connect((Ipv4Addr::LOCALHOST, port).into()).await
+    }
 }
 
 /// What became of the containers of an earlier run.

@@ -27,6 +27,7 @@ pub mod control;
 mod environment_files;
 mod failure;
 mod firelens;
+mod health;
 mod keepsake;
 mod launch;
 mod limits;

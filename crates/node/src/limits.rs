@@ -19,6 +19,16 @@ pub const KILLED_WITHIN: Duration = Duration::from_secs(10);
 /// A health check without a timeout. Source: Docker.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The head of what a probe is answered. Less than this is more than hyper's own least.
+pub const PROBE_HEAD_BYTES_MAX: usize = 16 << 10;
+pub const PROBE_HEADERS_MAX: usize = 64;
+
+/// Of the body so much is read and thrown away, as by Kubernetes; of a gRPC answer no more is taken.
+pub const PROBE_BODY_BYTES: usize = 10 << 10;
+
+/// What is told of a probe that failed, beside what it asked.
+pub const PROBE_SAYS_CHARS: usize = 160;
+
 /// How long logs of tasks that nobody remembers are tried to be delivered before their directories go.
 pub const ORPHANED_LOGS_WITHIN: Duration = Duration::from_secs(60);
 

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use agent::ContainerInfo;
 use agent::plan::TaskPlan;
@@ -14,8 +13,8 @@ use blobs::Digest;
 use images::ImageStore;
 use logs::Drivers;
 use network::{Network, Redirect};
-use runtime::{Cgroups, Executed, Runtime, RuntimeConfig, memory_dir};
-use task_engine::Failure;
+use runtime::{Cgroups, Runtime, RuntimeConfig, memory_dir};
+use task_engine::{Failure, Purpose};
 use tokio::sync::watch;
 
 use crate::burials::Burials;
@@ -23,7 +22,7 @@ use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
 use crate::prepull::Prepulled;
 use crate::spec::Folders;
-use crate::{MachineConfig, OpenError, firelens, limits, names, probe, signal};
+use crate::{MachineConfig, OpenError, firelens, names, probe, signal};
 
 /// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
 const METADATA: &str = "169.254.170.2:80";
@@ -197,16 +196,8 @@ impl Node for Machine {
         self.signal(run, libc::SIGKILL).await;
     }
 
-    async fn check_health(&self, run: &Run) -> bool {
-        let Some(shim) = self.known(&run.task).and_then(|task| task.shim.get().cloned()) else { return false };
-        let Some((args, timeout)) = health_check(run) else { return false };
-        match shim.exec(&names::run_id(run), &args, timeout).await {
-            Ok(executed) => executed == Executed::Exited(0),
-            Err(error) => {
-                tracing::warn!(task = run.task.id, %error, "a health check cannot be run");
-                false
-            }
-        }
+    async fn check_health(&self, run: &Run, purpose: Purpose) -> Result<(), String> {
+        self.ask_health(run, purpose).await
     }
 
     async fn execute(&self, run: &Run, execute: &Execute) -> Result<Attached, String> {
@@ -266,16 +257,4 @@ impl AttachedControl for Executing {
     fn kill(&self) {
         self.0.kill();
     }
-}
-
-/// The words to run and their time. Docker's forms; `None` when there is nothing to run.
-fn health_check(run: &Run) -> Option<(Vec<String>, Duration)> {
-    let check = run.task.containers[run.container].config.healthcheck.as_ref()?;
-    let args = match check.test.split_first()? {
-        (kind, words) if kind == "CMD" && !words.is_empty() => words.to_vec(),
-        (kind, [text]) if kind == "CMD-SHELL" => vec!["/bin/sh".to_owned(), "-c".to_owned(), text.clone()],
-        _ => return None,
-    };
-    let nanos = check.timeout.and_then(|nanos| u64::try_from(nanos).ok()).filter(|nanos| *nanos > 0);
-    Some((args, nanos.map_or(limits::HEALTH_TIMEOUT, Duration::from_nanos)))
 }

@@ -2,8 +2,9 @@
 
 mod world;
 
-use agent::seams::Node as _;
+use agent::seams::{Execute, Node as _, Streams};
 use serde_json::json;
+use task_engine::Purpose;
 use world::*;
 
 #[test]
@@ -177,18 +178,58 @@ fn health_is_asked_inside() {
         };
         const SECOND: u64 = 1_000_000_000;
         for (id, test, timeout, expected) in [
-            ("good", json!(["CMD", "/bin/probe", "has", "/srv/data", "exit", "0"]), 20 * SECOND, true),
-            ("bad", json!(["CMD", "/bin/probe", "exit", "1"]), 20 * SECOND, false),
-            ("slow", json!(["CMD", "/bin/probe", "wait"]), SECOND / 5, false),
+            ("good", json!(["CMD", "/bin/probe", "has", "/srv/data", "exit", "0"]), 20 * SECOND, Ok(())),
+            ("bad", json!(["CMD", "/bin/probe", "exit", "9"]), 20 * SECOND, Err("the command exited with 9")),
+            ("slow", json!(["CMD", "/bin/probe", "wait"]), SECOND / 5, Err("the command did not end within 200ms")),
             // There is no shell in this image.
-            ("shell", json!(["CMD-SHELL", "exit 0"]), 20 * SECOND, false),
+            ("shell", json!(["CMD-SHELL", "exit 0"]), 20 * SECOND, Err("the command exited with ")),
         ] {
             let task = task_with(id, json!({}), vec![with(container("web", "trap 0 wait"), check(test, timeout))]);
-            assert!(!world.machine.check_health(&run(&task, 0)).await, "{id} does not run yet");
+            let asked = async || world.machine.check_health(&run(&task, 0), Purpose::Health).await;
+            assert!(asked().await.is_err(), "{id} does not run yet");
             let launched = world.start(&task, 0).await;
-            assert_eq!(world.machine.check_health(&run(&task, 0)).await, expected, "{id}");
+            match (asked().await, expected) {
+                (Err(said), Err(words)) => assert!(said.starts_with(words), "{id}: {said}"),
+                (result, expected) => assert_eq!(result, expected.map_err(str::to_owned), "{id}"),
+            }
             world.machine.kill(&run(&task, 0)).await;
             ended(launched).await;
+            world.finish(&task).await;
+        }
+        world.leave().await;
+    });
+}
+
+/// What listens on the container's own loopback is reached from inside its network, in each mode; nothing runs in it.
+#[test]
+fn probes_ask_inside() {
+    on_own_host(async {
+        let world = World::new().await;
+        for (mode, port) in [("bridge", 8080), ("none", 8080), ("host", 8099)] {
+            let probes = json!({
+                "health": { "ask": { "http": { "port": port, "path": "/healthz" } }, "interval": 5, "timeout": 20, "retries": 3, "startPeriod": 0 },
+                "ready": { "ask": { "tcp": { "port": port } }, "interval": 5, "timeout": 20, "retries": 3, "startPeriod": 0 },
+            });
+            let web = container("web", &format!("health {port} /srv/well"));
+            let web = with(web, json!({ "berth": { "probes": probes } }));
+            let task = task_with(mode, json!({ "networkMode": mode }), vec![web]);
+            let asked = async |purpose| world.machine.check_health(&run(&task, 0), purpose).await;
+            assert_eq!(asked(Purpose::Health).await, Err("the container does not run".to_owned()));
+            let launched = world.start(&task, 0).await;
+            world.hear(&task, &launched.runtime_id, "serving").await;
+            assert_eq!(asked(Purpose::Health).await, Err(format!("GET :{port}/healthz answered 503")), "{mode}");
+            assert_eq!(asked(Purpose::Readiness).await, Ok(()), "{mode}");
+            let execute = Execute {
+                command: ["/bin/probe", "put", "/srv/well", "yes"].map(str::to_owned).to_vec(),
+                streams: Streams::Pipes,
+            };
+            let put = world.machine.execute(&run(&task, 0), &execute).await.unwrap();
+            assert_eq!(put.ended.await, Ok(0));
+            assert_eq!(asked(Purpose::Health).await, Ok(()), "{mode}");
+            world.machine.kill(&run(&task, 0)).await;
+            ended(launched).await;
+            let gone = Err(format!("TCP :{port} found nobody who listens"));
+            assert_eq!(asked(Purpose::Readiness).await, gone, "{mode}");
             world.finish(&task).await;
         }
         world.leave().await;

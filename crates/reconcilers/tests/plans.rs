@@ -150,6 +150,8 @@ impl Story {
             ["is", "stopped", "by", "a", "user"] => {
                 world.report(&id, |task| task.request_stop(StopCode::UserInitiated, "Task stopped by user", world.now));
             }
+            ["is", "ready"] => world.readiness(&id, true),
+            ["is", "not", "ready"] => world.readiness(&id, false),
             ["is", "sick"] => world.health(&id, HealthStatus::Unhealthy),
             ["is", "healthy"] => world.health(&id, HealthStatus::Healthy),
             _ => panic!("what does {task} do? {what:?}"),
@@ -301,6 +303,7 @@ fn definition(revision: u32, features: &[&str]) -> model::TaskDefinition {
     for feature in features {
         definition = match feature.split_once('=') {
             None if *feature == "checked" => world::with_check(definition),
+            None if *feature == "asked" => world::with_readiness(definition),
             Some(("port", port)) => world::with_port(definition, port.parse().unwrap()),
             Some(("memory", memory)) => {
                 definition.containers[0].memory = Some(model::MemoryMib(number(memory)));
@@ -404,6 +407,10 @@ stories! {
     rolling_0_100
     rolling_one_task_stalls
     rolling_waits_for_health
+    rolling_waits_for_readiness
+    one_task_not_ready
+    those_not_ready_leave_first
+    those_not_ready_make_room
     rolling_bad_revision
     scale_in_around_a_protected_task
     rolling_around_a_protected_task

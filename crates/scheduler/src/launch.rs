@@ -2,7 +2,7 @@
 
 use model::task::{LaunchType, Provisioning, TaskOverride};
 use model::task_definition::NetworkMode;
-use model::{Container, HealthStatus, Tag, Task, TaskDefinition, TaskStatus};
+use model::{Container, HealthStatus, Probed, Tag, Task, TaskDefinition, TaskStatus};
 use state::{Changes, PlacementFence, Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -71,6 +71,8 @@ impl Launch<'_> {
                 reason: String::new(),
                 network_bindings: Vec::new(),
                 health: HealthStatus::Unknown,
+                // It is not ready before its agent has said that it is.
+                probed: container.probes().ready.map(|_| Box::new(Probed { ready: Some(false), ..Probed::default() })),
             })
             .collect();
         Task {

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
 
-use crate::health::{Health, HealthStatus};
+use crate::health::{Health, HealthStatus, Purpose};
 use crate::report::{Binding, ContainerReport, ContainerStatus};
-use crate::spec::ContainerSpec;
+use crate::spec::{ContainerSpec, HealthCheck};
 
 /// Where a container is on its way. It only ever goes down this list, except that a restart policy leads from
 /// `Running` back to `Starting`.
@@ -42,6 +42,8 @@ pub struct Container {
     pub image_digest: Option<String>,
     pub bindings: Vec<Binding>,
     pub health: Option<Health>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<Health>,
     pub restarts: u32,
     /// The last status that went into a report.
     pub(crate) reported: ContainerStatus,
@@ -60,6 +62,7 @@ impl Container {
             image_digest: None,
             bindings: Vec::new(),
             health: None,
+            readiness: None,
             restarts: 0,
             reported: ContainerStatus::Pending,
         }
@@ -87,6 +90,20 @@ impl Container {
     pub fn health_status(&self) -> Option<HealthStatus> {
         self.spec.health.as_ref()?;
         Some(self.health.as_ref().map_or(HealthStatus::Unknown, |health| health.status))
+    }
+
+    /// `None` when nobody asks.
+    pub fn is_ready(&self) -> Option<bool> {
+        self.spec.readiness.as_ref()?;
+        let ready = |readiness: &Health| readiness.status == HealthStatus::Healthy;
+        Some(matches!(self.phase, Phase::Running { .. }) && self.readiness.as_ref().is_some_and(ready))
+    }
+
+    pub(crate) fn checked(&mut self, purpose: Purpose) -> Option<(&mut Health, &HealthCheck)> {
+        match purpose {
+            Purpose::Health => self.health.as_mut().zip(self.spec.health.as_ref()),
+            Purpose::Readiness => self.readiness.as_mut().zip(self.spec.readiness.as_ref()),
+        }
     }
 
     pub(crate) fn stop(&mut self, exit_code: Option<i32>, reason: Option<String>, now: Timestamp) {

@@ -1,4 +1,4 @@
-//! When a container's health check runs, and what its results mean. The rules are Docker's.
+//! When a container's health check runs, and what its results mean. The rules are Docker's, for readiness too.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ const EARLY_EVERY: Duration = Duration::from_secs(1);
 /// How long after the timeout a result is given up: the driver enforces the timeout itself, this is for one that is lost.
 const LOST_AFTER: Duration = Duration::from_secs(5);
 
+/// What is said of such a one.
+const LOST: &str = "the check came to no result";
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HealthStatus {
     #[default]
@@ -22,7 +25,16 @@ pub enum HealthStatus {
     Unhealthy,
 }
 
-/// The health of one run of one container.
+/// What is asked of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Purpose {
+    /// Whether it is well.
+    Health,
+    /// Whether it wants work. Healthy means that it is ready.
+    Readiness,
+}
+
+/// The health, or the readiness, of one run of one container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     pub status: HealthStatus,
@@ -33,6 +45,9 @@ pub struct Health {
     /// The check that is running, and when it is given up.
     running: Option<(u64, Timestamp)>,
     checks: u64,
+    /// How the last check failed; empty when it passed, and when nobody could say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub said: String,
 }
 
 impl Health {
@@ -45,6 +60,7 @@ impl Health {
             next: started_at + check.interval.min(EARLY_EVERY),
             running: None,
             checks: 0,
+            said: String::new(),
         }
     }
 
@@ -54,7 +70,7 @@ impl Health {
             if now < give_up {
                 return None;
             }
-            self.result(check, number, false, now);
+            self.result(check, number, Err(LOST.to_owned()), now);
         }
         if now < self.next {
             return None;
@@ -65,11 +81,13 @@ impl Health {
     }
 
     /// A late result of a check that was given up means nothing.
-    pub(crate) fn result(&mut self, check: &HealthCheck, number: u64, passed: bool, now: Timestamp) {
+    pub(crate) fn result(&mut self, check: &HealthCheck, number: u64, result: Result<(), String>, now: Timestamp) {
         if self.running.is_none_or(|(running, _)| running != number) {
             return;
         }
         self.running = None;
+        let passed = result.is_ok();
+        self.said = result.err().unwrap_or_default();
         let early = now.since(self.started_at) < check.interval && self.status == HealthStatus::Unknown;
         self.next = now + if early && !passed { check.interval.min(EARLY_EVERY) } else { check.interval };
         if passed {

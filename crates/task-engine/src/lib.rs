@@ -17,7 +17,7 @@ mod spec;
 mod task;
 
 pub use container::{Container, Phase};
-pub use health::{Health, HealthStatus};
+pub use health::{Health, HealthStatus, Purpose};
 pub use persist::{PersistError, VERSION};
 pub use report::{Binding, ContainerReport, ContainerStatus, Report, TaskStatus};
 pub use spec::{

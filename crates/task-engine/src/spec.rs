@@ -24,6 +24,9 @@ pub struct ContainerSpec {
     pub stop_timeout: Duration,
     pub restart: Option<RestartPolicy>,
     pub health: Option<HealthCheck>,
+    /// The same of its readiness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub readiness: Option<HealthCheck>,
 }
 
 impl ContainerSpec {
@@ -37,6 +40,7 @@ impl ContainerSpec {
             stop_timeout: STOP_TIMEOUT_DEFAULT,
             restart: None,
             health: None,
+            readiness: None,
         }
     }
 }

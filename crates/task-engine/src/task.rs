@@ -5,7 +5,7 @@ use stdx::Timestamp;
 
 use crate::container::{Container, Phase};
 use crate::dependency::{self, Readiness};
-use crate::health::Health;
+use crate::health::{Health, Purpose};
 use crate::report::{Binding, TaskStatus};
 use crate::spec::{InvalidTask, TaskSpec};
 
@@ -43,8 +43,10 @@ pub enum Event {
     },
     HealthChecked {
         container: String,
+        purpose: Purpose,
         check: u64,
-        passed: bool,
+        /// How it failed.
+        result: Result<(), String>,
     },
     /// The control plane wants the task stopped.
     Stop,
@@ -92,9 +94,10 @@ pub enum Action {
     Kill {
         container: String,
     },
-    /// Run the health check's command. Answer with `HealthChecked`; what takes longer than its timeout has failed.
+    /// Run the health check, or the readiness's. Answer with `HealthChecked`; what takes longer than its timeout has failed.
     CheckHealth {
         container: String,
+        purpose: Purpose,
         check: u64,
     },
     Report(crate::Report),
@@ -265,11 +268,11 @@ impl Task {
             Event::Exited { container, exit_code, oom_killed, at } => {
                 self.exited(&container, exit_code, oom_killed, at)
             }
-            Event::HealthChecked { container, check, passed } => {
+            Event::HealthChecked { container, purpose, check, result } => {
                 if let Some(container) = self.in_phase(&container, |phase| matches!(phase, Phase::Running { .. }))
-                    && let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health)
+                    && let Some((health, spec)) = container.checked(purpose)
                 {
-                    health.result(spec, check, passed, now);
+                    health.result(spec, check, result, now);
                 }
             }
             Event::Stop => drop(self.cause.get_or_insert(StopCause::Requested)),
@@ -300,7 +303,7 @@ impl Task {
         if !stopping && container.restarts_after(exit_code, at) {
             container.phase = Phase::Pulled;
             container.exit_code = Some(exit_code);
-            container.health = None;
+            (container.health, container.readiness) = (None, None);
             container.restarts += 1;
         } else {
             container.stop(Some(exit_code), oom_killed.then(|| OUT_OF_MEMORY.to_owned()), at);
@@ -439,12 +442,15 @@ impl Task {
         let mut unhealthy = false;
         for container in self.containers.iter_mut().filter(|container| matches!(container.phase, Phase::Running { .. }))
         {
-            let (Some(health), Some(spec)) = (&mut container.health, &container.spec.health) else { continue };
-            let before = health.status;
-            if let Some(check) = health.due(spec, now) {
-                actions.push(Action::CheckHealth { container: container.spec.name.clone(), check });
+            for purpose in [Purpose::Health, Purpose::Readiness] {
+                let Some((health, spec)) = container.checked(purpose) else { continue };
+                let before = health.status;
+                let due = health.due(spec, now);
+                unhealthy |= before != health.status;
+                if let Some(check) = due {
+                    actions.push(Action::CheckHealth { container: container.spec.name.clone(), purpose, check });
+                }
             }
-            unhealthy |= before != health.status;
         }
         // A check that was given up can be what a dependent waited to know.
         while unhealthy && self.settle(now, actions) {}
@@ -473,9 +479,12 @@ impl Task {
         let mut at = self.flush_at;
         let mut sooner = |time: Timestamp| at = Some(at.map_or(time, |at: Timestamp| at.min(time)));
         for container in &self.containers {
-            match (&container.phase, &container.health) {
-                (Phase::Stopping { kill_at, killed: false }, _) => sooner(*kill_at),
-                (Phase::Running { .. }, Some(health)) if self.cause.is_none() => sooner(health.next_look()),
+            match &container.phase {
+                Phase::Stopping { kill_at, killed: false } => sooner(*kill_at),
+                Phase::Running { .. } if self.cause.is_none() => {
+                    let checks = container.health.iter().chain(&container.readiness);
+                    checks.for_each(|health| sooner(health.next_look()));
+                }
                 _ => {}
             }
             if self.cause.is_none() && dependency::waits(container) {
@@ -496,11 +505,14 @@ impl Container {
         self.runtime_id = Some(runtime_id);
         self.bindings = bindings;
         self.health = self.spec.health.as_ref().map(|check| Health::new(check, at));
+        self.readiness = self.spec.readiness.as_ref().map(|check| Health::new(check, at));
     }
 
     fn found_running(&mut self, now: Timestamp) {
-        if let (Some(health), Some(check)) = (&mut self.health, &self.spec.health) {
-            health.taken_up(check, now);
+        for purpose in [Purpose::Health, Purpose::Readiness] {
+            if let Some((health, check)) = self.checked(purpose) {
+                health.taken_up(check, now);
+            }
         }
         // Whether the kill arrived is not known, and a second one does no harm. A second stop signal may: programs take
         // it for impatience, so that one is not repeated.

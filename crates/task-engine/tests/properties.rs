@@ -66,6 +66,7 @@ fn container(index: usize) -> impl Strategy<Value = ContainerSpec> {
                 attempt_period: Duration::from_secs(period),
             }),
             health: Some(health.clone()),
+            readiness: Some(health.clone()),
             ..ContainerSpec::new(format!("c{index}"))
         },
     )
@@ -146,9 +147,9 @@ impl World {
                 assert_eq!((process.stops, process.kills), (1, 1), "one kill, after a stop signal");
                 self.exit_in(5, &container, 137);
             }
-            Action::CheckHealth { container, check } => {
-                let passed = self.fates[&container].healthy;
-                self.after(100, Event::HealthChecked { container, check, passed });
+            Action::CheckHealth { container, purpose, check } => {
+                let result = if self.fates[&container].healthy { Ok(()) } else { Err("sick".to_owned()) };
+                self.after(100, Event::HealthChecked { container, purpose, check, result });
             }
             Action::Report(report) => {
                 assert_eq!(self.stopped_reports, 0, "nothing comes after STOPPED");

@@ -8,7 +8,7 @@ use driver::{at, brief, dependency, spec};
 use stdx::Timestamp;
 use task_engine::{
     Action, Binding, Condition, ContainerSpec, Event, Failure, FailureKind, Found, HealthCheck, HealthStatus,
-    InvalidTask, RestartPolicy, StopCause, Task, TaskSpec, TaskStatus,
+    InvalidTask, Purpose, RestartPolicy, StopCause, Task, TaskSpec, TaskStatus,
 };
 
 fn task(containers: Vec<ContainerSpec>) -> Task {
@@ -236,9 +236,61 @@ fn checked(name: &str, retries: u32) -> ContainerSpec {
     ContainerSpec { health: Some(health), ..spec(name) }
 }
 
+fn checked_as(container: &str, purpose: Purpose, check: u64, passed: bool) -> Event {
+    let result = if passed { Ok(()) } else { Err(format!("failure {check}")) };
+    Event::HealthChecked { container: container.into(), purpose, check, result }
+}
+
+#[test]
+fn readiness_is_asked_beside_health() {
+    let seconds = Duration::from_secs;
+    let readiness = HealthCheck { interval: seconds(5), timeout: seconds(2), retries: 2, start_period: seconds(0) };
+    let policy = RestartPolicy { ignored_exit_codes: vec![], attempt_period: seconds(60) };
+    let web = ContainerSpec { readiness: Some(readiness), restart: Some(policy), ..checked("web", 3) };
+    let mut task = task(vec![web]);
+    assert_eq!(task.container("web").unwrap().is_ready(), Some(false));
+    let ready = |check, passed| checked_as("web", Purpose::Readiness, check, passed);
+    check(
+        &mut task,
+        vec![
+            (0, Event::Begin, "pull web"),
+            (0, pulled("web"), "start web"),
+            (0, started("web", 0), "report RUNNING [web RUNNING]; look at 1"),
+            (1, Event::Tick, "check web 1; ask whether web is ready 1; look at 8"),
+            (1, checked_as("web", Purpose::Health, 1, true), "look at 8"),
+            (1, ready(1, false), "look at 2"),
+            (2, Event::Tick, "ask whether web is ready 2; look at 9"),
+        ],
+    );
+    let said = |task: &Task| task.container("web").unwrap().readiness.as_ref().unwrap().said.clone();
+    assert_eq!((said(&task).as_str(), task.container("web").unwrap().is_ready()), ("failure 1", Some(false)));
+    check(&mut task, vec![(2, ready(2, true), "look at 7")]);
+    assert_eq!((said(&task).as_str(), task.container("web").unwrap().is_ready()), ("", Some(true)));
+    // One failure is none yet; the second takes its readiness, and nothing else.
+    check(
+        &mut task,
+        vec![
+            (7, Event::Tick, "ask whether web is ready 3; look at 14"),
+            (7, ready(3, false), "look at 12"),
+            (12, Event::Tick, "ask whether web is ready 4; look at 19"),
+        ],
+    );
+    assert_eq!(task.container("web").unwrap().is_ready(), Some(true));
+    check(&mut task, vec![(12, ready(4, false), "look at 17")]);
+    let web = task.container("web").unwrap();
+    assert_eq!((web.is_ready(), web.health_status()), (Some(false), Some(HealthStatus::Healthy)));
+    assert_eq!(task.status(), TaskStatus::Running);
+    let read = Task::from_json(&task.to_json()).unwrap();
+    assert_eq!(read, task, "it is remembered");
+    // A new run begins anew.
+    task.step(ready(5, true), at(13));
+    task.step(exited("web", 1, 70), at(70));
+    assert_eq!(task.container("web").unwrap().is_ready(), Some(false));
+}
+
 #[test]
 fn healthy_is_waited_for() {
-    let result = |check, passed| Event::HealthChecked { container: "db".into(), check, passed };
+    let result = |check, passed| checked_as("db", Purpose::Health, check, passed);
     let mut task = task(vec![dependency(spec("web"), "db", Condition::Healthy), checked("db", 2)]);
     check(
         &mut task,
@@ -269,7 +321,7 @@ fn healthy_is_waited_for() {
 #[test]
 fn an_unhealthy_dependency_is_given_up() {
     let mut task = task(vec![dependency(spec("web"), "db", Condition::Healthy), checked("db", 1)]);
-    let fail = |check| Event::HealthChecked { container: "db".into(), check, passed: false };
+    let fail = |check| checked_as("db", Purpose::Health, check, false);
     for event in [Event::Begin, pulled("web"), pulled("db"), started("db", 0)] {
         task.step(event, at(0));
     }

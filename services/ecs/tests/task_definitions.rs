@@ -237,6 +237,56 @@ async fn containers_that_are_refused() {
     .await;
 }
 
+fn labels<const N: usize>(labels: [(&str, &str); N]) -> Option<std::collections::BTreeMap<String, String>> {
+    Some(labels.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+}
+
+#[tokio::test]
+async fn probes_are_labels_that_are_checked() {
+    let world = World::new().await;
+    let given = labels([("berth.health.http", "8080/healthz"), ("berth.ready.tcp", "80"), ("team", "shop")]);
+    let app = ContainerDefinition { docker_labels: given.clone(), ..container("app") };
+    let waits = ContainerDependency { container_name: text("app"), condition: text("HEALTHY") };
+    let side = ContainerDefinition { depends_on: Some(vec![waits]), ..container("side") };
+    world.define_with("web", |input| input.container_definitions = Some(vec![app, side])).await.unwrap();
+    let shown = describe(&world, "web", &[]).await.unwrap().task_definition.unwrap();
+    let app = &shown.container_definitions.unwrap()[0];
+    assert_eq!((&app.docker_labels, &app.health_check), (&given, &None), "as it was registered");
+    let needs = shown.requires_attributes.unwrap().into_iter().filter_map(|one| one.name);
+    assert!(needs.into_iter().any(|name| name == "ecs.capability.berth.probes"), "no other agent would probe");
+
+    let invalid = |said: &str| format!("Invalid setting for container 'app'. {said}");
+    for (given, said) in [
+        (
+            labels([("berth.health.http", "8080"), ("berth.health.every", "5")]),
+            "The docker label berth.health.every is none of http, tcp, grpc, interval, timeout, retries and start-period.",
+        ),
+        (
+            labels([("berth.ready.tcp", "web")]),
+            "The docker label berth.ready.tcp has the value 'web', and it must be PORT, with a port from 1 to 65535.",
+        ),
+        (
+            labels([("berth.health.tcp", "80"), ("berth.health.timeout", "1")]),
+            "The docker label berth.health.timeout has the value '1', and it must be a number from 2 to 60.",
+        ),
+    ] {
+        check_container(&invalid(said), |app| app.docker_labels = given).await;
+    }
+    let both = invalid("healthCheck and docker labels berth.health.* exclude each other.");
+    check_container(&both, |app| {
+        app.docker_labels = labels([("berth.health.tcp", "80")]);
+        app.health_check = Some(HealthCheck { command: texts(&["CMD", "true"]), ..Default::default() });
+    })
+    .await;
+    // Readiness is something else than health.
+    let app = ContainerDefinition {
+        docker_labels: labels([("berth.ready.grpc", "50051")]),
+        health_check: Some(HealthCheck { command: texts(&["CMD", "true"]), ..Default::default() }),
+        ..container("app")
+    };
+    world.define_with("web", |input| input.container_definitions = Some(vec![app])).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_definition_has_at_most_64_kib() {
     let world = World::new().await;

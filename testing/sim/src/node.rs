@@ -19,7 +19,9 @@ use agent_api::{Ack, FromAgent, HeartbeatAck, ManifestTask, TaskManifest, TaskSt
 use api_ecs::SubmitTaskStateChangeRequest;
 use model::capacity_provider::GROUP_ATTRIBUTE;
 use stdx::{Ids, Timestamp};
-use task_engine::{Action, Binding, Event as Engine, Failure, FailureKind, Found, Phase, Task, TaskSpec, TaskStatus};
+use task_engine::{
+    Action, Binding, Event as Engine, Failure, FailureKind, Found, Phase, Purpose, Task, TaskSpec, TaskStatus,
+};
 
 use crate::Sabotage;
 use crate::call::{Answer, Call};
@@ -72,6 +74,7 @@ pub enum Happening {
     Checked {
         task: String,
         container: String,
+        purpose: Purpose,
         check: u64,
         passed: bool,
     },
@@ -274,8 +277,9 @@ impl World {
             Happening::Pulled { task, container, gone } => self.pulled(number, &task, container, gone),
             Happening::Starts { run } => self.process_starts(number, &run),
             Happening::Ends { .. } => {}
-            Happening::Checked { task, container, check, passed } => {
-                self.engine_step(number, &task, Engine::HealthChecked { container, check, passed });
+            Happening::Checked { task, container, purpose, check, passed } => {
+                let result = if passed { Ok(()) } else { Err("it is sick".to_owned()) };
+                self.engine_step(number, &task, Engine::HealthChecked { container, purpose, check, result });
             }
             Happening::Ticks { task } => {
                 let due = self.nodes[number].tasks.get(&task).and_then(|task| task.look);

@@ -11,7 +11,7 @@ use agent::seams::{Exit, ExitWatch, Launched, Node, Pulled, Remains, Run, Usage}
 use agent_api::extras::PrepullImage;
 use async_trait::async_trait;
 use stdx::Timestamp;
-use task_engine::{Binding, Failure};
+use task_engine::{Binding, Failure, Purpose};
 use tokio::sync::{Notify, watch};
 
 use crate::rig::DEADLINE;
@@ -207,8 +207,9 @@ impl Node for Machine {
         }
     }
 
-    async fn check_health(&self, run: &Run) -> bool {
-        !self.note(format!("check {} {}", run.task.id, name(run))).sick
+    async fn check_health(&self, run: &Run, purpose: Purpose) -> Result<(), String> {
+        let sick = self.note(format!("check {} {}", run.task.id, name(run))).sick;
+        if sick { Err(format!("{purpose:?} fails")) } else { Ok(()) }
     }
 
     async fn usages(&self, runs: &[Run]) -> Vec<Option<Usage>> {

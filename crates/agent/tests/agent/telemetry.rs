@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use agent_api::tcs::{FromAgent, HealthStatus, PublishMetrics};
+use agent_api::tcs::{ContainerHealth, FromAgent, HealthStatus, PublishMetrics};
 use serde_json::json;
 
 use crate::control_plane::{State, Telemetry};
@@ -86,4 +86,35 @@ async fn a_change_of_health_is_told_at_once() {
     told(HealthStatus::Unhealthy).await;
     assert!(began.elapsed() < PUBLISH_EVERY, "it did not wait for its turn");
     assert_eq!(rig.machine.count("stop t1 web"), 0, "what to do about it is the control plane's decision");
+}
+
+#[tokio::test]
+async fn probes_are_told_with_what_they_heard() {
+    let rig = Rig::new().await;
+    let _agent = rig.start().await;
+    let probe = |port: u16| json!({"ask": {"tcp": {"port": port}}, "interval": 1, "timeout": 2, "retries": 1, "startPeriod": 0});
+    let probed = |probes: serde_json::Value| json!({"berth": {"probes": probes}});
+    let both = with(web(), probed(json!({"health": probe(80), "ready": probe(81)})));
+    let ready = with(json!({"name": "side", "image": "shop:1"}), probed(json!({"ready": probe(82)})));
+    rig.control.deliver(vec![task_of("t1", json!([both, ready]))]);
+    let told = async |what: &str, wanted: &dyn Fn(&[ContainerHealth]) -> bool| {
+        let find = |state: &State| {
+            let health = state.telemetry.iter().filter_map(|telemetry| match &telemetry.message {
+                FromAgent::PublishHealth(health) => Some(health.tasks[0].containers.clone()),
+                _ => None,
+            });
+            health.into_iter().find(|health| wanted(health))
+        };
+        rig.control.until(what, find).await
+    };
+    let is_ready = |one: &ContainerHealth| one.berth.as_ref().is_some_and(|probed| probed.ready == Some(true));
+    let well = told("all are ready", &|all| all.len() == 2 && all.iter().all(is_ready)).await;
+    assert_eq!(well[1].health_status, HealthStatus::Unknown, "nobody asks for its health");
+    rig.machine.fail_health_checks();
+    let sick = |one: &ContainerHealth| one.berth.as_ref().is_some_and(|probed| !probed.ready_says.is_empty());
+    let sick = told("none is", &|all| all.iter().all(sick) && all[0].health_status == HealthStatus::Unhealthy).await;
+    let said = |one: &ContainerHealth| one.berth.clone().unwrap();
+    assert_eq!(said(&sick[0]).health_says, "Health fails");
+    assert_eq!((said(&sick[1]).ready, said(&sick[1]).ready_says.as_str()), (Some(false), "Readiness fails"));
+    assert_eq!(rig.machine.count("stop t1 web"), 0);
 }

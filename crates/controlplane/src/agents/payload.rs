@@ -7,13 +7,15 @@ mod docker;
 mod logging;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use agent_api::extras::{ContainerExtras, ImageHint, TaskExtras};
+use agent_api::extras::{self, ContainerExtras, ImageHint, TaskExtras};
 use agent_api::payload::{
     self, AsmAuthData, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile,
     FirelensConfiguration, HostVolume, MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, Secret,
     VolumeFrom,
 };
+use model::probe::Ask;
 use model::service_deployment::RevisionImage;
 use model::task::ContainerOverride;
 use model::task_definition::{NetworkMode, VolumeSource};
@@ -112,9 +114,31 @@ fn container(
             options: firelens.options.iter().cloned().collect(),
         }),
         container_arn: known.map(|container| place.task.container_arn(container).to_string()).unwrap_or_default(),
-        berth: Some(ContainerExtras { log_configuration: logs, image: pinned(place.images, defined) }),
+        berth: Some(ContainerExtras {
+            log_configuration: logs,
+            image: pinned(place.images, defined),
+            probes: probes(&defined.probes()),
+        }),
         ..payload::Container::default()
     }
+}
+
+/// What the agent is to ask the container, from its docker labels.
+fn probes(defined: &model::Probes) -> Option<extras::Probes> {
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+    let probe = |probe: &model::Probe| extras::Probe {
+        ask: match probe.ask.clone() {
+            Ask::Http { port, path } => extras::Ask::Http { port, path },
+            Ask::Tcp { port } => extras::Ask::Tcp { port },
+            Ask::Grpc { port, service } => extras::Ask::Grpc { port, service },
+        },
+        interval: seconds(probe.interval),
+        timeout: seconds(probe.timeout),
+        retries: probe.retries,
+        start_period: seconds(probe.start_period),
+    };
+    let (health, ready) = (defined.health.as_ref().map(probe), defined.ready.as_ref().map(probe));
+    (health.is_some() || ready.is_some()).then_some(extras::Probes { health, ready })
 }
 
 /// What earlier tasks of the same service revision found this image to be.

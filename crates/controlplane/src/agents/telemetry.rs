@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use agent_api::close::code;
-use agent_api::tcs::{Frame, FromAgent, PublishHealth, TaskHealth, ToAgent};
-use model::{HealthStatus, Task, TaskArn, TaskDefinition};
+use agent_api::tcs::{ContainerHealth, Frame, FromAgent, PublishHealth, TaskHealth, ToAgent};
+use model::{HealthStatus, Probed, Task, TaskArn, TaskDefinition};
 use state::{Changes, CommitError, Ledger, Snapshot, transact};
 use tokio::sync::oneshot;
 
@@ -16,6 +16,9 @@ use super::status;
 
 /// An agent publishes every 20 seconds, idle or not. One that has been silent for as long as it would wait for us itself is not there.
 const SILENCE_MAX: Duration = Duration::from_secs(3 * 60);
+
+/// Of what a failed probe says, so much is kept.
+const PROBE_CHARS_MAX: usize = 255;
 
 /// The open connections: one for each instance, the newest.
 #[derive(Default)]
@@ -154,18 +157,14 @@ pub fn changes(snapshot: &Snapshot, instance: &str, health: &PublishHealth) -> C
 ///
 /// Source: Amazon ECS Developer Guide, "Determine Amazon ECS task health using container health checks".
 fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
-    let statuses: BTreeMap<&str, HealthStatus> = reported
-        .containers
-        .iter()
-        .map(|container| (container.container_name.as_str(), health(container.health_status)))
-        .collect();
+    let told: BTreeMap<&str, &ContainerHealth> =
+        reported.containers.iter().map(|container| (container.container_name.as_str(), container)).collect();
     for container in &mut task.containers {
-        if let Some(status) = statuses.get(container.name.as_str()) {
-            container.health = *status;
-        }
+        let Some(told) = told.get(container.name.as_str()) else { continue };
+        container.health = health(told.health_status);
+        container.probed = told.berth.as_ref().map(|probed| Box::new(self::probed(probed)));
     }
-    let checked =
-        definition.containers.iter().filter(|container| container.essential && container.health_check.is_some());
+    let checked = definition.containers.iter().filter(|container| container.essential && container.has_health_check());
     let known: Vec<HealthStatus> = checked
         .filter_map(|definition| task.containers.iter().find(|container| container.name == definition.name))
         .map(|container| container.health)
@@ -176,6 +175,12 @@ fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
         all if all.contains(&HealthStatus::Unknown) => HealthStatus::Unknown,
         _ => HealthStatus::Healthy,
     };
+}
+
+/// Agents keep it short; one that does not is cut.
+fn probed(reported: &agent_api::extras::Probed) -> Probed {
+    let short = |text: &str| text.chars().take(PROBE_CHARS_MAX).collect();
+    Probed { ready: reported.ready, health_says: short(&reported.health_says), ready_says: short(&reported.ready_says) }
 }
 
 fn health(reported: agent_api::tcs::HealthStatus) -> HealthStatus {

@@ -71,8 +71,9 @@ impl Plane {
         };
         let able = |name: &str| Attribute { name: Some(format!("ecs.capability.{name}")), ..Default::default() };
         let able = ["container-health-check", "full-sync"].map(able);
+        let probes = Attribute { name: Some("ecs.capability.berth.probes".into()), ..Default::default() };
         let request = RegisterContainerInstanceRequest {
-            attributes: Some((17..=32).map(capability).chain(able).collect()),
+            attributes: Some((17..=32).map(capability).chain(able).chain([probes]).collect()),
             total_resources: Some(vec![integer("CPU", 2048), integer("MEMORY", 1000)]),
             ..Default::default()
         };

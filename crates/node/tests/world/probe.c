@@ -45,6 +45,23 @@ static void serve(int port, const char *answer) {
     }
 }
 
+// On the loopback alone, so that only who is inside gets an answer. `<file>` is there: 204, else 503.
+static void serve_health(int port, const char *file) {
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int one = 1, listener = socket(AF_INET, SOCK_STREAM, 0);
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (bind(listener, (struct sockaddr *)&address, sizeof address) || listen(listener, 16)) { perror("health"); exit(98); }
+    puts("serving");
+    for (;;) {
+        int client = accept(listener, NULL, NULL);
+        if (client < 0) continue;
+        char asked[4096] = "";
+        for (int length = 0, got; length < 4000 && !strstr(asked, "\r\n\r\n") && (got = read(client, asked + length, 4000 - length)) > 0;) length += got;
+        if (asked[0]) dprintf(client, "HTTP/1.1 %s\r\n\r\n", access(file, F_OK) ? "503 Sick" : "204 Well");
+        close(client);
+    }
+}
+
 // Asks until somebody answers: what serves may start a moment later.
 static void fetch(const char *ip, int port, const char *path) {
     struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port) };
@@ -85,6 +102,7 @@ int main(int count, char **args) {
         else if (!strcmp(word, "env")) { const char *name = args[++i]; printf("%s=%s\n", name, getenv(name) ? getenv(name) : "(none)"); }
         else if (!strcmp(word, "who")) printf("%d:%d %s\n", getuid(), getgid(), getcwd(NULL, 0));
         else if (!strcmp(word, "serve")) { int port = atoi(args[++i]); serve(port, args[++i]); }
+        else if (!strcmp(word, "health")) { int port = atoi(args[++i]); serve_health(port, args[++i]); }
         else if (!strcmp(word, "fetch")) { const char *ip = args[++i]; int port = atoi(args[++i]); fetch(ip, port, args[++i]); }
         else { fprintf(stderr, "what is %s?\n", word); return 99; }
     }

@@ -119,8 +119,10 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let sick_leaving = sick_leaving(view, &kept, ready, startable);
     rollout.stop(Why::Unhealthy, sick_leaving);
 
-    // Outgoing tasks that don't work are of no use to anybody.
+    // Outgoing tasks that don't work are of no use to anybody. Those that only want no work may want some again.
     let (working, idle): (Vec<&Task>, Vec<&Task>) = view.outgoing.iter().partition(|task| works(task));
+    let serves = |task: &&Task| task.is_ready() || view.is_protected(task);
+    let (working, unready): (Vec<&Task>, Vec<&Task>) = working.into_iter().partition(serves);
     let at_work = ready + working.len();
     let replaced = at_work.saturating_sub(desired);
     let dispensable = at_work.saturating_sub(tasks_min);
@@ -141,7 +143,10 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
         rollout.protected.extend(protected);
     }
     let leaving = victims::oldest_first(view, free, leaving);
-    let leaving = [idle, leaving].concat();
+    // They give way to newer ones that do, and before others to those that find no room.
+    let yielding = if would_fit { unready.len() } else { unready.len().min(ready) };
+    let yielding = victims::oldest_first(view, unready, yielding);
+    let leaving = [idle, yielding, leaving].concat();
     // Some of what is missing would fit already. It waits for the rest of the room, if that comes soon.
     let awaited = if fitting > 0 && would_fit && (room_leaves || at_work < desired) {
         let asked_now = (!leaving.is_empty()).then_some(view.now + ROOM_AWAITED_MAX);

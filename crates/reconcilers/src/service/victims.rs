@@ -10,7 +10,7 @@ use model::{ContainerInstance, Task};
 use scheduler::Strategy;
 use stdx::Timestamp;
 
-use super::view::{ServiceView, works};
+use super::view::{ServiceView, serves};
 use super::zones::ZONE;
 
 const INSTANCE: &str = "instanceId";
@@ -18,7 +18,7 @@ const INSTANCE: &str = "instanceId";
 /// For scaling in: what does not work goes first, then what keeps the rest spread, then the youngest. What has run longest
 /// has proved itself.
 pub(crate) fn newest_first<'a>(view: &ServiceView<'_>, tasks: &[&'a Task], count: usize) -> Vec<&'a Task> {
-    let (working, mut idle): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| works(task));
+    let (working, mut idle): (Vec<&Task>, Vec<&Task>) = tasks.iter().partition(|task| serves(task));
     idle.sort_by_key(|task| Reverse((task.created_at, &task.id)));
     idle.truncate(count);
     let still = count - idle.len();

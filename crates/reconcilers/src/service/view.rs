@@ -9,6 +9,8 @@ use model::{
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
+use crate::proof::proven_without_check;
+
 /// A task without a health check that ran this long has proved itself: it may replace another, and its end is no failure
 /// to start.
 ///
@@ -95,10 +97,9 @@ impl<'a> ServiceView<'a> {
     pub fn is_steady(&self) -> bool {
         self.current.len() == self.service.desired_count as usize
             && self.live.len() == self.current.len()
-            && self
-                .current
-                .iter()
-                .all(|task| works(task) && (task.health == HealthStatus::Healthy || !self.is_checked(task)))
+            && self.current.iter().all(|task| {
+                works(task) && task.is_ready() && (task.health == HealthStatus::Healthy || !self.is_checked(task))
+            })
     }
 
     /// True when the newest deployment goes no further.
@@ -141,7 +142,7 @@ impl<'a> ServiceView<'a> {
     /// True when the task counts towards the minimum: its health check says so, or it has run for a while without one.
     pub fn counts(&self, task: &Task) -> bool {
         if self.is_checked(task) {
-            return works(task) && task.health == HealthStatus::Healthy;
+            return works(task) && task.is_ready() && task.health == HealthStatus::Healthy;
         }
         works(task) && self.proven_at(task).is_some_and(|at| at <= self.now)
     }
@@ -153,8 +154,7 @@ impl<'a> ServiceView<'a> {
 
     /// When a task without a health check will have proved itself, if it keeps running.
     pub fn proven_at(&self, task: &Task) -> Option<Timestamp> {
-        let started = task.started_at.filter(|_| works(task) && !self.is_checked(task))?;
-        Some(started + PROVEN_AFTER)
+        if self.is_checked(task) { None } else { proven_without_check(task) }
     }
 
     fn is_checked(&self, task: &Task) -> bool {
@@ -165,6 +165,11 @@ impl<'a> ServiceView<'a> {
 /// Running, and not found sick.
 pub(crate) fn works(task: &Task) -> bool {
     task.last_status == TaskStatus::Running && task.health != HealthStatus::Unhealthy
+}
+
+/// Works, and wants work.
+pub(crate) fn serves(task: &Task) -> bool {
+    works(task) && task.is_ready()
 }
 
 fn is_sick(task: &Task) -> bool {
@@ -186,6 +191,5 @@ fn standing(snapshot: &Snapshot, task: &Task) -> Standing {
 fn has_health_check(snapshot: &Snapshot, task: &Task) -> bool {
     let name = format!("{}/{}/{:010}", task.scope, task.family, task.revision);
     let definition = snapshot.task_definitions.get(&name);
-    definition
-        .is_some_and(|definition| definition.containers.iter().any(|one| one.essential && one.health_check.is_some()))
+    definition.is_some_and(|definition| definition.containers.iter().any(|one| one.essential && one.has_health_check()))
 }

@@ -14,7 +14,7 @@ use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use crate::proof::Proof;
-use crate::service::view::works;
+use crate::service::view::{serves, works};
 
 pub(crate) struct TaskSetView<'a> {
     pub service: &'a Service,
@@ -101,7 +101,7 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
 
     // What does not work goes first, then the youngest: what has run longest has proved itself. What is protected stays.
     let mut kept = view.current.clone();
-    kept.sort_by_key(|task| (protected(task).is_none(), Reverse(works(task)), task.created_at, &task.id));
+    kept.sort_by_key(|task| (protected(task).is_none(), Reverse(serves(task)), task.created_at, &task.id));
     let protected_count = kept.iter().filter(|task| protected(task).is_some()).count();
     let extra = kept.split_off(desired.max(protected_count).min(kept.len()));
     if kept.len() > desired {

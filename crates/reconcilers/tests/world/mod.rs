@@ -12,8 +12,8 @@ use model::service::{DeploymentConfiguration, PlacementStrategy, StopType};
 use model::task_definition::PlacementConstraint;
 use model::{
     Attribute, Cluster, ContainerDefinition, ContainerInstance, ContainerInstanceStatus, CpuUnits, Deployment,
-    DeploymentController, DeploymentStatus, HealthStatus, LaunchType, MemoryMib, Reservation, Resources, RolloutState,
-    SchedulingStrategy, Scope, Service, ServiceStatus, StabilityStatus, StopCode, Task, TaskDefinition,
+    DeploymentController, DeploymentStatus, HealthStatus, LaunchType, MemoryMib, Probed, Reservation, Resources,
+    RolloutState, SchedulingStrategy, Scope, Service, ServiceStatus, StabilityStatus, StopCode, Task, TaskDefinition,
     TaskDefinitionStatus, TaskSet, TaskSetStatus, TaskStatus,
 };
 use reconcilers::Plan;
@@ -297,6 +297,15 @@ impl World {
         self.report(id, |task| task.stopped(StopCode::TaskFailedToStart, "CannotPullContainerError", self.now));
     }
 
+    /// The readiness probe of its only container says so.
+    pub fn readiness(&self, id: &str, ready: bool) {
+        self.report(id, |task| {
+            for container in &mut task.containers {
+                container.probed = Some(Box::new(Probed { ready: Some(ready), ..Probed::default() }));
+            }
+        });
+    }
+
     pub fn health(&self, id: &str, health: HealthStatus) {
         self.report(id, |task| task.health = health);
     }
@@ -361,6 +370,11 @@ pub fn definition(revision: u32) -> TaskDefinition {
 pub fn with_check(mut definition: TaskDefinition) -> TaskDefinition {
     definition.containers[0].health_check =
         Some(HealthCheck { command: vec!["CMD-SHELL".into(), "true".into()], ..Default::default() });
+    definition
+}
+
+pub fn with_readiness(mut definition: TaskDefinition) -> TaskDefinition {
+    definition.containers[0].docker_labels.push(("berth.ready.http".into(), "80/ready".into()));
     definition
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use stdx::Timestamp;
-use task_engine::{Action, Condition, ContainerReport, ContainerSpec, Dependency};
+use task_engine::{Action, Condition, ContainerReport, ContainerSpec, Dependency, Purpose};
 
 pub fn at(seconds: i64) -> Timestamp {
     Timestamp::from_millis(seconds * 1000)
@@ -29,7 +29,8 @@ fn one(action: &Action) -> String {
         Action::Start { container } => format!("start {container}"),
         Action::Stop { container } => format!("stop {container}"),
         Action::Kill { container } => format!("kill {container}"),
-        Action::CheckHealth { container, check } => format!("check {container} {check}"),
+        Action::CheckHealth { container, purpose: Purpose::Health, check } => format!("check {container} {check}"),
+        Action::CheckHealth { container, check, .. } => format!("ask whether {container} is ready {check}"),
         Action::Release => "release".into(),
         Action::LookAgain { at } => format!("look at {}", at.as_millis() / 1000),
         Action::Report(report) => {

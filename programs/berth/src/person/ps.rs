@@ -61,10 +61,10 @@ fn table(mut tasks: Vec<Task>, now: Timestamp) -> Table {
         (is_stopped(task), task_name(task), std::cmp::Reverse(created), task.task_arn.clone())
     });
     let endings = tasks.iter().any(is_stopped);
+    let reasons = endings || tasks.iter().any(|task| !reason(task).is_empty());
     let mut heads = vec!["TASK", "NAME", "STATUS", "HEALTH", "IMAGE", "PORTS", "INSTANCE", "AGE"];
-    if endings {
-        heads.extend(["EXIT", "REASON"]);
-    }
+    heads.extend(endings.then_some("EXIT"));
+    heads.extend(reasons.then_some("REASON"));
     let mut table = Table::new(&heads);
     for task in &tasks {
         let mut row = vec![
@@ -77,9 +77,8 @@ fn table(mut tasks: Vec<Task>, now: Timestamp) -> Table {
             Cell::new(short(task.container_instance_arn.as_deref().unwrap_or_default())),
             Cell::new(age(task.created_at, now)),
         ];
-        if endings {
-            row.extend([Cell::new(exits(task)), Cell::new(reason(task))]);
-        }
+        row.extend(endings.then(|| Cell::new(exits(task))));
+        row.extend(reasons.then(|| Cell::new(reason(task))));
         table.row(row);
     }
     table
@@ -124,7 +123,7 @@ fn exits(task: &Task) -> String {
     codes.collect::<Vec<_>>().join(" ")
 }
 
-/// Why it stopped: the task's own words, and then those of its containers that add something.
+/// Why it stopped, or what its probes find wanting: the task's own words, and then those of its containers that add something.
 fn reason(task: &Task) -> String {
     let mut reasons: Vec<&str> = task.stopped_reason.as_deref().into_iter().collect();
     for reason in task.containers.iter().flatten().filter_map(|container| container.reason.as_deref()) {
@@ -193,6 +192,19 @@ mod tests {
             11111111  web:3  PROVISIONING  -        -               -                           -         3m
             22222222  web:3  RUNNING       HEALTHY  web:1           http://127.0.0.1:32768->80  fedcba98  5h
         "#]],
+        );
+    }
+
+    #[test]
+    fn probes_are_heard() {
+        let not_ready = Container { reason: some("Not ready: GET :80/ready answered 503"), ..container("app") };
+        check(
+            vec![task("1111111111", "RUNNING", 3, vec![not_ready]), task("2222222222", "RUNNING", 4, Vec::new())],
+            expect![[r#"
+                TASK      NAME   STATUS   HEALTH  IMAGE  PORTS  INSTANCE  AGE  REASON
+                11111111  web:3  RUNNING  -       app:1  -      fedcba98  3m   Not ready: GET :80/ready answered 503
+                22222222  web:3  RUNNING  -       -      -      fedcba98  4m   -
+            "#]],
         );
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api_ecs::{NetworkBinding, Task};
+use model::probe::NOT_READY;
 use stdx::Timestamp;
 use stdx::time::civil;
 use thiserror::Error;
@@ -24,6 +25,12 @@ pub fn duration(duration: Duration) -> String {
 /// The time since then, or nothing when it is not known.
 pub fn age(then: Option<Timestamp>, now: Timestamp) -> String {
     then.map(|then| duration(now.since(then))).unwrap_or_default()
+}
+
+/// One of its containers runs and does not want work yet, as its readiness probe says.
+pub fn is_not_ready(task: &Task) -> bool {
+    let mut running = task.containers.iter().flatten().filter(|one| one.last_status.as_deref() == Some("RUNNING"));
+    running.any(|one| one.reason.as_deref().is_some_and(|reason| reason.starts_with(NOT_READY)))
 }
 
 /// A point in time as ISO 8601 has it, to the second, in UTC.

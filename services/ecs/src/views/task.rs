@@ -104,7 +104,10 @@ fn container(
         runtime_id: container.runtime_id.clone(),
         last_status: Some(container.last_status.as_str().into()),
         exit_code: container.exit_code,
-        reason: Some(container.reason.clone()).filter(|reason| !reason.is_empty()),
+        // Of a container that runs, AWS has nothing to say here; of one that is probed, we have.
+        reason: Some(container.reason.clone())
+            .filter(|reason| !reason.is_empty())
+            .or_else(|| container.probed_reason()),
         network_bindings: Some(bindings),
         network_interfaces: Some(Vec::new()),
         health_status: Some(container.health.as_str().into()),

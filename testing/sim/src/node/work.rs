@@ -122,7 +122,9 @@ impl World {
     pub(crate) fn engine_step(&mut self, number: usize, arn: &str, event: Engine) {
         let now = self.now;
         let Some(task) = self.nodes[number].tasks.get_mut(arn) else { return };
-        let healths = |task: &Task| -> Vec<_> { task.containers().iter().map(|one| one.health_status()).collect() };
+        let healths = |task: &Task| -> Vec<_> {
+            task.containers().iter().map(|one| (one.health_status(), one.is_ready())).collect()
+        };
         let before = healths(&task.engine);
         let actions = task.engine.step(event, now);
         task.look = None;
@@ -173,12 +175,12 @@ impl World {
                     self.process_will_end(number, run, Duration::from_millis(5), 137);
                 }
             }
-            Action::CheckHealth { container, check } => {
+            Action::CheckHealth { container, purpose, check } => {
                 let node = &mut self.nodes[number];
                 let sickly = node.tasks.get(arn).is_some_and(|task| task.plan.payload.family == Kind::Sickly.family());
                 let passed = !sickly && now >= node.sick_until;
                 let wait = node.takes(now, 1, 100);
-                self.node_after(number, wait, Happening::Checked { task, container, check, passed });
+                self.node_after(number, wait, Happening::Checked { task, container, purpose, check, passed });
             }
             Action::Report(report) => self.post(number, arn, say::report("default", arn, &report)),
             Action::Release => {}

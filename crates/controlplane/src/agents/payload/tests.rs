@@ -46,6 +46,7 @@ fn task(definition: &TaskDefinition, overrides: Option<TaskOverride>) -> Task {
         reason: String::new(),
         network_bindings: Vec::new(),
         health: HealthStatus::Unknown,
+        probed: None,
     };
     Task {
         scope: definition.scope.clone(),
@@ -201,6 +202,25 @@ fn overrides_are_merged_before_they_travel() {
     assert_eq!((web.environment["A"].as_str(), web.environment["B"].as_str()), ("1", "3"));
     assert_eq!(web.memory, 256);
     assert_eq!(web.overrides.as_deref(), Some("{}"));
+}
+
+#[test]
+fn probes_travel_and_stay_labels() {
+    let labels =
+        [("berth.health.http", "8080/healthz"), ("berth.health.interval", "7"), ("berth.ready.grpc", "90/shop")];
+    let labels = labels.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let definition = definition(vec![ContainerDefinition { docker_labels: labels, health_check: None, ..web() }]);
+    let payload = start(&task(&definition, None), &definition, &[], "");
+    let web = &payload.containers[0];
+    assert_eq!(web.health_check_type, None, "an engine has nothing to run");
+    let probe = |ask, interval| extras::Probe { ask, interval, timeout: 5, retries: 3, start_period: 0 };
+    let expected = extras::Probes {
+        health: Some(probe(extras::Ask::Http { port: 8080, path: "/healthz".into() }, 7)),
+        ready: Some(probe(extras::Ask::Grpc { port: 90, service: "shop".into() }, 30)),
+    };
+    assert_eq!(web.berth.as_ref().unwrap().probes, Some(expected));
+    let settings = web.docker_config.as_ref().unwrap().container_config().unwrap();
+    assert_eq!(settings.labels["berth.health.http"], "8080/healthz");
 }
 
 #[test]

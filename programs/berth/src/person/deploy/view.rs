@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_ecs::{Deployment, Service, ServiceDeployment, ServiceDeploymentBrief, Task, TaskDefinition};
+use model::probe::HEALTH;
 use shape::Timestamp;
 
 use super::stages;
 use crate::person::cluster::{Cluster, Which};
-use crate::person::words::last;
+use crate::person::words::{is_not_ready, last};
 
 /// Where a task is, as far as a deployment cares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
     /// Runs, and its health check agrees, or there is none.
     Working,
-    /// Runs, and its health check has not said anything yet.
+    /// Runs, and its health check has not said anything yet, or it is not ready.
     Unproven,
     Starting,
     Sick,
@@ -86,6 +87,7 @@ impl View {
         }
         match (status, task.health_status.as_deref()) {
             ("RUNNING", Some("UNHEALTHY")) => Stage::Sick,
+            ("RUNNING", _) if is_not_ready(task) => Stage::Unproven,
             ("RUNNING", Some("HEALTHY")) => Stage::Working,
             ("RUNNING", _) if self.is_checked(task) => Stage::Unproven,
             ("RUNNING", _) => Stage::Working,
@@ -208,5 +210,8 @@ impl Watcher {
 
 fn has_health_check(definition: &TaskDefinition) -> bool {
     let containers = definition.container_definitions.iter().flatten();
-    containers.filter(|one| one.essential != Some(false)).any(|one| one.health_check.is_some())
+    containers.filter(|one| one.essential != Some(false)).any(|one| {
+        let labels = one.docker_labels.iter().flatten().map(|(name, _)| name);
+        one.health_check.is_some() || labels.into_iter().any(|name| name.starts_with(HEALTH))
+    })
 }

@@ -5,7 +5,7 @@ use shape::Timestamp;
 
 use super::stages;
 use super::view::{Stage, View, positive};
-use crate::person::words::{age, count, last, short};
+use crate::person::words::{age, count, is_not_ready, last, short};
 
 /// The longest ago that an event can be the reason for what is now, unless nothing else happened since.
 const STEADY: &str = "has reached a steady state";
@@ -51,7 +51,10 @@ fn of_deployment(waits: &mut Vec<String>, view: &View, deployment: &Deployment, 
     say(&pulling, "to get the image, for", created(&pulling));
     say(&others, "to start, for", created(&others));
     let unproven = tasks(Stage::Unproven);
-    say(&unproven, "to pass the health check, running for", unproven.first().and_then(|task| task.started_at));
+    let (unready, unproven): (Vec<&Task>, Vec<&Task>) = unproven.into_iter().partition(|task| is_not_ready(task));
+    let started = |tasks: &[&Task]| tasks.first().and_then(|task| task.started_at);
+    say(&unproven, "to pass the health check, running for", started(&unproven));
+    say(&unready, "to be ready, running for", started(&unready));
     let sick = tasks(Stage::Sick);
     say(&sick, "to be replaced: the health check fails. The first has run for", created(&sick));
     let stopping = tasks(Stage::Stopping);

@@ -14,8 +14,12 @@ use api_ecs::{ContainerInstance, Service, Task};
 use super::cluster::{Cluster, ClusterError, Which};
 use super::output::Output;
 use super::target::{self, Target};
+use super::words::short;
 use super::{Endpoint, now};
 use story::Story;
+
+/// So many containers that are not ready are told of.
+const NOT_READY_MAX: usize = 5;
 
 /// How many stopped tasks of a service are looked at: the newest say what is wrong now.
 const STOPPED_MAX: usize = 3;
@@ -71,10 +75,19 @@ async fn of_service(cluster: &Cluster, service: &Service) -> anyhow::Result<Stor
         true => cluster.tasks(Which::All, Some(name)).await?.tasks.unwrap_or_default(),
         false => Vec::new(),
     };
+    let not_ready: Vec<String> = tasks
+        .iter()
+        .flat_map(|task| {
+            let id = short(task.task_arn.as_deref().unwrap_or_default());
+            task::not_ready(task).map(move |said| format!("Task {id}: {said}"))
+        })
+        .take(NOT_READY_MAX)
+        .collect();
     tasks.retain(|task| task.stopped_at.is_some());
     tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at));
     tasks.truncate(STOPPED_MAX);
     let mut story = service::story(service, &tasks, now());
+    not_ready.into_iter().for_each(|said| story.why(said));
     let number = |number: Option<i32>| number.unwrap_or_default();
     let lacks = number(service.running_count) + number(service.pending_count) < number(service.desired_count);
     if active && lacks {

@@ -2,6 +2,7 @@
 
 use api_ecs::{Container, ContainerInstance, Task};
 use model::capacity_provider::GROUP_ATTRIBUTE;
+use model::probe::{HEALTH_FAILED, NOT_READY};
 use shape::Timestamp;
 
 use super::advice;
@@ -111,15 +112,43 @@ fn running(story: &mut Story, task: &Task) {
     if task.health_status.as_deref() == Some("UNHEALTHY") {
         let unhealthy = |one: &&Container| one.health_status.as_deref() == Some("UNHEALTHY");
         for container in task.containers.iter().flatten().filter(unhealthy) {
-            story.why(format!("Container {} fails its health check.", container.name.as_deref().unwrap_or("?")));
+            let name = container.name.as_deref().unwrap_or("?");
+            story.why(match probe_failure(container) {
+                Some(said) => sentence(&format!("Container {name} fails its health probe: {said}")),
+                None => format!("Container {name} fails its health check."),
+            });
         }
+        let probed = task.containers.iter().flatten().any(|container| probe_failure(container).is_some());
+        story.next(match probed {
+            true => format!("`berth logs {id}` shows what the program says."),
+            false => format!(
+                "Run the health check's command in the container by hand; `berth logs {id}` shows what the program says."
+            ),
+        });
+    } else if let Some(first) = not_ready(task).next() {
+        story.why(first);
+        not_ready(task).skip(1).for_each(|more| story.why(more));
         story.next(format!(
-            "Run the health check's command in the container by hand; `berth logs {id}` shows what the program says."
+            "Wait: a task that is not ready is not replaced, and no deployment relies on it. `berth logs {id}` shows what it writes."
         ));
     } else {
         story.why("All of its essential containers run.");
         story.next(format!("Nothing needs to be done. `berth logs --follow {id}` shows what it writes."));
     }
+}
+
+/// What the probe of its health heard, where a probe asks.
+fn probe_failure(container: &Container) -> Option<&str> {
+    container.reason.as_deref()?.strip_prefix(HEALTH_FAILED)
+}
+
+/// `Container app is not ready: GET :80/ready answered 503.`
+pub fn not_ready(task: &Task) -> impl Iterator<Item = String> {
+    let running = task.containers.iter().flatten().filter(|one| one.last_status.as_deref() == Some("RUNNING"));
+    running.filter_map(|container| {
+        let said = container.reason.as_deref()?.strip_prefix(NOT_READY)?;
+        Some(sentence(&format!("Container {} is not ready{said}", container.name.as_deref().unwrap_or("?"))))
+    })
 }
 
 /// It has no instance yet.

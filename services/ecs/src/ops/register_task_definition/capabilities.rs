@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use model::container_definition::{ContainerDefinition, LogConfiguration};
 use model::task_definition::{NetworkMode, VolumeSource};
-use model::{Attribute, TaskDefinition};
+use model::{Attribute, Probes, TaskDefinition, probe};
 
 pub(super) fn required(definition: &TaskDefinition) -> Vec<Attribute> {
     let mut names = Names::default();
@@ -65,6 +65,10 @@ fn of_container(container: &ContainerDefinition, definition: &TaskDefinition, na
         names.require("ecs.capability.container-health-check");
         // The start period came later than the rest of the check.
         names.docker(if check.start_period_seconds.unwrap_or_default() > 0 { 29 } else { 24 });
+    }
+    // Ours. An official agent would run such a container and never ask it.
+    if container.probes() != Probes::default() {
+        names.require(probe::CAPABILITY);
     }
     if !container.depends_on.is_empty() {
         names.require("ecs.capability.container-ordering");

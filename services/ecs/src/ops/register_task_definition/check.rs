@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use model::container_definition::{ContainerDefinition, LogConfiguration, PortMapping};
+use model::probe::HEALTH;
 use model::task_definition::NetworkMode;
-use model::{MemoryMib, TaskDefinition};
+use model::{MemoryMib, Probes, TaskDefinition};
 
 use super::super::create_cluster::valid_name;
 use super::firelens;
@@ -92,6 +93,7 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
     if let Some(logs) = &container.log_configuration {
         log_configuration(logs)?;
     }
+    probes(container)?;
     let mut taken = BTreeSet::new();
     for mapping in &container.port_mappings {
         port_mapping(mapping, definition.effective_network_mode())?;
@@ -100,6 +102,19 @@ fn one(container: &ContainerDefinition, definition: &TaskDefinition) -> Result<(
         {
             return Err(client(format!("Port {port} is mapped more than once in container '{name}'.")));
         }
+    }
+    Ok(())
+}
+
+/// Labels of ours say what the agent asks the container; what it cannot ask is told here, not by a task that never gets well.
+fn probes(container: &ContainerDefinition) -> Result<(), Error> {
+    let name = &container.name;
+    let probes = Probes::parse(&container.docker_labels)
+        .map_err(|error| client(format!("Invalid setting for container '{name}'. {error}")))?;
+    if probes.health.is_some() && container.health_check.is_some() {
+        return Err(client(format!(
+            "Invalid setting for container '{name}'. healthCheck and docker labels {HEALTH}* exclude each other."
+        )));
     }
     Ok(())
 }
@@ -205,7 +220,7 @@ fn references(container: &ContainerDefinition, definition: &TaskDefinition) -> R
                 ));
             }
             "COMPLETE" | "SUCCESS" => {}
-            "HEALTHY" if target.health_check.is_none() => {
+            "HEALTHY" if !target.has_health_check() => {
                 return Err(client(format!(
                     "Container '{}' is depended on as HEALTHY but has no health check.",
                     target.name

@@ -107,6 +107,65 @@ fn one_that_is_unhealthy_on_a_lonely_instance() {
 }
 
 #[test]
+fn one_that_is_not_ready() {
+    let reason = some("Not ready: GET :80/ready answered 503");
+    let app = Container { health_status: some("HEALTHY"), reason, ..container() };
+    let side = Container { name: some("side"), reason: some("Not ready"), ..container() };
+    let task = Task { health_status: some("HEALTHY"), containers: Some(vec![app, side]), ..task("RUNNING") };
+    check(
+        &task,
+        None,
+        expect![[r#"
+        task 01234567: RUNNING
+          arn         arn:aws:ecs:us-east-1:000000000000:task/blue/0123456789abcdef0123456789abcdef
+          service     web
+          definition  web:3
+          cluster     blue
+          instance    fedcba98
+          health      HEALTHY
+          times       created 5m ago
+          container   app (web:1) RUNNING, HEALTHY, http://127.0.0.1:32768->80
+          container   side (web:1) RUNNING, http://127.0.0.1:32768->80
+
+        Why
+          Container app is not ready: GET :80/ready answered 503.
+          Container side is not ready.
+
+        Next
+          Wait: a task that is not ready is not replaced, and no deployment relies on it. `berth logs 01234567` shows what it writes.
+    "#]],
+    );
+}
+
+#[test]
+fn one_whose_probe_fails() {
+    let reason = some("Health probe failed: TCP :80 found nobody who listens");
+    let sick = Container { health_status: some("UNHEALTHY"), reason, ..container() };
+    let task = Task { health_status: some("UNHEALTHY"), containers: Some(vec![sick]), ..task("RUNNING") };
+    check(
+        &task,
+        None,
+        expect![[r#"
+        task 01234567: RUNNING
+          arn         arn:aws:ecs:us-east-1:000000000000:task/blue/0123456789abcdef0123456789abcdef
+          service     web
+          definition  web:3
+          cluster     blue
+          instance    fedcba98
+          health      UNHEALTHY
+          times       created 5m ago
+          container   app (web:1) RUNNING, UNHEALTHY, http://127.0.0.1:32768->80
+
+        Why
+          Container app fails its health probe: TCP :80 found nobody who listens.
+
+        Next
+          `berth logs 01234567` shows what the program says.
+    "#]],
+    );
+}
+
+#[test]
 fn one_that_ran_out_of_memory() {
     let ended = Container {
         last_status: some("STOPPED"),
