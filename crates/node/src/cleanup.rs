@@ -8,7 +8,7 @@ use images::{Collected, ImageError, Keep, Reference, Stored};
 use stdx::Timestamp;
 
 use crate::Machine;
-use crate::limits::PREPULLED_KEPT;
+use crate::limits::{DISK_FULL_PERCENT, PREPULLED_KEPT};
 
 /// When images are removed, and which.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +43,7 @@ impl Default for ImageCleanup {
             images_per_cycle: 5,
             unused_for: Duration::from_secs(24 * 3600),
             unused_for_when_full: Duration::from_secs(3600),
-            full: 85,
+            full: DISK_FULL_PERCENT,
             relieved: 80,
             excluded: Vec::new(),
         }
@@ -154,6 +154,7 @@ impl Machine {
         }
         tracing::warn!(percent = before, "the disk is nearly full; unused images are removed");
         // What nothing needs goes first, and then one image after the other.
+        self.make_room_of_stopped().await;
         let mut total = self.remove_images(Vec::new(), cleanup.unused_for_when_full).await?;
         while self.images().disk_use().await?.percent() > cleanup.relieved {
             let unused = self.unused_images(cleanup, Duration::ZERO);

@@ -39,6 +39,7 @@ mod prepull;
 mod probe;
 mod recover;
 mod release;
+mod room;
 mod said;
 mod signal;
 mod spec;

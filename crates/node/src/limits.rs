@@ -6,8 +6,9 @@ use std::time::Duration;
 pub const PREPULLED_KEPT: Duration = Duration::from_secs(3600);
 /// So many of them at most; the oldest go first.
 pub const PREPULLED_MAX: usize = 32;
-/// A disk that is this full is not filled any further in advance: from here on images are removed.
-pub const PREPULL_DISK_PERCENT_MAX: u64 = 85;
+/// A disk that is this full, in percent, is nearly full: images are removed and what stopped tasks have written, and nothing is brought
+/// that nobody waits for. Source: the kubelet's mark for its images.
+pub const DISK_FULL_PERCENT: u64 = 85;
 
 /// How long a task that has stopped waits for its logs to be delivered. Afterwards they are delivered all the same, as long
 /// as the task's directory is there.

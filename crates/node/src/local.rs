@@ -58,6 +58,11 @@ impl LocalTask {
         Some(self.open.read().await).filter(|open| **open)
     }
 
+    /// False once everything was given back.
+    pub fn may_run(&self) -> bool {
+        self.open.try_read().map_or(true, |open| *open)
+    }
+
     /// For those who give everything back: nothing is made meanwhile or afterwards.
     pub async fn close(&self) -> RwLockWriteGuard<'_, bool> {
         let mut open = self.open.write().await;

@@ -106,6 +106,13 @@ impl Machine {
         tasks.entry(plan.id.clone()).or_insert_with(new).clone()
     }
 
+    /// False once everything of the task was given back, or when only an earlier agent knew it: those of its tasks that run are taken up.
+    pub(crate) fn may_run(&self, id: &str) -> bool {
+        let task = self.tasks().get(id).cloned();
+        // While somebody gives it back, nobody else can tell.
+        task.is_some_and(|task| task.may_run())
+    }
+
     pub(crate) fn known(&self, plan: &TaskPlan) -> Option<Arc<LocalTask>> {
         self.tasks().get(&plan.id).cloned()
     }

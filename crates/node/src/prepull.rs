@@ -9,7 +9,7 @@ use images::Image;
 use task_engine::{Failure, FailureKind};
 use tokio::sync::watch;
 
-use crate::limits::{PREPULL_DISK_PERCENT_MAX, PREPULLED_KEPT, PREPULLED_MAX};
+use crate::limits::{DISK_FULL_PERCENT, PREPULLED_KEPT, PREPULLED_MAX};
 use crate::{Machine, failure};
 
 /// A task that waits for its image, for as long as this lives.
@@ -54,7 +54,7 @@ impl Machine {
         // It never fails: the sender is ours.
         let _ = self.waiting.subscribe().wait_for(|waiting| *waiting == 0).await;
         let used = self.images().disk_use().await.map_err(|error| failure::resource(&error))?.percent();
-        if used >= PREPULL_DISK_PERCENT_MAX {
+        if used >= DISK_FULL_PERCENT {
             return Err(Failure::new(FailureKind::Resource, format!("the disk is {used} % full")));
         }
         let auth = self.auth(wanted.registry_authentication.as_ref())?;

@@ -37,6 +37,7 @@ impl Machine {
         if let Err(error) = shim {
             tracing::error!(task = plan.id, %error, "a task's shim was not ended");
         }
+        self.make_room_of(plan).await;
         firelens::release(&self.config.state_dir, plan);
         task.containers.iter().for_each(|container| container.let_image_go());
         failpoint::place("node.released");
