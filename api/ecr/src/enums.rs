@@ -182,6 +182,7 @@ pub mod scan_status {
     pub const FINDINGS_UNAVAILABLE: &str = "FINDINGS_UNAVAILABLE";
     pub const LIMIT_EXCEEDED: &str = "LIMIT_EXCEEDED";
     pub const IMAGE_ARCHIVED: &str = "IMAGE_ARCHIVED";
+    pub const IMAGE_SIZE_EXCEEDED: &str = "IMAGE_SIZE_EXCEEDED";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[
         IN_PROGRESS,
@@ -194,6 +195,7 @@ pub mod scan_status {
         FINDINGS_UNAVAILABLE,
         LIMIT_EXCEEDED,
         IMAGE_ARCHIVED,
+        IMAGE_SIZE_EXCEEDED,
     ];
 }
 

@@ -285,6 +285,9 @@ pub static DELETE_REGISTRY_POLICY_RESPONSE: Schema = Schema::structure(
     &[Member::new("registryId", &REGISTRY_ID), Member::new("policyText", &REGISTRY_POLICY_TEXT)],
 );
 
+pub static DELETE_REPLICATION: Schema =
+    Schema::structure("DeleteReplication", &[Member::new("enabled", &shape::BOOLEAN).required()]);
+
 pub static DELETE_REPOSITORY_CREATION_TEMPLATE_REQUEST: Schema =
     Schema::structure("DeleteRepositoryCreationTemplateRequest", &[Member::new("prefix", &PREFIX).required()]);
 
@@ -1131,10 +1134,11 @@ pub static REPLICATION_RULE: Schema = Schema::structure(
     &[
         Member::new("destinations", &REPLICATION_DESTINATION_LIST).required(),
         Member::new("repositoryFilters", &REPOSITORY_FILTER_LIST),
+        Member::new("deleteReplication", &DELETE_REPLICATION),
     ],
 );
 
-pub static REPLICATION_RULE_LIST: Schema = Schema::list("ReplicationRuleList", &REPLICATION_RULE).min(0).max(10);
+pub static REPLICATION_RULE_LIST: Schema = Schema::list("ReplicationRuleList", &REPLICATION_RULE).min(0).max(25);
 
 pub static REPLICATION_STATUS: Schema =
     Schema::enumeration("ReplicationStatus", crate::enums::replication_status::VALUES);

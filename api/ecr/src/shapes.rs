@@ -904,6 +904,29 @@ impl Value for DeleteRegistryPolicyResponse {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeleteReplication {
+    pub enabled: Option<bool>,
+}
+
+impl Shape for DeleteReplication {
+    fn schema() -> &'static Schema {
+        &schemas::DELETE_REPLICATION
+    }
+}
+
+impl Value for DeleteReplication {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { enabled: fields.take("enabled") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("enabled", self.enabled);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DeleteRepositoryCreationTemplateRequest {
     pub prefix: Option<String>,
 }
@@ -3640,6 +3663,7 @@ impl Value for ReplicationDestination {
 pub struct ReplicationRule {
     pub destinations: Option<Vec<ReplicationDestination>>,
     pub repository_filters: Option<Vec<RepositoryFilter>>,
+    pub delete_replication: Option<DeleteReplication>,
 }
 
 impl Shape for ReplicationRule {
@@ -3651,12 +3675,17 @@ impl Shape for ReplicationRule {
 impl Value for ReplicationRule {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { destinations: fields.take("destinations"), repository_filters: fields.take("repositoryFilters") }
+        Self {
+            destinations: fields.take("destinations"),
+            repository_filters: fields.take("repositoryFilters"),
+            delete_replication: fields.take("deleteReplication"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(2);
+        let mut fields = Fields::with_capacity(3);
         fields.put("destinations", self.destinations);
         fields.put("repositoryFilters", self.repository_filters);
+        fields.put("deleteReplication", self.delete_replication);
         fields.into_document()
     }
 }

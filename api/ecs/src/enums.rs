@@ -24,8 +24,11 @@ pub mod accelerator_name {
     pub const A10G: &str = "a10g";
     pub const H100: &str = "h100";
     pub const T4G: &str = "t4g";
+    pub const L40S: &str = "l40s";
+    pub const L4: &str = "l4";
     /// In the order of the model.
-    pub const VALUES: &[&str] = &[A100, INFERENTIA, K520, K80, M60, RADEON_PRO_V520, T4, VU9P, V100, A10G, H100, T4G];
+    pub const VALUES: &[&str] =
+        &[A100, INFERENTIA, K520, K80, M60, RADEON_PRO_V520, T4, VU9P, V100, A10G, H100, T4G, L40S, L4];
 }
 
 pub mod accelerator_type {
@@ -67,6 +70,12 @@ pub mod assign_public_ip {
     pub const DISABLED: &str = "DISABLED";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[ENABLED, DISABLED];
+}
+
+pub mod attestation_policy_status {
+    pub const CONFIGURED: &str = "CONFIGURED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[CONFIGURED];
 }
 
 pub mod auto_repair_actions_status {
@@ -267,6 +276,20 @@ pub mod daemon_deployment_status {
     ];
 }
 
+pub mod daemon_ipc_mode {
+    pub const NONE: &str = "none";
+    pub const SHARED: &str = "shared";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[NONE, SHARED];
+}
+
+pub mod daemon_pid_mode {
+    pub const NONE: &str = "none";
+    pub const SHARED: &str = "shared";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[NONE, SHARED];
+}
+
 pub mod daemon_propagate_tags {
     pub const DAEMON: &str = "DAEMON";
     pub const NONE: &str = "NONE";
@@ -431,6 +454,41 @@ pub mod firelens_configuration_type {
     pub const VALUES: &[&str] = &[FLUENTD, FLUENTBIT];
 }
 
+pub mod gateway_connector_health_check_protocol {
+    pub const HTTP: &str = "HTTP";
+    pub const HTTPS: &str = "HTTPS";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[HTTP, HTTPS];
+}
+
+pub mod gateway_route_status {
+    pub const ACTIVE: &str = "ACTIVE";
+    pub const CREATE_IN_PROGRESS: &str = "CREATE_IN_PROGRESS";
+    pub const CREATE_FAILED: &str = "CREATE_FAILED";
+    pub const UPDATE_IN_PROGRESS: &str = "UPDATE_IN_PROGRESS";
+    pub const UPDATE_FAILED: &str = "UPDATE_FAILED";
+    pub const DELETE_IN_PROGRESS: &str = "DELETE_IN_PROGRESS";
+    pub const DELETE_FAILED: &str = "DELETE_FAILED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[
+        ACTIVE,
+        CREATE_IN_PROGRESS,
+        CREATE_FAILED,
+        UPDATE_IN_PROGRESS,
+        UPDATE_FAILED,
+        DELETE_IN_PROGRESS,
+        DELETE_FAILED,
+    ];
+}
+
+pub mod gpu_sharing_mode {
+    pub const IDLE: &str = "IDLE";
+    pub const NVIDIA_MPS: &str = "NVIDIA_MPS";
+    pub const DEDICATED: &str = "DEDICATED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[IDLE, NVIDIA_MPS, DEDICATED];
+}
+
 pub mod health_status {
     pub const HEALTHY: &str = "HEALTHY";
     pub const UNHEALTHY: &str = "UNHEALTHY";
@@ -459,8 +517,9 @@ pub mod instance_health_check_type {
     pub const CONTAINER_RUNTIME: &str = "CONTAINER_RUNTIME";
     pub const ACCELERATED_COMPUTE: &str = "ACCELERATED_COMPUTE";
     pub const DAEMON: &str = "DAEMON";
+    pub const AGENT_CONNECTIVITY: &str = "AGENT_CONNECTIVITY";
     /// In the order of the model.
-    pub const VALUES: &[&str] = &[CONTAINER_RUNTIME, ACCELERATED_COMPUTE, DAEMON];
+    pub const VALUES: &[&str] = &[CONTAINER_RUNTIME, ACCELERATED_COMPUTE, DAEMON, AGENT_CONNECTIVITY];
 }
 
 pub mod ipc_mode {
@@ -469,6 +528,14 @@ pub mod ipc_mode {
     pub const NONE: &str = "none";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[HOST, TASK, NONE];
+}
+
+pub mod isolation_mode {
+    pub const SHARED: &str = "SHARED";
+    pub const ISOLATED_SANDBOX: &str = "ISOLATED_SANDBOX";
+    pub const CONFIDENTIAL_SANDBOX: &str = "CONFIDENTIAL_SANDBOX";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[SHARED, ISOLATED_SANDBOX, CONFIDENTIAL_SANDBOX];
 }
 
 pub mod launch_type {
@@ -611,8 +678,9 @@ pub mod placement_strategy_type {
 
 pub mod platform_device_type {
     pub const GPU: &str = "GPU";
+    pub const NEURON_DEVICE: &str = "NEURON_DEVICE";
     /// In the order of the model.
-    pub const VALUES: &[&str] = &[GPU];
+    pub const VALUES: &[&str] = &[GPU, NEURON_DEVICE];
 }
 
 pub mod propagate_mi_tags {
@@ -646,8 +714,9 @@ pub mod resource_management_type {
 pub mod resource_type {
     pub const GPU: &str = "GPU";
     pub const INFERENCE_ACCELERATOR: &str = "InferenceAccelerator";
+    pub const NEURON_DEVICE: &str = "NeuronDevice";
     /// In the order of the model.
-    pub const VALUES: &[&str] = &[GPU, INFERENCE_ACCELERATOR];
+    pub const VALUES: &[&str] = &[GPU, INFERENCE_ACCELERATOR, NEURON_DEVICE];
 }
 
 pub mod scale_unit {
@@ -675,6 +744,13 @@ pub mod service_connect_access_logging_format {
     pub const JSON: &str = "JSON";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[TEXT, JSON];
+}
+
+pub mod service_connect_container_log_level {
+    pub const DEBUG: &str = "debug";
+    pub const INFO: &str = "info";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[DEBUG, INFO];
 }
 
 pub mod service_connect_include_query_parameters {
@@ -747,6 +823,13 @@ pub mod service_field {
     pub const TAGS: &str = "TAGS";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[TAGS];
+}
+
+pub mod service_revision_cleanup {
+    pub const BLOCKING: &str = "BLOCKING";
+    pub const DEFERRED: &str = "DEFERRED";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[BLOCKING, DEFERRED];
 }
 
 pub mod setting_name {
@@ -867,6 +950,7 @@ pub mod task_stop_code {
     pub const SERVICE_SCHEDULER_INITIATED: &str = "ServiceSchedulerInitiated";
     pub const SPOT_INTERRUPTION: &str = "SpotInterruption";
     pub const TERMINATION_NOTICE: &str = "TerminationNotice";
+    pub const INFRASTRUCTURE_HEALTH: &str = "InfrastructureHealth";
     /// In the order of the model.
     pub const VALUES: &[&str] = &[
         TASK_FAILED_TO_START,
@@ -875,7 +959,16 @@ pub mod task_stop_code {
         SERVICE_SCHEDULER_INITIATED,
         SPOT_INTERRUPTION,
         TERMINATION_NOTICE,
+        INFRASTRUCTURE_HEALTH,
     ];
+}
+
+pub mod threshold_type {
+    pub const COUNT: &str = "COUNT";
+    pub const BOUNDED_PERCENT: &str = "BOUNDED_PERCENT";
+    pub const UNBOUNDED_PERCENT: &str = "UNBOUNDED_PERCENT";
+    /// In the order of the model.
+    pub const VALUES: &[&str] = &[COUNT, BOUNDED_PERCENT, UNBOUNDED_PERCENT];
 }
 
 pub mod transport_protocol {

@@ -28,6 +28,8 @@ pub static ACCELERATOR_TYPE_SET: Schema = Schema::list("AcceleratorTypeSet", &AC
 
 pub static ACCESS_TYPE: Schema = Schema::enumeration("AccessType", crate::enums::access_type::VALUES);
 
+pub static ACCESS_TYPE_LIST: Schema = Schema::list("AccessTypeList", &ACCESS_TYPE).min(0).max(2);
+
 pub static ADVANCED_CONFIGURATION: Schema = Schema::structure(
     "AdvancedConfiguration",
     &[
@@ -72,6 +74,9 @@ pub static ATTACHMENT_STATE_CHANGE: Schema = Schema::structure(
 pub static ATTACHMENT_STATE_CHANGES: Schema = Schema::list("AttachmentStateChanges", &ATTACHMENT_STATE_CHANGE);
 
 pub static ATTACHMENTS: Schema = Schema::list("Attachments", &ATTACHMENT);
+
+pub static ATTESTATION_POLICY_STATUS: Schema =
+    Schema::enumeration("AttestationPolicyStatus", crate::enums::attestation_policy_status::VALUES);
 
 pub static ATTRIBUTE: Schema = Schema::structure(
     "Attribute",
@@ -281,6 +286,8 @@ pub static CONTAINER: Schema = Schema::structure(
         Member::new("memory", &shape::STRING),
         Member::new("memoryReservation", &shape::STRING),
         Member::new("gpuIds", &GPU_IDS),
+        Member::new("neuronDeviceIds", &NEURON_DEVICE_IDS),
+        Member::new("gpuSharingStrategy", &SHARING_STRATEGY),
     ],
 );
 
@@ -379,6 +386,7 @@ pub static CONTAINER_INSTANCE: Schema = Schema::structure(
         Member::new("attachments", &ATTACHMENTS),
         Member::new("tags", &TAGS),
         Member::new("healthStatus", &CONTAINER_INSTANCE_HEALTH_STATUS),
+        Member::new("gpuDevices", &GPU_DEVICES),
     ],
 );
 
@@ -502,6 +510,7 @@ pub static CREATE_DAEMON_REQUEST: Schema = Schema::structure(
         Member::new("enableECSManagedTags", &shape::BOOLEAN),
         Member::new("enableExecuteCommand", &shape::BOOLEAN),
         Member::new("clientToken", &shape::STRING),
+        Member::new("critical", &shape::BOOLEAN),
     ],
 );
 
@@ -555,6 +564,8 @@ pub static CREATE_SERVICE_REQUEST: Schema = Schema::structure(
         Member::new("serviceConnectConfiguration", &SERVICE_CONNECT_CONFIGURATION),
         Member::new("volumeConfigurations", &SERVICE_VOLUME_CONFIGURATIONS),
         Member::new("vpcLatticeConfigurations", &VPC_LATTICE_CONFIGURATIONS),
+        Member::new("gatewayConnectors", &GATEWAY_CONNECTOR_LIST),
+        Member::new("monitoring", &MONITORING_CONFIGURATION),
     ],
 );
 
@@ -595,7 +606,11 @@ pub static DAEMON_ALARM_CONFIGURATION: Schema = Schema::structure(
 
 pub static DAEMON_CAPACITY_PROVIDER: Schema = Schema::structure(
     "DaemonCapacityProvider",
-    &[Member::new("arn", &shape::STRING), Member::new("runningCount", &shape::INTEGER)],
+    &[
+        Member::new("arn", &shape::STRING),
+        Member::new("runningCount", &shape::INTEGER),
+        Member::new("withoutDaemonCount", &shape::INTEGER),
+    ],
 );
 
 pub static DAEMON_CAPACITY_PROVIDER_LIST: Schema =
@@ -693,6 +708,7 @@ pub static DAEMON_DEPLOYMENT_CAPACITY_PROVIDER: Schema = Schema::structure(
     &[
         Member::new("arn", &shape::STRING),
         Member::new("runningInstanceCount", &shape::INTEGER),
+        Member::new("withoutDaemonInstanceCount", &shape::INTEGER),
         Member::new("drainingInstanceCount", &shape::INTEGER),
     ],
 );
@@ -717,6 +733,7 @@ pub static DAEMON_DEPLOYMENT_REVISION_DETAIL: Schema = Schema::structure(
         Member::new("arn", &shape::STRING),
         Member::new("capacityProviders", &DAEMON_DEPLOYMENT_CAPACITY_PROVIDER_LIST),
         Member::new("totalRunningInstanceCount", &shape::INTEGER),
+        Member::new("totalWithoutDaemonInstanceCount", &shape::INTEGER),
         Member::new("totalDrainingInstanceCount", &shape::INTEGER),
     ],
 );
@@ -769,6 +786,8 @@ pub static DAEMON_DETAIL: Schema = Schema::structure(
 
 pub static DAEMON_DRAIN_PERCENT: Schema = Schema::new("DaemonDrainPercent", Kind::Double).min(0).max(100);
 
+pub static DAEMON_IPC_MODE: Schema = Schema::enumeration("DaemonIpcMode", crate::enums::daemon_ipc_mode::VALUES);
+
 pub static DAEMON_LINUX_PARAMETERS: Schema = Schema::structure(
     "DaemonLinuxParameters",
     &[
@@ -778,6 +797,8 @@ pub static DAEMON_LINUX_PARAMETERS: Schema = Schema::structure(
         Member::new("tmpfs", &TMPFS_LIST),
     ],
 );
+
+pub static DAEMON_PID_MODE: Schema = Schema::enumeration("DaemonPidMode", crate::enums::daemon_pid_mode::VALUES);
 
 pub static DAEMON_PROPAGATE_TAGS: Schema =
     Schema::enumeration("DaemonPropagateTags", crate::enums::daemon_propagate_tags::VALUES);
@@ -794,6 +815,7 @@ pub static DAEMON_REVISION: Schema = Schema::structure(
         Member::new("propagateTags", &DAEMON_PROPAGATE_TAGS),
         Member::new("enableECSManagedTags", &shape::BOOLEAN),
         Member::new("enableExecuteCommand", &shape::BOOLEAN),
+        Member::new("critical", &shape::BOOLEAN),
     ],
 );
 
@@ -803,6 +825,7 @@ pub static DAEMON_REVISION_DETAIL: Schema = Schema::structure(
         Member::new("arn", &shape::STRING),
         Member::new("capacityProviders", &DAEMON_CAPACITY_PROVIDER_LIST),
         Member::new("totalRunningCount", &shape::INTEGER),
+        Member::new("totalWithoutDaemonCount", &shape::INTEGER),
     ],
 );
 
@@ -850,6 +873,8 @@ pub static DAEMON_TASK_DEFINITION: Schema = Schema::structure(
         Member::new("registeredAt", &shape::TIMESTAMP),
         Member::new("deleteRequestedAt", &shape::TIMESTAMP),
         Member::new("registeredBy", &shape::STRING),
+        Member::new("pidMode", &DAEMON_PID_MODE),
+        Member::new("ipcMode", &DAEMON_IPC_MODE),
     ],
 );
 
@@ -880,7 +905,11 @@ pub static DAEMON_TASK_DEFINITION_SUMMARY: Schema = Schema::structure(
 
 pub static DAEMON_VOLUME: Schema = Schema::structure(
     "DaemonVolume",
-    &[Member::new("name", &shape::STRING), Member::new("host", &HOST_VOLUME_PROPERTIES)],
+    &[
+        Member::new("name", &shape::STRING),
+        Member::new("host", &HOST_VOLUME_PROPERTIES),
+        Member::new("logDriverVolumeConfiguration", &LOG_DRIVER_VOLUME_CONFIGURATION),
+    ],
 );
 
 pub static DAEMON_VOLUME_LIST: Schema = Schema::list("DaemonVolumeList", &DAEMON_VOLUME);
@@ -1008,7 +1037,12 @@ pub static DEPLOYMENT_ALARMS: Schema = Schema::structure(
 
 pub static DEPLOYMENT_CIRCUIT_BREAKER: Schema = Schema::structure(
     "DeploymentCircuitBreaker",
-    &[Member::new("enable", &shape::BOOLEAN).required(), Member::new("rollback", &shape::BOOLEAN).required()],
+    &[
+        Member::new("enable", &shape::BOOLEAN).required(),
+        Member::new("rollback", &shape::BOOLEAN).required(),
+        Member::new("resetOnHealthyTask", &shape::BOOLEAN),
+        Member::new("thresholdConfiguration", &THRESHOLD_CONFIGURATION),
+    ],
 );
 
 pub static DEPLOYMENT_CONFIGURATION: Schema = Schema::structure(
@@ -1023,6 +1057,7 @@ pub static DEPLOYMENT_CONFIGURATION: Schema = Schema::structure(
         Member::new("lifecycleHooks", &DEPLOYMENT_LIFECYCLE_HOOK_LIST),
         Member::new("linearConfiguration", &LINEAR_CONFIGURATION),
         Member::new("canaryConfiguration", &CANARY_CONFIGURATION),
+        Member::new("earlySuccessCriteria", &DEPLOYMENT_EARLY_SUCCESS_CRITERIA),
     ],
 );
 
@@ -1031,6 +1066,15 @@ pub static DEPLOYMENT_CONTROLLER: Schema =
 
 pub static DEPLOYMENT_CONTROLLER_TYPE: Schema =
     Schema::enumeration("DeploymentControllerType", crate::enums::deployment_controller_type::VALUES);
+
+pub static DEPLOYMENT_EARLY_SUCCESS_CRITERIA: Schema = Schema::structure(
+    "DeploymentEarlySuccessCriteria",
+    &[
+        Member::new("enable", &shape::BOOLEAN).required(),
+        Member::new("healthyPercent", &HEALTHY_PERCENT_INTEGER),
+        Member::new("sourceServiceRevisionCleanup", &SERVICE_REVISION_CLEANUP),
+    ],
+);
 
 pub static DEPLOYMENT_EPHEMERAL_STORAGE: Schema =
     Schema::structure("DeploymentEphemeralStorage", &[Member::new("kmsKeyId", &shape::STRING)]);
@@ -1336,6 +1380,7 @@ pub static ECS_MANAGED_RESOURCES: Schema = Schema::structure(
         Member::new("metricAlarms", &MANAGED_METRIC_ALARMS),
         Member::new("serviceSecurityGroups", &MANAGED_SECURITY_GROUPS),
         Member::new("logGroups", &MANAGED_LOG_GROUPS),
+        Member::new("gatewayConnections", &GATEWAY_CONNECTION_LIST),
     ],
 );
 
@@ -1463,6 +1508,93 @@ pub static FIRELENS_CONFIGURATION_OPTIONS_MAP: Schema =
 pub static FIRELENS_CONFIGURATION_TYPE: Schema =
     Schema::enumeration("FirelensConfigurationType", crate::enums::firelens_configuration_type::VALUES);
 
+pub static GATEWAY_CONNECTION: Schema = Schema::structure(
+    "GatewayConnection",
+    &[
+        Member::new("gatewayArn", &shape::STRING),
+        Member::new("gatewayRouteArn", &shape::STRING),
+        Member::new("portName", &shape::STRING),
+        Member::new("serviceUrl", &shape::STRING),
+        Member::new("accessType", &ACCESS_TYPE),
+        Member::new("status", &GATEWAY_ROUTE_STATUS),
+        Member::new("resources", &GATEWAY_CONNECTION_RESOURCES),
+    ],
+);
+
+pub static GATEWAY_CONNECTION_ALB_RESOURCES: Schema = Schema::structure(
+    "GatewayConnectionAlbResources",
+    &[
+        Member::new("acmCertificateArn", &shape::STRING),
+        Member::new("loadBalancerArn", &shape::STRING),
+        Member::new("loadBalancerSecurityGroupArns", &STRING_LIST),
+        Member::new("listenerArn", &shape::STRING),
+        Member::new("listenerRuleArn", &shape::STRING),
+        Member::new("testListenerRuleArn", &shape::STRING),
+        Member::new("targetGroupArn", &shape::STRING),
+        Member::new("alternateTargetGroupArn", &shape::STRING),
+    ],
+);
+
+pub static GATEWAY_CONNECTION_ALB_RESOURCES_LIST: Schema =
+    Schema::list("GatewayConnectionAlbResourcesList", &GATEWAY_CONNECTION_ALB_RESOURCES).min(0).max(1);
+
+pub static GATEWAY_CONNECTION_LIST: Schema = Schema::list("GatewayConnectionList", &GATEWAY_CONNECTION).min(0).max(5);
+
+pub static GATEWAY_CONNECTION_RESOURCES: Schema = Schema::structure(
+    "GatewayConnectionResources",
+    &[Member::new("hostSharedAlb", &GATEWAY_CONNECTION_ALB_RESOURCES_LIST)],
+);
+
+pub static GATEWAY_CONNECTOR: Schema = Schema::structure(
+    "GatewayConnector",
+    &[
+        Member::new("portName", &shape::STRING).required(),
+        Member::new("healthCheck", &GATEWAY_CONNECTOR_HEALTH_CHECK),
+        Member::new("filters", &GATEWAY_CONNECTOR_FILTERS),
+        Member::new("deregistrationDelay", &GATEWAY_CONNECTOR_DEREGISTRATION_DELAY),
+    ],
+);
+
+pub static GATEWAY_CONNECTOR_DEREGISTRATION_DELAY: Schema = Schema::structure(
+    "GatewayConnectorDeregistrationDelay",
+    &[Member::new("timeoutSeconds", &GATEWAY_CONNECTOR_DEREGISTRATION_DELAY_TIMEOUT_SECONDS_INTEGER)],
+);
+
+pub static GATEWAY_CONNECTOR_DEREGISTRATION_DELAY_TIMEOUT_SECONDS_INTEGER: Schema =
+    Schema::new("GatewayConnectorDeregistrationDelayTimeoutSecondsInteger", Kind::Integer).min(0).max(3600);
+
+pub static GATEWAY_CONNECTOR_FILTERS: Schema =
+    Schema::structure("GatewayConnectorFilters", &[Member::new("accessTypes", &ACCESS_TYPE_LIST)]);
+
+pub static GATEWAY_CONNECTOR_HEALTH_CHECK: Schema = Schema::structure(
+    "GatewayConnectorHealthCheck",
+    &[
+        Member::new("healthCheckProtocol", &GATEWAY_CONNECTOR_HEALTH_CHECK_PROTOCOL),
+        Member::new("healthCheckPort", &shape::INTEGER),
+        Member::new("healthCheckPath", &shape::STRING),
+        Member::new("healthCheckTimeoutSeconds", &shape::INTEGER),
+        Member::new("healthCheckIntervalSeconds", &shape::INTEGER),
+        Member::new("healthyThresholdCount", &shape::INTEGER),
+        Member::new("unhealthyThresholdCount", &shape::INTEGER),
+        Member::new("matcher", &GATEWAY_CONNECTOR_HEALTH_CHECK_MATCHER),
+    ],
+);
+
+pub static GATEWAY_CONNECTOR_HEALTH_CHECK_MATCHER: Schema = Schema::structure(
+    "GatewayConnectorHealthCheckMatcher",
+    &[Member::new("httpCode", &shape::STRING), Member::new("grpcCode", &shape::STRING)],
+);
+
+pub static GATEWAY_CONNECTOR_HEALTH_CHECK_PROTOCOL: Schema = Schema::enumeration(
+    "GatewayConnectorHealthCheckProtocol",
+    crate::enums::gateway_connector_health_check_protocol::VALUES,
+);
+
+pub static GATEWAY_CONNECTOR_LIST: Schema = Schema::list("GatewayConnectorList", &GATEWAY_CONNECTOR).min(0).max(1);
+
+pub static GATEWAY_ROUTE_STATUS: Schema =
+    Schema::enumeration("GatewayRouteStatus", crate::enums::gateway_route_status::VALUES);
+
 pub static GET_TASK_PROTECTION_REQUEST: Schema = Schema::structure(
     "GetTaskProtectionRequest",
     &[Member::new("cluster", &shape::STRING).required(), Member::new("tasks", &STRING_LIST)],
@@ -1473,7 +1605,22 @@ pub static GET_TASK_PROTECTION_RESPONSE: Schema = Schema::structure(
     &[Member::new("protectedTasks", &PROTECTED_TASKS), Member::new("failures", &FAILURES)],
 );
 
+pub static GPU_DEVICE: Schema = Schema::structure(
+    "GpuDevice",
+    &[
+        Member::new("gpuId", &shape::STRING),
+        Member::new("sharingMode", &GPU_SHARING_MODE),
+        Member::new("totalMemoryInMiB", &shape::INTEGER),
+        Member::new("remainingMemoryInMiB", &shape::INTEGER),
+        Member::new("containerCount", &shape::INTEGER),
+    ],
+);
+
+pub static GPU_DEVICES: Schema = Schema::list("GpuDevices", &GPU_DEVICE);
+
 pub static GPU_IDS: Schema = Schema::list("GpuIds", &shape::STRING);
+
+pub static GPU_SHARING_MODE: Schema = Schema::enumeration("GpuSharingMode", crate::enums::gpu_sharing_mode::VALUES);
 
 pub static HEALTH_CHECK: Schema = Schema::structure(
     "HealthCheck",
@@ -1487,6 +1634,8 @@ pub static HEALTH_CHECK: Schema = Schema::structure(
 );
 
 pub static HEALTH_STATUS: Schema = Schema::enumeration("HealthStatus", crate::enums::health_status::VALUES);
+
+pub static HEALTHY_PERCENT_INTEGER: Schema = Schema::new("HealthyPercentInteger", Kind::Integer).min(0).max(100);
 
 pub static HOST_ENTRY: Schema = Schema::structure(
     "HostEntry",
@@ -1554,6 +1703,7 @@ pub static INSTANCE_LAUNCH_TEMPLATE: Schema = Schema::structure(
         Member::new("instanceRequirements", &INSTANCE_REQUIREMENTS_REQUEST),
         Member::new("fipsEnabled", &shape::BOOLEAN),
         Member::new("capacityReservations", &CAPACITY_RESERVATION_REQUEST),
+        Member::new("nitroEnclavesEnabled", &shape::BOOLEAN),
     ],
 );
 
@@ -1604,6 +1754,8 @@ pub static INSTANCE_REQUIREMENTS_REQUEST: Schema = Schema::structure(
 pub static INTEGER_LIST: Schema = Schema::list("IntegerList", &shape::INTEGER);
 
 pub static IPC_MODE: Schema = Schema::enumeration("IpcMode", crate::enums::ipc_mode::VALUES);
+
+pub static ISOLATION_MODE: Schema = Schema::enumeration("IsolationMode", crate::enums::isolation_mode::VALUES);
 
 pub static KERNEL_CAPABILITIES: Schema =
     Schema::structure("KernelCapabilities", &[Member::new("add", &STRING_LIST), Member::new("drop", &STRING_LIST)]);
@@ -1883,6 +2035,9 @@ pub static LOG_CONFIGURATION_OPTIONS_MAP: Schema =
 
 pub static LOG_DRIVER: Schema = Schema::enumeration("LogDriver", crate::enums::log_driver::VALUES);
 
+pub static LOG_DRIVER_VOLUME_CONFIGURATION: Schema =
+    Schema::structure("LogDriverVolumeConfiguration", &[Member::new("driver", &LOG_DRIVER).required()]);
+
 pub static MANAGED_AGENT: Schema = Schema::structure(
     "ManagedAgent",
     &[
@@ -2132,6 +2287,26 @@ pub static MEMORY_MI_B_REQUEST: Schema = Schema::structure(
     &[Member::new("min", &shape::INTEGER).required(), Member::new("max", &shape::INTEGER)],
 );
 
+pub static METRIC_CONFIGURATION: Schema = Schema::structure(
+    "MetricConfiguration",
+    &[
+        Member::new("metricNames", &METRIC_NAMES_LIST).required(),
+        Member::new("resolutionSeconds", &METRIC_RESOLUTION_SECONDS).required(),
+    ],
+);
+
+pub static METRIC_CONFIGURATION_LIST: Schema =
+    Schema::list("MetricConfigurationList", &METRIC_CONFIGURATION).min(0).max(5);
+
+pub static METRIC_NAME: Schema = Schema::new("MetricName", Kind::String).min(1).max(255);
+
+pub static METRIC_NAMES_LIST: Schema = Schema::list("MetricNamesList", &METRIC_NAME).min(1).max(5);
+
+pub static METRIC_RESOLUTION_SECONDS: Schema = Schema::new("MetricResolutionSeconds", Kind::Integer).min(20).max(60);
+
+pub static MONITORING_CONFIGURATION: Schema =
+    Schema::structure("MonitoringConfiguration", &[Member::new("metricConfigurations", &METRIC_CONFIGURATION_LIST)]);
+
 pub static MOUNT_POINT: Schema = Schema::structure(
     "MountPoint",
     &[
@@ -2182,6 +2357,22 @@ pub static NETWORK_INTERFACE_COUNT_REQUEST: Schema = Schema::structure(
 pub static NETWORK_INTERFACES: Schema = Schema::list("NetworkInterfaces", &NETWORK_INTERFACE);
 
 pub static NETWORK_MODE: Schema = Schema::enumeration("NetworkMode", crate::enums::network_mode::VALUES);
+
+pub static NEURON_DEVICE_IDS: Schema = Schema::list("NeuronDeviceIds", &shape::STRING);
+
+pub static NVIDIA_MPS_ALLOCATION: Schema = Schema::structure(
+    "NvidiaMpsAllocation",
+    &[
+        Member::new("memory", &NVIDIA_MPS_ALLOCATION_MEMORY_INTEGER).required(),
+        Member::new("maxComputePercent", &NVIDIA_MPS_ALLOCATION_MAX_COMPUTE_PERCENT_INTEGER),
+    ],
+);
+
+pub static NVIDIA_MPS_ALLOCATION_MAX_COMPUTE_PERCENT_INTEGER: Schema =
+    Schema::new("NvidiaMpsAllocationMaxComputePercentInteger", Kind::Integer).min(1).max(100);
+
+pub static NVIDIA_MPS_ALLOCATION_MEMORY_INTEGER: Schema =
+    Schema::new("NvidiaMpsAllocationMemoryInteger", Kind::Integer).min(1);
 
 pub static OS_FAMILY: Schema = Schema::enumeration("OSFamily", crate::enums::os_family::VALUES);
 
@@ -2332,6 +2523,8 @@ pub static REGISTER_DAEMON_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
         Member::new("memory", &shape::STRING),
         Member::new("volumes", &DAEMON_VOLUME_LIST),
         Member::new("tags", &TAGS),
+        Member::new("pidMode", &DAEMON_PID_MODE),
+        Member::new("ipcMode", &DAEMON_IPC_MODE),
     ],
 );
 
@@ -2361,6 +2554,7 @@ pub static REGISTER_TASK_DEFINITION_REQUEST: Schema = Schema::structure(
         Member::new("ephemeralStorage", &EPHEMERAL_STORAGE),
         Member::new("runtimePlatform", &RUNTIME_PLATFORM),
         Member::new("enableFaultInjection", &shape::BOOLEAN),
+        Member::new("trustedExecutionConfiguration", &TRUSTED_EXECUTION_CONFIGURATION),
     ],
 );
 
@@ -2375,8 +2569,13 @@ pub static REPOSITORY_CREDENTIALS: Schema =
 
 pub static REQUIRES_ATTRIBUTES: Schema = Schema::list("RequiresAttributes", &ATTRIBUTE);
 
-pub static RESOLVED_CONFIGURATION: Schema =
-    Schema::structure("ResolvedConfiguration", &[Member::new("loadBalancers", &SERVICE_REVISION_LOAD_BALANCERS)]);
+pub static RESOLVED_CONFIGURATION: Schema = Schema::structure(
+    "ResolvedConfiguration",
+    &[
+        Member::new("loadBalancers", &SERVICE_REVISION_LOAD_BALANCERS),
+        Member::new("vpcLatticeConfigurations", &SERVICE_REVISION_VPC_LATTICE_CONFIGURATIONS),
+    ],
+);
 
 pub static RESOURCE: Schema = Schema::structure(
     "Resource",
@@ -2395,7 +2594,11 @@ pub static RESOURCE_MANAGEMENT_TYPE: Schema =
 
 pub static RESOURCE_REQUIREMENT: Schema = Schema::structure(
     "ResourceRequirement",
-    &[Member::new("value", &shape::STRING).required(), Member::new("type", &RESOURCE_TYPE).required()],
+    &[
+        Member::new("value", &shape::STRING),
+        Member::new("type", &RESOURCE_TYPE).required(),
+        Member::new("sharingStrategy", &SHARING_STRATEGY),
+    ],
 );
 
 pub static RESOURCE_REQUIREMENTS: Schema = Schema::list("ResourceRequirements", &RESOURCE_REQUIREMENT);
@@ -2445,6 +2648,9 @@ pub static RUNTIME_PLATFORM: Schema = Schema::structure(
     "RuntimePlatform",
     &[Member::new("cpuArchitecture", &CPU_ARCHITECTURE), Member::new("operatingSystemFamily", &OS_FAMILY)],
 );
+
+pub static RUNTIME_PLATFORM_OVERRIDE: Schema =
+    Schema::structure("RuntimePlatformOverride", &[Member::new("cpuArchitecture", &shape::STRING)]);
 
 pub static S3_FILES_VOLUME_CONFIGURATION: Schema = Schema::structure(
     "S3FilesVolumeConfiguration",
@@ -2549,8 +2755,20 @@ pub static SERVICE_CONNECT_CONFIGURATION: Schema = Schema::structure(
         Member::new("services", &SERVICE_CONNECT_SERVICE_LIST),
         Member::new("logConfiguration", &LOG_CONFIGURATION),
         Member::new("accessLogConfiguration", &SERVICE_CONNECT_ACCESS_LOG_CONFIGURATION),
+        Member::new("containerConfigurations", &SERVICE_CONNECT_CONTAINER_CONFIGURATIONS),
     ],
 );
+
+pub static SERVICE_CONNECT_CONTAINER_CONFIGURATION: Schema = Schema::structure(
+    "ServiceConnectContainerConfiguration",
+    &[Member::new("logLevel", &SERVICE_CONNECT_CONTAINER_LOG_LEVEL)],
+);
+
+pub static SERVICE_CONNECT_CONTAINER_CONFIGURATIONS: Schema =
+    Schema::list("ServiceConnectContainerConfigurations", &SERVICE_CONNECT_CONTAINER_CONFIGURATION).min(0).max(10);
+
+pub static SERVICE_CONNECT_CONTAINER_LOG_LEVEL: Schema =
+    Schema::enumeration("ServiceConnectContainerLogLevel", crate::enums::service_connect_container_log_level::VALUES);
 
 pub static SERVICE_CONNECT_INCLUDE_QUERY_PARAMETERS: Schema = Schema::enumeration(
     "ServiceConnectIncludeQueryParameters",
@@ -2762,8 +2980,14 @@ pub static SERVICE_REVISION: Schema = Schema::structure(
         Member::new("vpcLatticeConfigurations", &VPC_LATTICE_CONFIGURATIONS),
         Member::new("resolvedConfiguration", &RESOLVED_CONFIGURATION),
         Member::new("ecsManagedResources", &ECS_MANAGED_RESOURCES),
+        Member::new("overrides", &SERVICE_REVISION_OVERRIDES),
+        Member::new("gatewayConnectors", &GATEWAY_CONNECTOR_LIST),
+        Member::new("monitoring", &MONITORING_CONFIGURATION),
     ],
 );
+
+pub static SERVICE_REVISION_CLEANUP: Schema =
+    Schema::enumeration("ServiceRevisionCleanup", crate::enums::service_revision_cleanup::VALUES);
 
 pub static SERVICE_REVISION_LOAD_BALANCER: Schema = Schema::structure(
     "ServiceRevisionLoadBalancer",
@@ -2772,6 +2996,9 @@ pub static SERVICE_REVISION_LOAD_BALANCER: Schema = Schema::structure(
 
 pub static SERVICE_REVISION_LOAD_BALANCERS: Schema =
     Schema::list("ServiceRevisionLoadBalancers", &SERVICE_REVISION_LOAD_BALANCER);
+
+pub static SERVICE_REVISION_OVERRIDES: Schema =
+    Schema::structure("ServiceRevisionOverrides", &[Member::new("runtimePlatform", &RUNTIME_PLATFORM_OVERRIDE)]);
 
 pub static SERVICE_REVISION_SUMMARY: Schema = Schema::structure(
     "ServiceRevisionSummary",
@@ -2784,6 +3011,14 @@ pub static SERVICE_REVISION_SUMMARY: Schema = Schema::structure(
         Member::new("requestedProductionTrafficWeight", &shape::DOUBLE),
     ],
 );
+
+pub static SERVICE_REVISION_VPC_LATTICE_CONFIGURATION: Schema = Schema::structure(
+    "ServiceRevisionVpcLatticeConfiguration",
+    &[Member::new("targetGroupArn", &shape::STRING), Member::new("productionListenerRule", &shape::STRING)],
+);
+
+pub static SERVICE_REVISION_VPC_LATTICE_CONFIGURATIONS: Schema =
+    Schema::list("ServiceRevisionVpcLatticeConfigurations", &SERVICE_REVISION_VPC_LATTICE_CONFIGURATION);
 
 pub static SERVICE_REVISIONS: Schema = Schema::list("ServiceRevisions", &SERVICE_REVISION);
 
@@ -2827,6 +3062,9 @@ pub static SETTING_NAME: Schema = Schema::enumeration("SettingName", crate::enum
 pub static SETTING_TYPE: Schema = Schema::enumeration("SettingType", crate::enums::setting_type::VALUES);
 
 pub static SETTINGS: Schema = Schema::list("Settings", &SETTING);
+
+pub static SHARING_STRATEGY: Schema =
+    Schema::structure("SharingStrategy", &[Member::new("nvidiaMps", &NVIDIA_MPS_ALLOCATION)]);
 
 pub static SORT_ORDER: Schema = Schema::enumeration("SortOrder", crate::enums::sort_order::VALUES);
 
@@ -2997,6 +3235,7 @@ pub static TASK: Schema = Schema::structure(
         Member::new("version", &shape::LONG),
         Member::new("ephemeralStorage", &EPHEMERAL_STORAGE),
         Member::new("fargateEphemeralStorage", &TASK_EPHEMERAL_STORAGE),
+        Member::new("trustedExecutionSummary", &TRUSTED_EXECUTION_SUMMARY),
     ],
 );
 
@@ -3029,6 +3268,7 @@ pub static TASK_DEFINITION: Schema = Schema::structure(
         Member::new("registeredBy", &shape::STRING),
         Member::new("ephemeralStorage", &EPHEMERAL_STORAGE),
         Member::new("enableFaultInjection", &shape::BOOLEAN),
+        Member::new("trustedExecutionConfiguration", &TRUSTED_EXECUTION_CONFIGURATION),
     ],
 );
 
@@ -3159,6 +3399,13 @@ pub static TASK_VOLUME_STORAGE_GI_B: Schema = Schema::new("TaskVolumeStorageGiB"
 
 pub static TASKS: Schema = Schema::list("Tasks", &TASK);
 
+pub static THRESHOLD_CONFIGURATION: Schema = Schema::structure(
+    "ThresholdConfiguration",
+    &[Member::new("type", &THRESHOLD_TYPE).required(), Member::new("value", &shape::INTEGER).required()],
+);
+
+pub static THRESHOLD_TYPE: Schema = Schema::enumeration("ThresholdType", crate::enums::threshold_type::VALUES);
+
 pub static TIMEOUT_CONFIGURATION: Schema = Schema::structure(
     "TimeoutConfiguration",
     &[Member::new("idleTimeoutSeconds", &DURATION), Member::new("perRequestTimeoutSeconds", &DURATION)],
@@ -3182,6 +3429,19 @@ pub static TOTAL_LOCAL_STORAGE_GB_REQUEST: Schema = Schema::structure(
 
 pub static TRANSPORT_PROTOCOL: Schema =
     Schema::enumeration("TransportProtocol", crate::enums::transport_protocol::VALUES);
+
+pub static TRUSTED_EXECUTION_CONFIGURATION: Schema = Schema::structure(
+    "TrustedExecutionConfiguration",
+    &[Member::new("isolationMode", &ISOLATION_MODE).required(), Member::new("attestationPolicy", &shape::STRING)],
+);
+
+pub static TRUSTED_EXECUTION_SUMMARY: Schema = Schema::structure(
+    "TrustedExecutionSummary",
+    &[
+        Member::new("isolationMode", &ISOLATION_MODE).required(),
+        Member::new("attestationPolicyStatus", &ATTESTATION_POLICY_STATUS),
+    ],
+);
 
 pub static ULIMIT: Schema = Schema::structure(
     "Ulimit",
@@ -3269,6 +3529,7 @@ pub static UPDATE_DAEMON_REQUEST: Schema = Schema::structure(
         Member::new("propagateTags", &DAEMON_PROPAGATE_TAGS),
         Member::new("enableECSManagedTags", &shape::BOOLEAN),
         Member::new("enableExecuteCommand", &shape::BOOLEAN),
+        Member::new("critical", &shape::BOOLEAN),
     ],
 );
 
@@ -3331,6 +3592,8 @@ pub static UPDATE_SERVICE_REQUEST: Schema = Schema::structure(
         Member::new("serviceConnectConfiguration", &SERVICE_CONNECT_CONFIGURATION),
         Member::new("volumeConfigurations", &SERVICE_VOLUME_CONFIGURATIONS),
         Member::new("vpcLatticeConfigurations", &VPC_LATTICE_CONFIGURATIONS),
+        Member::new("gatewayConnectors", &GATEWAY_CONNECTOR_LIST),
+        Member::new("monitoring", &MONITORING_CONFIGURATION),
     ],
 );
 
@@ -3404,12 +3667,22 @@ pub static VOLUME_FROM_LIST: Schema = Schema::list("VolumeFromList", &VOLUME_FRO
 
 pub static VOLUME_LIST: Schema = Schema::list("VolumeList", &VOLUME);
 
+pub static VPC_LATTICE_ADVANCED_CONFIGURATION: Schema = Schema::structure(
+    "VpcLatticeAdvancedConfiguration",
+    &[
+        Member::new("alternateTargetGroupArn", &shape::STRING),
+        Member::new("productionListenerRule", &shape::STRING),
+        Member::new("testListenerRule", &shape::STRING),
+    ],
+);
+
 pub static VPC_LATTICE_CONFIGURATION: Schema = Schema::structure(
     "VpcLatticeConfiguration",
     &[
         Member::new("roleArn", &shape::STRING).required(),
         Member::new("targetGroupArn", &shape::STRING).required(),
         Member::new("portName", &shape::STRING).required(),
+        Member::new("advancedConfiguration", &VPC_LATTICE_ADVANCED_CONFIGURATION),
     ],
 );
 

@@ -655,6 +655,8 @@ pub struct Container {
     pub memory: Option<String>,
     pub memory_reservation: Option<String>,
     pub gpu_ids: Option<Vec<String>>,
+    pub neuron_device_ids: Option<Vec<String>>,
+    pub gpu_sharing_strategy: Option<SharingStrategy>,
 }
 
 impl Shape for Container {
@@ -684,10 +686,12 @@ impl Value for Container {
             memory: fields.take("memory"),
             memory_reservation: fields.take("memoryReservation"),
             gpu_ids: fields.take("gpuIds"),
+            neuron_device_ids: fields.take("neuronDeviceIds"),
+            gpu_sharing_strategy: fields.take("gpuSharingStrategy"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(17);
+        let mut fields = Fields::with_capacity(19);
         fields.put("containerArn", self.container_arn);
         fields.put("taskArn", self.task_arn);
         fields.put("name", self.name);
@@ -705,6 +709,8 @@ impl Value for Container {
         fields.put("memory", self.memory);
         fields.put("memoryReservation", self.memory_reservation);
         fields.put("gpuIds", self.gpu_ids);
+        fields.put("neuronDeviceIds", self.neuron_device_ids);
+        fields.put("gpuSharingStrategy", self.gpu_sharing_strategy);
         fields.into_document()
     }
 }
@@ -983,6 +989,7 @@ pub struct ContainerInstance {
     pub attachments: Option<Vec<Attachment>>,
     pub tags: Option<Vec<Tag>>,
     pub health_status: Option<ContainerInstanceHealthStatus>,
+    pub gpu_devices: Option<Vec<GpuDevice>>,
 }
 
 impl Shape for ContainerInstance {
@@ -1013,10 +1020,11 @@ impl Value for ContainerInstance {
             attachments: fields.take("attachments"),
             tags: fields.take("tags"),
             health_status: fields.take("healthStatus"),
+            gpu_devices: fields.take("gpuDevices"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(18);
+        let mut fields = Fields::with_capacity(19);
         fields.put("containerInstanceArn", self.container_instance_arn);
         fields.put("ec2InstanceId", self.ec2_instance_id);
         fields.put("capacityProviderName", self.capacity_provider_name);
@@ -1035,6 +1043,7 @@ impl Value for ContainerInstance {
         fields.put("attachments", self.attachments);
         fields.put("tags", self.tags);
         fields.put("healthStatus", self.health_status);
+        fields.put("gpuDevices", self.gpu_devices);
         fields.into_document()
     }
 }
@@ -1392,6 +1401,7 @@ pub struct CreateDaemonRequest {
     pub enable_ecs_managed_tags: Option<bool>,
     pub enable_execute_command: Option<bool>,
     pub client_token: Option<String>,
+    pub critical: Option<bool>,
 }
 
 impl Shape for CreateDaemonRequest {
@@ -1414,10 +1424,11 @@ impl Value for CreateDaemonRequest {
             enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
             enable_execute_command: fields.take("enableExecuteCommand"),
             client_token: fields.take("clientToken"),
+            critical: fields.take("critical"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(10);
+        let mut fields = Fields::with_capacity(11);
         fields.put("daemonName", self.daemon_name);
         fields.put("clusterArn", self.cluster_arn);
         fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
@@ -1428,6 +1439,7 @@ impl Value for CreateDaemonRequest {
         fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
         fields.put("enableExecuteCommand", self.enable_execute_command);
         fields.put("clientToken", self.client_token);
+        fields.put("critical", self.critical);
         fields.into_document()
     }
 }
@@ -1531,6 +1543,8 @@ pub struct CreateServiceRequest {
     pub service_connect_configuration: Option<ServiceConnectConfiguration>,
     pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
     pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
+    pub gateway_connectors: Option<Vec<GatewayConnector>>,
+    pub monitoring: Option<MonitoringConfiguration>,
 }
 
 impl Shape for CreateServiceRequest {
@@ -1569,10 +1583,12 @@ impl Value for CreateServiceRequest {
             service_connect_configuration: fields.take("serviceConnectConfiguration"),
             volume_configurations: fields.take("volumeConfigurations"),
             vpc_lattice_configurations: fields.take("vpcLatticeConfigurations"),
+            gateway_connectors: fields.take("gatewayConnectors"),
+            monitoring: fields.take("monitoring"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(26);
+        let mut fields = Fields::with_capacity(28);
         fields.put("cluster", self.cluster);
         fields.put("serviceName", self.service_name);
         fields.put("taskDefinition", self.task_definition);
@@ -1599,6 +1615,8 @@ impl Value for CreateServiceRequest {
         fields.put("serviceConnectConfiguration", self.service_connect_configuration);
         fields.put("volumeConfigurations", self.volume_configurations);
         fields.put("vpcLatticeConfigurations", self.vpc_lattice_configurations);
+        fields.put("gatewayConnectors", self.gateway_connectors);
+        fields.put("monitoring", self.monitoring);
         fields.into_document()
     }
 }
@@ -1764,6 +1782,7 @@ impl Value for DaemonAlarmConfiguration {
 pub struct DaemonCapacityProvider {
     pub arn: Option<String>,
     pub running_count: Option<i32>,
+    pub without_daemon_count: Option<i32>,
 }
 
 impl Shape for DaemonCapacityProvider {
@@ -1775,12 +1794,17 @@ impl Shape for DaemonCapacityProvider {
 impl Value for DaemonCapacityProvider {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { arn: fields.take("arn"), running_count: fields.take("runningCount") }
+        Self {
+            arn: fields.take("arn"),
+            running_count: fields.take("runningCount"),
+            without_daemon_count: fields.take("withoutDaemonCount"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(2);
+        let mut fields = Fields::with_capacity(3);
         fields.put("arn", self.arn);
         fields.put("runningCount", self.running_count);
+        fields.put("withoutDaemonCount", self.without_daemon_count);
         fields.into_document()
     }
 }
@@ -2092,6 +2116,7 @@ impl Value for DaemonDeploymentAlarms {
 pub struct DaemonDeploymentCapacityProvider {
     pub arn: Option<String>,
     pub running_instance_count: Option<i32>,
+    pub without_daemon_instance_count: Option<i32>,
     pub draining_instance_count: Option<i32>,
 }
 
@@ -2107,13 +2132,15 @@ impl Value for DaemonDeploymentCapacityProvider {
         Self {
             arn: fields.take("arn"),
             running_instance_count: fields.take("runningInstanceCount"),
+            without_daemon_instance_count: fields.take("withoutDaemonInstanceCount"),
             draining_instance_count: fields.take("drainingInstanceCount"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(3);
+        let mut fields = Fields::with_capacity(4);
         fields.put("arn", self.arn);
         fields.put("runningInstanceCount", self.running_instance_count);
+        fields.put("withoutDaemonInstanceCount", self.without_daemon_instance_count);
         fields.put("drainingInstanceCount", self.draining_instance_count);
         fields.into_document()
     }
@@ -2155,6 +2182,7 @@ pub struct DaemonDeploymentRevisionDetail {
     pub arn: Option<String>,
     pub capacity_providers: Option<Vec<DaemonDeploymentCapacityProvider>>,
     pub total_running_instance_count: Option<i32>,
+    pub total_without_daemon_instance_count: Option<i32>,
     pub total_draining_instance_count: Option<i32>,
 }
 
@@ -2171,14 +2199,16 @@ impl Value for DaemonDeploymentRevisionDetail {
             arn: fields.take("arn"),
             capacity_providers: fields.take("capacityProviders"),
             total_running_instance_count: fields.take("totalRunningInstanceCount"),
+            total_without_daemon_instance_count: fields.take("totalWithoutDaemonInstanceCount"),
             total_draining_instance_count: fields.take("totalDrainingInstanceCount"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(4);
+        let mut fields = Fields::with_capacity(5);
         fields.put("arn", self.arn);
         fields.put("capacityProviders", self.capacity_providers);
         fields.put("totalRunningInstanceCount", self.total_running_instance_count);
+        fields.put("totalWithoutDaemonInstanceCount", self.total_without_daemon_instance_count);
         fields.put("totalDrainingInstanceCount", self.total_draining_instance_count);
         fields.into_document()
     }
@@ -2324,6 +2354,7 @@ pub struct DaemonRevision {
     pub propagate_tags: Option<String>,
     pub enable_ecs_managed_tags: Option<bool>,
     pub enable_execute_command: Option<bool>,
+    pub critical: Option<bool>,
 }
 
 impl Shape for DaemonRevision {
@@ -2345,10 +2376,11 @@ impl Value for DaemonRevision {
             propagate_tags: fields.take("propagateTags"),
             enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
             enable_execute_command: fields.take("enableExecuteCommand"),
+            critical: fields.take("critical"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(9);
+        let mut fields = Fields::with_capacity(10);
         fields.put("daemonRevisionArn", self.daemon_revision_arn);
         fields.put("clusterArn", self.cluster_arn);
         fields.put("daemonArn", self.daemon_arn);
@@ -2358,6 +2390,7 @@ impl Value for DaemonRevision {
         fields.put("propagateTags", self.propagate_tags);
         fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
         fields.put("enableExecuteCommand", self.enable_execute_command);
+        fields.put("critical", self.critical);
         fields.into_document()
     }
 }
@@ -2367,6 +2400,7 @@ pub struct DaemonRevisionDetail {
     pub arn: Option<String>,
     pub capacity_providers: Option<Vec<DaemonCapacityProvider>>,
     pub total_running_count: Option<i32>,
+    pub total_without_daemon_count: Option<i32>,
 }
 
 impl Shape for DaemonRevisionDetail {
@@ -2382,13 +2416,15 @@ impl Value for DaemonRevisionDetail {
             arn: fields.take("arn"),
             capacity_providers: fields.take("capacityProviders"),
             total_running_count: fields.take("totalRunningCount"),
+            total_without_daemon_count: fields.take("totalWithoutDaemonCount"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(3);
+        let mut fields = Fields::with_capacity(4);
         fields.put("arn", self.arn);
         fields.put("capacityProviders", self.capacity_providers);
         fields.put("totalRunningCount", self.total_running_count);
+        fields.put("totalWithoutDaemonCount", self.total_without_daemon_count);
         fields.into_document()
     }
 }
@@ -2476,6 +2512,8 @@ pub struct DaemonTaskDefinition {
     pub registered_at: Option<Timestamp>,
     pub delete_requested_at: Option<Timestamp>,
     pub registered_by: Option<String>,
+    pub pid_mode: Option<String>,
+    pub ipc_mode: Option<String>,
 }
 
 impl Shape for DaemonTaskDefinition {
@@ -2501,10 +2539,12 @@ impl Value for DaemonTaskDefinition {
             registered_at: fields.take("registeredAt"),
             delete_requested_at: fields.take("deleteRequestedAt"),
             registered_by: fields.take("registeredBy"),
+            pid_mode: fields.take("pidMode"),
+            ipc_mode: fields.take("ipcMode"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(13);
+        let mut fields = Fields::with_capacity(15);
         fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
         fields.put("family", self.family);
         fields.put("revision", self.revision);
@@ -2518,6 +2558,8 @@ impl Value for DaemonTaskDefinition {
         fields.put("registeredAt", self.registered_at);
         fields.put("deleteRequestedAt", self.delete_requested_at);
         fields.put("registeredBy", self.registered_by);
+        fields.put("pidMode", self.pid_mode);
+        fields.put("ipcMode", self.ipc_mode);
         fields.into_document()
     }
 }
@@ -2563,6 +2605,7 @@ impl Value for DaemonTaskDefinitionSummary {
 pub struct DaemonVolume {
     pub name: Option<String>,
     pub host: Option<HostVolumeProperties>,
+    pub log_driver_volume_configuration: Option<LogDriverVolumeConfiguration>,
 }
 
 impl Shape for DaemonVolume {
@@ -2574,12 +2617,17 @@ impl Shape for DaemonVolume {
 impl Value for DaemonVolume {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { name: fields.take("name"), host: fields.take("host") }
+        Self {
+            name: fields.take("name"),
+            host: fields.take("host"),
+            log_driver_volume_configuration: fields.take("logDriverVolumeConfiguration"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(2);
+        let mut fields = Fields::with_capacity(3);
         fields.put("name", self.name);
         fields.put("host", self.host);
+        fields.put("logDriverVolumeConfiguration", self.log_driver_volume_configuration);
         fields.into_document()
     }
 }
@@ -3155,6 +3203,8 @@ impl Value for DeploymentAlarms {
 pub struct DeploymentCircuitBreaker {
     pub enable: Option<bool>,
     pub rollback: Option<bool>,
+    pub reset_on_healthy_task: Option<bool>,
+    pub threshold_configuration: Option<ThresholdConfiguration>,
 }
 
 impl Shape for DeploymentCircuitBreaker {
@@ -3166,12 +3216,19 @@ impl Shape for DeploymentCircuitBreaker {
 impl Value for DeploymentCircuitBreaker {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { enable: fields.take("enable"), rollback: fields.take("rollback") }
+        Self {
+            enable: fields.take("enable"),
+            rollback: fields.take("rollback"),
+            reset_on_healthy_task: fields.take("resetOnHealthyTask"),
+            threshold_configuration: fields.take("thresholdConfiguration"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(2);
+        let mut fields = Fields::with_capacity(4);
         fields.put("enable", self.enable);
         fields.put("rollback", self.rollback);
+        fields.put("resetOnHealthyTask", self.reset_on_healthy_task);
+        fields.put("thresholdConfiguration", self.threshold_configuration);
         fields.into_document()
     }
 }
@@ -3187,6 +3244,7 @@ pub struct DeploymentConfiguration {
     pub lifecycle_hooks: Option<Vec<DeploymentLifecycleHook>>,
     pub linear_configuration: Option<LinearConfiguration>,
     pub canary_configuration: Option<CanaryConfiguration>,
+    pub early_success_criteria: Option<DeploymentEarlySuccessCriteria>,
 }
 
 impl Shape for DeploymentConfiguration {
@@ -3208,10 +3266,11 @@ impl Value for DeploymentConfiguration {
             lifecycle_hooks: fields.take("lifecycleHooks"),
             linear_configuration: fields.take("linearConfiguration"),
             canary_configuration: fields.take("canaryConfiguration"),
+            early_success_criteria: fields.take("earlySuccessCriteria"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(9);
+        let mut fields = Fields::with_capacity(10);
         fields.put("deploymentCircuitBreaker", self.deployment_circuit_breaker);
         fields.put("maximumPercent", self.maximum_percent);
         fields.put("minimumHealthyPercent", self.minimum_healthy_percent);
@@ -3221,6 +3280,7 @@ impl Value for DeploymentConfiguration {
         fields.put("lifecycleHooks", self.lifecycle_hooks);
         fields.put("linearConfiguration", self.linear_configuration);
         fields.put("canaryConfiguration", self.canary_configuration);
+        fields.put("earlySuccessCriteria", self.early_success_criteria);
         fields.into_document()
     }
 }
@@ -3244,6 +3304,37 @@ impl Value for DeploymentController {
     fn into_document(self) -> Document {
         let mut fields = Fields::with_capacity(1);
         fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct DeploymentEarlySuccessCriteria {
+    pub enable: Option<bool>,
+    pub healthy_percent: Option<i32>,
+    pub source_service_revision_cleanup: Option<String>,
+}
+
+impl Shape for DeploymentEarlySuccessCriteria {
+    fn schema() -> &'static Schema {
+        &schemas::DEPLOYMENT_EARLY_SUCCESS_CRITERIA
+    }
+}
+
+impl Value for DeploymentEarlySuccessCriteria {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            enable: fields.take("enable"),
+            healthy_percent: fields.take("healthyPercent"),
+            source_service_revision_cleanup: fields.take("sourceServiceRevisionCleanup"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("enable", self.enable);
+        fields.put("healthyPercent", self.healthy_percent);
+        fields.put("sourceServiceRevisionCleanup", self.source_service_revision_cleanup);
         fields.into_document()
     }
 }
@@ -4309,6 +4400,7 @@ pub struct ECSManagedResources {
     pub metric_alarms: Option<Vec<ManagedMetricAlarm>>,
     pub service_security_groups: Option<Vec<ManagedSecurityGroup>>,
     pub log_groups: Option<Vec<ManagedLogGroup>>,
+    pub gateway_connections: Option<Vec<GatewayConnection>>,
 }
 
 impl Shape for ECSManagedResources {
@@ -4326,15 +4418,17 @@ impl Value for ECSManagedResources {
             metric_alarms: fields.take("metricAlarms"),
             service_security_groups: fields.take("serviceSecurityGroups"),
             log_groups: fields.take("logGroups"),
+            gateway_connections: fields.take("gatewayConnections"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(5);
+        let mut fields = Fields::with_capacity(6);
         fields.put("ingressPaths", self.ingress_paths);
         fields.put("autoScaling", self.auto_scaling);
         fields.put("metricAlarms", self.metric_alarms);
         fields.put("serviceSecurityGroups", self.service_security_groups);
         fields.put("logGroups", self.log_groups);
+        fields.put("gatewayConnections", self.gateway_connections);
         fields.into_document()
     }
 }
@@ -4703,6 +4797,269 @@ impl Value for FirelensConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnection {
+    pub gateway_arn: Option<String>,
+    pub gateway_route_arn: Option<String>,
+    pub port_name: Option<String>,
+    pub service_url: Option<String>,
+    pub access_type: Option<String>,
+    pub status: Option<String>,
+    pub resources: Option<GatewayConnectionResources>,
+}
+
+impl Shape for GatewayConnection {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTION
+    }
+}
+
+impl Value for GatewayConnection {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            gateway_arn: fields.take("gatewayArn"),
+            gateway_route_arn: fields.take("gatewayRouteArn"),
+            port_name: fields.take("portName"),
+            service_url: fields.take("serviceUrl"),
+            access_type: fields.take("accessType"),
+            status: fields.take("status"),
+            resources: fields.take("resources"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(7);
+        fields.put("gatewayArn", self.gateway_arn);
+        fields.put("gatewayRouteArn", self.gateway_route_arn);
+        fields.put("portName", self.port_name);
+        fields.put("serviceUrl", self.service_url);
+        fields.put("accessType", self.access_type);
+        fields.put("status", self.status);
+        fields.put("resources", self.resources);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectionAlbResources {
+    pub acm_certificate_arn: Option<String>,
+    pub load_balancer_arn: Option<String>,
+    pub load_balancer_security_group_arns: Option<Vec<String>>,
+    pub listener_arn: Option<String>,
+    pub listener_rule_arn: Option<String>,
+    pub test_listener_rule_arn: Option<String>,
+    pub target_group_arn: Option<String>,
+    pub alternate_target_group_arn: Option<String>,
+}
+
+impl Shape for GatewayConnectionAlbResources {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTION_ALB_RESOURCES
+    }
+}
+
+impl Value for GatewayConnectionAlbResources {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            acm_certificate_arn: fields.take("acmCertificateArn"),
+            load_balancer_arn: fields.take("loadBalancerArn"),
+            load_balancer_security_group_arns: fields.take("loadBalancerSecurityGroupArns"),
+            listener_arn: fields.take("listenerArn"),
+            listener_rule_arn: fields.take("listenerRuleArn"),
+            test_listener_rule_arn: fields.take("testListenerRuleArn"),
+            target_group_arn: fields.take("targetGroupArn"),
+            alternate_target_group_arn: fields.take("alternateTargetGroupArn"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("acmCertificateArn", self.acm_certificate_arn);
+        fields.put("loadBalancerArn", self.load_balancer_arn);
+        fields.put("loadBalancerSecurityGroupArns", self.load_balancer_security_group_arns);
+        fields.put("listenerArn", self.listener_arn);
+        fields.put("listenerRuleArn", self.listener_rule_arn);
+        fields.put("testListenerRuleArn", self.test_listener_rule_arn);
+        fields.put("targetGroupArn", self.target_group_arn);
+        fields.put("alternateTargetGroupArn", self.alternate_target_group_arn);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectionResources {
+    pub host_shared_alb: Option<Vec<GatewayConnectionAlbResources>>,
+}
+
+impl Shape for GatewayConnectionResources {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTION_RESOURCES
+    }
+}
+
+impl Value for GatewayConnectionResources {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { host_shared_alb: fields.take("hostSharedAlb") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("hostSharedAlb", self.host_shared_alb);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnector {
+    pub port_name: Option<String>,
+    pub health_check: Option<GatewayConnectorHealthCheck>,
+    pub filters: Option<GatewayConnectorFilters>,
+    pub deregistration_delay: Option<GatewayConnectorDeregistrationDelay>,
+}
+
+impl Shape for GatewayConnector {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTOR
+    }
+}
+
+impl Value for GatewayConnector {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            port_name: fields.take("portName"),
+            health_check: fields.take("healthCheck"),
+            filters: fields.take("filters"),
+            deregistration_delay: fields.take("deregistrationDelay"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(4);
+        fields.put("portName", self.port_name);
+        fields.put("healthCheck", self.health_check);
+        fields.put("filters", self.filters);
+        fields.put("deregistrationDelay", self.deregistration_delay);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectorDeregistrationDelay {
+    pub timeout_seconds: Option<i32>,
+}
+
+impl Shape for GatewayConnectorDeregistrationDelay {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTOR_DEREGISTRATION_DELAY
+    }
+}
+
+impl Value for GatewayConnectorDeregistrationDelay {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { timeout_seconds: fields.take("timeoutSeconds") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("timeoutSeconds", self.timeout_seconds);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectorFilters {
+    pub access_types: Option<Vec<String>>,
+}
+
+impl Shape for GatewayConnectorFilters {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTOR_FILTERS
+    }
+}
+
+impl Value for GatewayConnectorFilters {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { access_types: fields.take("accessTypes") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("accessTypes", self.access_types);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectorHealthCheck {
+    pub health_check_protocol: Option<String>,
+    pub health_check_port: Option<i32>,
+    pub health_check_path: Option<String>,
+    pub health_check_timeout_seconds: Option<i32>,
+    pub health_check_interval_seconds: Option<i32>,
+    pub healthy_threshold_count: Option<i32>,
+    pub unhealthy_threshold_count: Option<i32>,
+    pub matcher: Option<GatewayConnectorHealthCheckMatcher>,
+}
+
+impl Shape for GatewayConnectorHealthCheck {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTOR_HEALTH_CHECK
+    }
+}
+
+impl Value for GatewayConnectorHealthCheck {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            health_check_protocol: fields.take("healthCheckProtocol"),
+            health_check_port: fields.take("healthCheckPort"),
+            health_check_path: fields.take("healthCheckPath"),
+            health_check_timeout_seconds: fields.take("healthCheckTimeoutSeconds"),
+            health_check_interval_seconds: fields.take("healthCheckIntervalSeconds"),
+            healthy_threshold_count: fields.take("healthyThresholdCount"),
+            unhealthy_threshold_count: fields.take("unhealthyThresholdCount"),
+            matcher: fields.take("matcher"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(8);
+        fields.put("healthCheckProtocol", self.health_check_protocol);
+        fields.put("healthCheckPort", self.health_check_port);
+        fields.put("healthCheckPath", self.health_check_path);
+        fields.put("healthCheckTimeoutSeconds", self.health_check_timeout_seconds);
+        fields.put("healthCheckIntervalSeconds", self.health_check_interval_seconds);
+        fields.put("healthyThresholdCount", self.healthy_threshold_count);
+        fields.put("unhealthyThresholdCount", self.unhealthy_threshold_count);
+        fields.put("matcher", self.matcher);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GatewayConnectorHealthCheckMatcher {
+    pub http_code: Option<String>,
+    pub grpc_code: Option<String>,
+}
+
+impl Shape for GatewayConnectorHealthCheckMatcher {
+    fn schema() -> &'static Schema {
+        &schemas::GATEWAY_CONNECTOR_HEALTH_CHECK_MATCHER
+    }
+}
+
+impl Value for GatewayConnectorHealthCheckMatcher {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { http_code: fields.take("httpCode"), grpc_code: fields.take("grpcCode") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("httpCode", self.http_code);
+        fields.put("grpcCode", self.grpc_code);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct GetTaskProtectionRequest {
     pub cluster: Option<String>,
     pub tasks: Option<Vec<String>>,
@@ -4748,6 +5105,43 @@ impl Value for GetTaskProtectionResponse {
         let mut fields = Fields::with_capacity(2);
         fields.put("protectedTasks", self.protected_tasks);
         fields.put("failures", self.failures);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GpuDevice {
+    pub gpu_id: Option<String>,
+    pub sharing_mode: Option<String>,
+    pub total_memory_in_mi_b: Option<i32>,
+    pub remaining_memory_in_mi_b: Option<i32>,
+    pub container_count: Option<i32>,
+}
+
+impl Shape for GpuDevice {
+    fn schema() -> &'static Schema {
+        &schemas::GPU_DEVICE
+    }
+}
+
+impl Value for GpuDevice {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            gpu_id: fields.take("gpuId"),
+            sharing_mode: fields.take("sharingMode"),
+            total_memory_in_mi_b: fields.take("totalMemoryInMiB"),
+            remaining_memory_in_mi_b: fields.take("remainingMemoryInMiB"),
+            container_count: fields.take("containerCount"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(5);
+        fields.put("gpuId", self.gpu_id);
+        fields.put("sharingMode", self.sharing_mode);
+        fields.put("totalMemoryInMiB", self.total_memory_in_mi_b);
+        fields.put("remainingMemoryInMiB", self.remaining_memory_in_mi_b);
+        fields.put("containerCount", self.container_count);
         fields.into_document()
     }
 }
@@ -4959,6 +5353,7 @@ pub struct InstanceLaunchTemplate {
     pub instance_requirements: Option<InstanceRequirementsRequest>,
     pub fips_enabled: Option<bool>,
     pub capacity_reservations: Option<CapacityReservationRequest>,
+    pub nitro_enclaves_enabled: Option<bool>,
 }
 
 impl Shape for InstanceLaunchTemplate {
@@ -4981,10 +5376,11 @@ impl Value for InstanceLaunchTemplate {
             instance_requirements: fields.take("instanceRequirements"),
             fips_enabled: fields.take("fipsEnabled"),
             capacity_reservations: fields.take("capacityReservations"),
+            nitro_enclaves_enabled: fields.take("nitroEnclavesEnabled"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(10);
+        let mut fields = Fields::with_capacity(11);
         fields.put("ec2InstanceProfileArn", self.ec2_instance_profile_arn);
         fields.put("networkConfiguration", self.network_configuration);
         fields.put("storageConfiguration", self.storage_configuration);
@@ -4995,6 +5391,7 @@ impl Value for InstanceLaunchTemplate {
         fields.put("instanceRequirements", self.instance_requirements);
         fields.put("fipsEnabled", self.fips_enabled);
         fields.put("capacityReservations", self.capacity_reservations);
+        fields.put("nitroEnclavesEnabled", self.nitro_enclaves_enabled);
         fields.into_document()
     }
 }
@@ -6194,6 +6591,29 @@ impl Value for LogConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct LogDriverVolumeConfiguration {
+    pub driver: Option<String>,
+}
+
+impl Shape for LogDriverVolumeConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::LOG_DRIVER_VOLUME_CONFIGURATION
+    }
+}
+
+impl Value for LogDriverVolumeConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { driver: fields.take("driver") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("driver", self.driver);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ManagedAgent {
     pub last_started_at: Option<Timestamp>,
     pub name: Option<String>,
@@ -6938,6 +7358,54 @@ impl Value for MemoryMiBRequest {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct MetricConfiguration {
+    pub metric_names: Option<Vec<String>>,
+    pub resolution_seconds: Option<i32>,
+}
+
+impl Shape for MetricConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::METRIC_CONFIGURATION
+    }
+}
+
+impl Value for MetricConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { metric_names: fields.take("metricNames"), resolution_seconds: fields.take("resolutionSeconds") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("metricNames", self.metric_names);
+        fields.put("resolutionSeconds", self.resolution_seconds);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct MonitoringConfiguration {
+    pub metric_configurations: Option<Vec<MetricConfiguration>>,
+}
+
+impl Shape for MonitoringConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::MONITORING_CONFIGURATION
+    }
+}
+
+impl Value for MonitoringConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { metric_configurations: fields.take("metricConfigurations") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("metricConfigurations", self.metric_configurations);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct MountPoint {
     pub source_volume: Option<String>,
     pub container_path: Option<String>,
@@ -7108,6 +7576,31 @@ impl Value for NetworkInterfaceCountRequest {
         let mut fields = Fields::with_capacity(2);
         fields.put("min", self.min);
         fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NvidiaMpsAllocation {
+    pub memory: Option<i32>,
+    pub max_compute_percent: Option<i32>,
+}
+
+impl Shape for NvidiaMpsAllocation {
+    fn schema() -> &'static Schema {
+        &schemas::NVIDIA_MPS_ALLOCATION
+    }
+}
+
+impl Value for NvidiaMpsAllocation {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { memory: fields.take("memory"), max_compute_percent: fields.take("maxComputePercent") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("memory", self.memory);
+        fields.put("maxComputePercent", self.max_compute_percent);
         fields.into_document()
     }
 }
@@ -7574,6 +8067,8 @@ pub struct RegisterDaemonTaskDefinitionRequest {
     pub memory: Option<String>,
     pub volumes: Option<Vec<DaemonVolume>>,
     pub tags: Option<Vec<Tag>>,
+    pub pid_mode: Option<String>,
+    pub ipc_mode: Option<String>,
 }
 
 impl Shape for RegisterDaemonTaskDefinitionRequest {
@@ -7594,10 +8089,12 @@ impl Value for RegisterDaemonTaskDefinitionRequest {
             memory: fields.take("memory"),
             volumes: fields.take("volumes"),
             tags: fields.take("tags"),
+            pid_mode: fields.take("pidMode"),
+            ipc_mode: fields.take("ipcMode"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(8);
+        let mut fields = Fields::with_capacity(10);
         fields.put("family", self.family);
         fields.put("taskRoleArn", self.task_role_arn);
         fields.put("executionRoleArn", self.execution_role_arn);
@@ -7606,6 +8103,8 @@ impl Value for RegisterDaemonTaskDefinitionRequest {
         fields.put("memory", self.memory);
         fields.put("volumes", self.volumes);
         fields.put("tags", self.tags);
+        fields.put("pidMode", self.pid_mode);
+        fields.put("ipcMode", self.ipc_mode);
         fields.into_document()
     }
 }
@@ -7653,6 +8152,7 @@ pub struct RegisterTaskDefinitionRequest {
     pub ephemeral_storage: Option<EphemeralStorage>,
     pub runtime_platform: Option<RuntimePlatform>,
     pub enable_fault_injection: Option<bool>,
+    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
 }
 
 impl Shape for RegisterTaskDefinitionRequest {
@@ -7683,10 +8183,11 @@ impl Value for RegisterTaskDefinitionRequest {
             ephemeral_storage: fields.take("ephemeralStorage"),
             runtime_platform: fields.take("runtimePlatform"),
             enable_fault_injection: fields.take("enableFaultInjection"),
+            trusted_execution_configuration: fields.take("trustedExecutionConfiguration"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(18);
+        let mut fields = Fields::with_capacity(19);
         fields.put("family", self.family);
         fields.put("taskRoleArn", self.task_role_arn);
         fields.put("executionRoleArn", self.execution_role_arn);
@@ -7705,6 +8206,7 @@ impl Value for RegisterTaskDefinitionRequest {
         fields.put("ephemeralStorage", self.ephemeral_storage);
         fields.put("runtimePlatform", self.runtime_platform);
         fields.put("enableFaultInjection", self.enable_fault_injection);
+        fields.put("trustedExecutionConfiguration", self.trusted_execution_configuration);
         fields.into_document()
     }
 }
@@ -7760,6 +8262,7 @@ impl Value for RepositoryCredentials {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ResolvedConfiguration {
     pub load_balancers: Option<Vec<ServiceRevisionLoadBalancer>>,
+    pub vpc_lattice_configurations: Option<Vec<ServiceRevisionVpcLatticeConfiguration>>,
 }
 
 impl Shape for ResolvedConfiguration {
@@ -7771,11 +8274,15 @@ impl Shape for ResolvedConfiguration {
 impl Value for ResolvedConfiguration {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { load_balancers: fields.take("loadBalancers") }
+        Self {
+            load_balancers: fields.take("loadBalancers"),
+            vpc_lattice_configurations: fields.take("vpcLatticeConfigurations"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(1);
+        let mut fields = Fields::with_capacity(2);
         fields.put("loadBalancers", self.load_balancers);
+        fields.put("vpcLatticeConfigurations", self.vpc_lattice_configurations);
         fields.into_document()
     }
 }
@@ -7824,6 +8331,7 @@ impl Value for Resource {
 pub struct ResourceRequirement {
     pub value: Option<String>,
     pub r#type: Option<String>,
+    pub sharing_strategy: Option<SharingStrategy>,
 }
 
 impl Shape for ResourceRequirement {
@@ -7835,12 +8343,17 @@ impl Shape for ResourceRequirement {
 impl Value for ResourceRequirement {
     fn from_document(document: Document) -> Self {
         let mut fields = Fields::of(document);
-        Self { value: fields.take("value"), r#type: fields.take("type") }
+        Self {
+            value: fields.take("value"),
+            r#type: fields.take("type"),
+            sharing_strategy: fields.take("sharingStrategy"),
+        }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(2);
+        let mut fields = Fields::with_capacity(3);
         fields.put("value", self.value);
         fields.put("type", self.r#type);
+        fields.put("sharingStrategy", self.sharing_strategy);
         fields.into_document()
     }
 }
@@ -8004,6 +8517,29 @@ impl Value for RuntimePlatform {
         let mut fields = Fields::with_capacity(2);
         fields.put("cpuArchitecture", self.cpu_architecture);
         fields.put("operatingSystemFamily", self.operating_system_family);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RuntimePlatformOverride {
+    pub cpu_architecture: Option<String>,
+}
+
+impl Shape for RuntimePlatformOverride {
+    fn schema() -> &'static Schema {
+        &schemas::RUNTIME_PLATFORM_OVERRIDE
+    }
+}
+
+impl Value for RuntimePlatformOverride {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { cpu_architecture: fields.take("cpuArchitecture") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("cpuArchitecture", self.cpu_architecture);
         fields.into_document()
     }
 }
@@ -8282,6 +8818,7 @@ pub struct ServiceConnectConfiguration {
     pub services: Option<Vec<ServiceConnectService>>,
     pub log_configuration: Option<LogConfiguration>,
     pub access_log_configuration: Option<ServiceConnectAccessLogConfiguration>,
+    pub container_configurations: Option<Vec<ServiceConnectContainerConfiguration>>,
 }
 
 impl Shape for ServiceConnectConfiguration {
@@ -8299,15 +8836,40 @@ impl Value for ServiceConnectConfiguration {
             services: fields.take("services"),
             log_configuration: fields.take("logConfiguration"),
             access_log_configuration: fields.take("accessLogConfiguration"),
+            container_configurations: fields.take("containerConfigurations"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(5);
+        let mut fields = Fields::with_capacity(6);
         fields.put("enabled", self.enabled);
         fields.put("namespace", self.namespace);
         fields.put("services", self.services);
         fields.put("logConfiguration", self.log_configuration);
         fields.put("accessLogConfiguration", self.access_log_configuration);
+        fields.put("containerConfigurations", self.container_configurations);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceConnectContainerConfiguration {
+    pub log_level: Option<String>,
+}
+
+impl Shape for ServiceConnectContainerConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_CONNECT_CONTAINER_CONFIGURATION
+    }
+}
+
+impl Value for ServiceConnectContainerConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { log_level: fields.take("logLevel") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("logLevel", self.log_level);
         fields.into_document()
     }
 }
@@ -8861,6 +9423,9 @@ pub struct ServiceRevision {
     pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
     pub resolved_configuration: Option<ResolvedConfiguration>,
     pub ecs_managed_resources: Option<ECSManagedResources>,
+    pub overrides: Option<ServiceRevisionOverrides>,
+    pub gateway_connectors: Option<Vec<GatewayConnector>>,
+    pub monitoring: Option<MonitoringConfiguration>,
 }
 
 impl Shape for ServiceRevision {
@@ -8893,10 +9458,13 @@ impl Value for ServiceRevision {
             vpc_lattice_configurations: fields.take("vpcLatticeConfigurations"),
             resolved_configuration: fields.take("resolvedConfiguration"),
             ecs_managed_resources: fields.take("ecsManagedResources"),
+            overrides: fields.take("overrides"),
+            gateway_connectors: fields.take("gatewayConnectors"),
+            monitoring: fields.take("monitoring"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(20);
+        let mut fields = Fields::with_capacity(23);
         fields.put("serviceRevisionArn", self.service_revision_arn);
         fields.put("serviceArn", self.service_arn);
         fields.put("clusterArn", self.cluster_arn);
@@ -8917,6 +9485,9 @@ impl Value for ServiceRevision {
         fields.put("vpcLatticeConfigurations", self.vpc_lattice_configurations);
         fields.put("resolvedConfiguration", self.resolved_configuration);
         fields.put("ecsManagedResources", self.ecs_managed_resources);
+        fields.put("overrides", self.overrides);
+        fields.put("gatewayConnectors", self.gateway_connectors);
+        fields.put("monitoring", self.monitoring);
         fields.into_document()
     }
 }
@@ -8945,6 +9516,29 @@ impl Value for ServiceRevisionLoadBalancer {
         let mut fields = Fields::with_capacity(2);
         fields.put("targetGroupArn", self.target_group_arn);
         fields.put("productionListenerRule", self.production_listener_rule);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceRevisionOverrides {
+    pub runtime_platform: Option<RuntimePlatformOverride>,
+}
+
+impl Shape for ServiceRevisionOverrides {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_REVISION_OVERRIDES
+    }
+}
+
+impl Value for ServiceRevisionOverrides {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { runtime_platform: fields.take("runtimePlatform") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("runtimePlatform", self.runtime_platform);
         fields.into_document()
     }
 }
@@ -8985,6 +9579,34 @@ impl Value for ServiceRevisionSummary {
         fields.put("pendingTaskCount", self.pending_task_count);
         fields.put("requestedTestTrafficWeight", self.requested_test_traffic_weight);
         fields.put("requestedProductionTrafficWeight", self.requested_production_traffic_weight);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ServiceRevisionVpcLatticeConfiguration {
+    pub target_group_arn: Option<String>,
+    pub production_listener_rule: Option<String>,
+}
+
+impl Shape for ServiceRevisionVpcLatticeConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::SERVICE_REVISION_VPC_LATTICE_CONFIGURATION
+    }
+}
+
+impl Value for ServiceRevisionVpcLatticeConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            target_group_arn: fields.take("targetGroupArn"),
+            production_listener_rule: fields.take("productionListenerRule"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("targetGroupArn", self.target_group_arn);
+        fields.put("productionListenerRule", self.production_listener_rule);
         fields.into_document()
     }
 }
@@ -9086,6 +9708,29 @@ impl Value for Setting {
         fields.put("value", self.value);
         fields.put("principalArn", self.principal_arn);
         fields.put("type", self.r#type);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SharingStrategy {
+    pub nvidia_mps: Option<NvidiaMpsAllocation>,
+}
+
+impl Shape for SharingStrategy {
+    fn schema() -> &'static Schema {
+        &schemas::SHARING_STRATEGY
+    }
+}
+
+impl Value for SharingStrategy {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { nvidia_mps: fields.take("nvidiaMps") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(1);
+        fields.put("nvidiaMps", self.nvidia_mps);
         fields.into_document()
     }
 }
@@ -9598,6 +10243,7 @@ pub struct Task {
     pub version: Option<i64>,
     pub ephemeral_storage: Option<EphemeralStorage>,
     pub fargate_ephemeral_storage: Option<TaskEphemeralStorage>,
+    pub trusted_execution_summary: Option<TrustedExecutionSummary>,
 }
 
 impl Shape for Task {
@@ -9647,10 +10293,11 @@ impl Value for Task {
             version: fields.take("version"),
             ephemeral_storage: fields.take("ephemeralStorage"),
             fargate_ephemeral_storage: fields.take("fargateEphemeralStorage"),
+            trusted_execution_summary: fields.take("trustedExecutionSummary"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(37);
+        let mut fields = Fields::with_capacity(38);
         fields.put("attachments", self.attachments);
         fields.put("attributes", self.attributes);
         fields.put("availabilityZone", self.availability_zone);
@@ -9688,6 +10335,7 @@ impl Value for Task {
         fields.put("version", self.version);
         fields.put("ephemeralStorage", self.ephemeral_storage);
         fields.put("fargateEphemeralStorage", self.fargate_ephemeral_storage);
+        fields.put("trustedExecutionSummary", self.trusted_execution_summary);
         fields.into_document()
     }
 }
@@ -9720,6 +10368,7 @@ pub struct TaskDefinition {
     pub registered_by: Option<String>,
     pub ephemeral_storage: Option<EphemeralStorage>,
     pub enable_fault_injection: Option<bool>,
+    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
 }
 
 impl Shape for TaskDefinition {
@@ -9758,10 +10407,11 @@ impl Value for TaskDefinition {
             registered_by: fields.take("registeredBy"),
             ephemeral_storage: fields.take("ephemeralStorage"),
             enable_fault_injection: fields.take("enableFaultInjection"),
+            trusted_execution_configuration: fields.take("trustedExecutionConfiguration"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(26);
+        let mut fields = Fields::with_capacity(27);
         fields.put("taskDefinitionArn", self.task_definition_arn);
         fields.put("containerDefinitions", self.container_definitions);
         fields.put("family", self.family);
@@ -9788,6 +10438,7 @@ impl Value for TaskDefinition {
         fields.put("registeredBy", self.registered_by);
         fields.put("ephemeralStorage", self.ephemeral_storage);
         fields.put("enableFaultInjection", self.enable_fault_injection);
+        fields.put("trustedExecutionConfiguration", self.trusted_execution_configuration);
         fields.into_document()
     }
 }
@@ -10089,6 +10740,31 @@ impl Value for TaskVolumeConfiguration {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct ThresholdConfiguration {
+    pub r#type: Option<String>,
+    pub value: Option<i32>,
+}
+
+impl Shape for ThresholdConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::THRESHOLD_CONFIGURATION
+    }
+}
+
+impl Value for ThresholdConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { r#type: fields.take("type"), value: fields.take("value") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("type", self.r#type);
+        fields.put("value", self.value);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TimeoutConfiguration {
     pub idle_timeout_seconds: Option<i32>,
     pub per_request_timeout_seconds: Option<i32>,
@@ -10168,6 +10844,59 @@ impl Value for TotalLocalStorageGBRequest {
         let mut fields = Fields::with_capacity(2);
         fields.put("min", self.min);
         fields.put("max", self.max);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrustedExecutionConfiguration {
+    pub isolation_mode: Option<String>,
+    pub attestation_policy: Option<String>,
+}
+
+impl Shape for TrustedExecutionConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::TRUSTED_EXECUTION_CONFIGURATION
+    }
+}
+
+impl Value for TrustedExecutionConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self { isolation_mode: fields.take("isolationMode"), attestation_policy: fields.take("attestationPolicy") }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("isolationMode", self.isolation_mode);
+        fields.put("attestationPolicy", self.attestation_policy);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct TrustedExecutionSummary {
+    pub isolation_mode: Option<String>,
+    pub attestation_policy_status: Option<String>,
+}
+
+impl Shape for TrustedExecutionSummary {
+    fn schema() -> &'static Schema {
+        &schemas::TRUSTED_EXECUTION_SUMMARY
+    }
+}
+
+impl Value for TrustedExecutionSummary {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            isolation_mode: fields.take("isolationMode"),
+            attestation_policy_status: fields.take("attestationPolicyStatus"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(2);
+        fields.put("isolationMode", self.isolation_mode);
+        fields.put("attestationPolicyStatus", self.attestation_policy_status);
         fields.into_document()
     }
 }
@@ -10517,6 +11246,7 @@ pub struct UpdateDaemonRequest {
     pub propagate_tags: Option<String>,
     pub enable_ecs_managed_tags: Option<bool>,
     pub enable_execute_command: Option<bool>,
+    pub critical: Option<bool>,
 }
 
 impl Shape for UpdateDaemonRequest {
@@ -10536,10 +11266,11 @@ impl Value for UpdateDaemonRequest {
             propagate_tags: fields.take("propagateTags"),
             enable_ecs_managed_tags: fields.take("enableECSManagedTags"),
             enable_execute_command: fields.take("enableExecuteCommand"),
+            critical: fields.take("critical"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(7);
+        let mut fields = Fields::with_capacity(8);
         fields.put("daemonArn", self.daemon_arn);
         fields.put("daemonTaskDefinitionArn", self.daemon_task_definition_arn);
         fields.put("capacityProviderArns", self.capacity_provider_arns);
@@ -10547,6 +11278,7 @@ impl Value for UpdateDaemonRequest {
         fields.put("propagateTags", self.propagate_tags);
         fields.put("enableECSManagedTags", self.enable_ecs_managed_tags);
         fields.put("enableExecuteCommand", self.enable_execute_command);
+        fields.put("critical", self.critical);
         fields.into_document()
     }
 }
@@ -10703,6 +11435,8 @@ pub struct UpdateServiceRequest {
     pub service_connect_configuration: Option<ServiceConnectConfiguration>,
     pub volume_configurations: Option<Vec<ServiceVolumeConfiguration>>,
     pub vpc_lattice_configurations: Option<Vec<VpcLatticeConfiguration>>,
+    pub gateway_connectors: Option<Vec<GatewayConnector>>,
+    pub monitoring: Option<MonitoringConfiguration>,
 }
 
 impl Shape for UpdateServiceRequest {
@@ -10737,10 +11471,12 @@ impl Value for UpdateServiceRequest {
             service_connect_configuration: fields.take("serviceConnectConfiguration"),
             volume_configurations: fields.take("volumeConfigurations"),
             vpc_lattice_configurations: fields.take("vpcLatticeConfigurations"),
+            gateway_connectors: fields.take("gatewayConnectors"),
+            monitoring: fields.take("monitoring"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(22);
+        let mut fields = Fields::with_capacity(24);
         fields.put("cluster", self.cluster);
         fields.put("service", self.service);
         fields.put("desiredCount", self.desired_count);
@@ -10763,6 +11499,8 @@ impl Value for UpdateServiceRequest {
         fields.put("serviceConnectConfiguration", self.service_connect_configuration);
         fields.put("volumeConfigurations", self.volume_configurations);
         fields.put("vpcLatticeConfigurations", self.vpc_lattice_configurations);
+        fields.put("gatewayConnectors", self.gateway_connectors);
+        fields.put("monitoring", self.monitoring);
         fields.into_document()
     }
 }
@@ -11031,10 +11769,42 @@ impl Value for VolumeFrom {
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
+pub struct VpcLatticeAdvancedConfiguration {
+    pub alternate_target_group_arn: Option<String>,
+    pub production_listener_rule: Option<String>,
+    pub test_listener_rule: Option<String>,
+}
+
+impl Shape for VpcLatticeAdvancedConfiguration {
+    fn schema() -> &'static Schema {
+        &schemas::VPC_LATTICE_ADVANCED_CONFIGURATION
+    }
+}
+
+impl Value for VpcLatticeAdvancedConfiguration {
+    fn from_document(document: Document) -> Self {
+        let mut fields = Fields::of(document);
+        Self {
+            alternate_target_group_arn: fields.take("alternateTargetGroupArn"),
+            production_listener_rule: fields.take("productionListenerRule"),
+            test_listener_rule: fields.take("testListenerRule"),
+        }
+    }
+    fn into_document(self) -> Document {
+        let mut fields = Fields::with_capacity(3);
+        fields.put("alternateTargetGroupArn", self.alternate_target_group_arn);
+        fields.put("productionListenerRule", self.production_listener_rule);
+        fields.put("testListenerRule", self.test_listener_rule);
+        fields.into_document()
+    }
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct VpcLatticeConfiguration {
     pub role_arn: Option<String>,
     pub target_group_arn: Option<String>,
     pub port_name: Option<String>,
+    pub advanced_configuration: Option<VpcLatticeAdvancedConfiguration>,
 }
 
 impl Shape for VpcLatticeConfiguration {
@@ -11050,13 +11820,15 @@ impl Value for VpcLatticeConfiguration {
             role_arn: fields.take("roleArn"),
             target_group_arn: fields.take("targetGroupArn"),
             port_name: fields.take("portName"),
+            advanced_configuration: fields.take("advancedConfiguration"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(3);
+        let mut fields = Fields::with_capacity(4);
         fields.put("roleArn", self.role_arn);
         fields.put("targetGroupArn", self.target_group_arn);
         fields.put("portName", self.port_name);
+        fields.put("advancedConfiguration", self.advanced_configuration);
         fields.into_document()
     }
 }

@@ -47,8 +47,9 @@ pub mod log_group_class {
     pub const STANDARD: &str = "STANDARD";
     pub const INFREQUENT_ACCESS: &str = "INFREQUENT_ACCESS";
     pub const DELIVERY: &str = "DELIVERY";
+    pub const ESSENTIALS: &str = "ESSENTIALS";
     /// In the order of the model.
-    pub const VALUES: &[&str] = &[STANDARD, INFREQUENT_ACCESS, DELIVERY];
+    pub const VALUES: &[&str] = &[STANDARD, INFREQUENT_ACCESS, DELIVERY, ESSENTIALS];
 }
 
 pub mod order_by {

@@ -230,6 +230,7 @@ pub static FILTER_LOG_EVENTS_REQUEST: Schema = Schema::structure(
         Member::new("filterPattern", &FILTER_PATTERN),
         Member::new("nextToken", &NEXT_TOKEN),
         Member::new("limit", &EVENTS_LIMIT),
+        Member::new("startFromHead", &shape::BOOLEAN),
         Member::new("interleaved", &shape::BOOLEAN),
         Member::new("unmask", &shape::BOOLEAN),
     ],
@@ -428,6 +429,7 @@ pub static LOG_GROUP: Schema = Schema::structure(
         Member::new("logGroupArn", &shape::STRING),
         Member::new("deletionProtectionEnabled", &shape::BOOLEAN),
         Member::new("bearerTokenAuthenticationEnabled", &shape::BOOLEAN),
+        Member::new("retentionPolicyName", &shape::STRING),
     ],
 );
 
@@ -680,6 +682,7 @@ pub static QUERY_STATISTICS: Schema = Schema::structure(
         Member::new("bytesScanned", &shape::DOUBLE),
         Member::new("estimatedBytesSkipped", &shape::DOUBLE),
         Member::new("logGroupsScanned", &shape::DOUBLE),
+        Member::new("resultCount", &shape::DOUBLE),
     ],
 );
 

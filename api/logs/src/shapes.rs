@@ -656,6 +656,7 @@ pub struct FilterLogEventsRequest {
     pub filter_pattern: Option<String>,
     pub next_token: Option<String>,
     pub limit: Option<i32>,
+    pub start_from_head: Option<bool>,
     pub interleaved: Option<bool>,
     pub unmask: Option<bool>,
 }
@@ -679,12 +680,13 @@ impl Value for FilterLogEventsRequest {
             filter_pattern: fields.take("filterPattern"),
             next_token: fields.take("nextToken"),
             limit: fields.take("limit"),
+            start_from_head: fields.take("startFromHead"),
             interleaved: fields.take("interleaved"),
             unmask: fields.take("unmask"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(11);
+        let mut fields = Fields::with_capacity(12);
         fields.put("logGroupName", self.log_group_name);
         fields.put("logGroupIdentifier", self.log_group_identifier);
         fields.put("logStreamNames", self.log_stream_names);
@@ -694,6 +696,7 @@ impl Value for FilterLogEventsRequest {
         fields.put("filterPattern", self.filter_pattern);
         fields.put("nextToken", self.next_token);
         fields.put("limit", self.limit);
+        fields.put("startFromHead", self.start_from_head);
         fields.put("interleaved", self.interleaved);
         fields.put("unmask", self.unmask);
         fields.into_document()
@@ -1334,6 +1337,7 @@ pub struct LogGroup {
     pub log_group_arn: Option<String>,
     pub deletion_protection_enabled: Option<bool>,
     pub bearer_token_authentication_enabled: Option<bool>,
+    pub retention_policy_name: Option<String>,
 }
 
 impl Shape for LogGroup {
@@ -1359,10 +1363,11 @@ impl Value for LogGroup {
             log_group_arn: fields.take("logGroupArn"),
             deletion_protection_enabled: fields.take("deletionProtectionEnabled"),
             bearer_token_authentication_enabled: fields.take("bearerTokenAuthenticationEnabled"),
+            retention_policy_name: fields.take("retentionPolicyName"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(13);
+        let mut fields = Fields::with_capacity(14);
         fields.put("logGroupName", self.log_group_name);
         fields.put("creationTime", self.creation_time);
         fields.put("retentionInDays", self.retention_in_days);
@@ -1376,6 +1381,7 @@ impl Value for LogGroup {
         fields.put("logGroupArn", self.log_group_arn);
         fields.put("deletionProtectionEnabled", self.deletion_protection_enabled);
         fields.put("bearerTokenAuthenticationEnabled", self.bearer_token_authentication_enabled);
+        fields.put("retentionPolicyName", self.retention_policy_name);
         fields.into_document()
     }
 }
@@ -1981,6 +1987,7 @@ pub struct QueryStatistics {
     pub bytes_scanned: Option<f64>,
     pub estimated_bytes_skipped: Option<f64>,
     pub log_groups_scanned: Option<f64>,
+    pub result_count: Option<f64>,
 }
 
 impl Shape for QueryStatistics {
@@ -1999,16 +2006,18 @@ impl Value for QueryStatistics {
             bytes_scanned: fields.take("bytesScanned"),
             estimated_bytes_skipped: fields.take("estimatedBytesSkipped"),
             log_groups_scanned: fields.take("logGroupsScanned"),
+            result_count: fields.take("resultCount"),
         }
     }
     fn into_document(self) -> Document {
-        let mut fields = Fields::with_capacity(6);
+        let mut fields = Fields::with_capacity(7);
         fields.put("recordsMatched", self.records_matched);
         fields.put("recordsScanned", self.records_scanned);
         fields.put("estimatedRecordsSkipped", self.estimated_records_skipped);
         fields.put("bytesScanned", self.bytes_scanned);
         fields.put("estimatedBytesSkipped", self.estimated_bytes_skipped);
         fields.put("logGroupsScanned", self.log_groups_scanned);
+        fields.put("resultCount", self.result_count);
         fields.into_document()
     }
 }

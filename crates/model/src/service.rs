@@ -320,6 +320,11 @@ impl DeploymentConfiguration {
         u64::from(desired).saturating_mul(u64::from(self.minimum_healthy_percent)).div_ceil(100) as u32
     }
 
+    /// How many tasks must fail until a deployment of a service of `desired` tasks has failed.
+    pub fn failures_max(&self, desired: u32) -> u32 {
+        self.circuit_breaker.and_then(|breaker| breaker.threshold).unwrap_or_default().tasks(desired)
+    }
+
     /// The most tasks that may run while a service of `desired` tasks is deployed.
     pub fn tasks_max(&self, desired: u32) -> u32 {
         (u64::from(desired).saturating_mul(u64::from(self.maximum_percent)) / 100) as u32
@@ -330,15 +335,53 @@ impl DeploymentConfiguration {
 pub struct CircuitBreaker {
     pub enable: bool,
     pub rollback: bool,
+    /// A task that proves itself makes the failures before it forgotten.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub reset_on_healthy_task: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<FailureThreshold>,
+}
+
+fn yes() -> bool {
+    true
 }
 
 impl CircuitBreaker {
-    /// How many tasks must fail until a deployment of `desired` tasks has failed.
-    ///
-    /// Source: Amazon ECS Developer Guide, "How the Amazon ECS deployment circuit breaker detects failures": half of the
-    /// desired count, rounded up, and from 3 to 200.
-    pub fn threshold(desired: u32) -> u32 {
-        desired.div_ceil(2).clamp(3, 200)
+    /// One without further wishes.
+    pub fn new(enable: bool, rollback: bool) -> CircuitBreaker {
+        CircuitBreaker { enable, rollback, reset_on_healthy_task: true, threshold: None }
+    }
+}
+
+/// How many tasks must fail until a deployment has failed.
+///
+/// Source: Amazon ECS API Reference, `ThresholdConfiguration`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FailureThreshold {
+    Count(u32),
+    /// Of the desired count, and from 3 to 200.
+    BoundedPercent(u32),
+    UnboundedPercent(u32),
+}
+
+impl Default for FailureThreshold {
+    fn default() -> Self {
+        FailureThreshold::BoundedPercent(50)
+    }
+}
+
+impl FailureThreshold {
+    /// For a service of `desired` tasks: percentages are rounded up, and nothing fails before a task has failed.
+    pub fn tasks(self, desired: u32) -> u32 {
+        let percent = |percent: u32| {
+            let tasks = (u64::from(desired) * u64::from(percent)).div_ceil(100);
+            u32::try_from(tasks).unwrap_or(u32::MAX)
+        };
+        match self {
+            FailureThreshold::Count(count) => count.max(1),
+            FailureThreshold::BoundedPercent(of) => percent(of).clamp(3, 200),
+            FailureThreshold::UnboundedPercent(of) => percent(of).max(1),
+        }
     }
 }
 
@@ -369,6 +412,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn thresholds_of_failure_follow_the_desired_count() {
+        use FailureThreshold::*;
+        let tasks = |threshold: FailureThreshold| [0, 1, 6, 7, 25, 400, 5000].map(|desired| threshold.tasks(desired));
+        assert_eq!(tasks(FailureThreshold::default()), [3, 3, 3, 4, 13, 200, 200]);
+        assert_eq!(tasks(BoundedPercent(100)), [3, 3, 6, 7, 25, 200, 200]);
+        assert_eq!(tasks(UnboundedPercent(10)), [1, 1, 1, 1, 3, 40, 500]);
+        assert_eq!(tasks(UnboundedPercent(u32::MAX))[6], u32::MAX);
+        assert_eq!(tasks(Count(2)), [2; 7]);
+    }
+
+    #[test]
     fn percentages_round_as_on_aws() {
         let check = |minimum, maximum, desired, expected: (u32, u32)| {
             let configuration = DeploymentConfiguration {
@@ -379,7 +433,6 @@ mod tests {
             assert_eq!((configuration.tasks_min(desired), configuration.tasks_max(desired)), expected);
         };
         check(100, 200, 3, (3, 6));
-        assert_eq!([0, 1, 6, 7, 25, 400, 5000].map(CircuitBreaker::threshold), [3, 3, 3, 4, 13, 200, 200]);
         check(50, 150, 3, (2, 4));
         check(50, 100, 1, (1, 1));
         check(0, 100, 0, (0, 0));

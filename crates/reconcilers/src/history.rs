@@ -2,7 +2,6 @@
 //!
 //! Source: Amazon ECS Developer Guide, "View service history using Amazon ECS service deployments".
 
-use model::service::CircuitBreaker;
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionCounts, Rollback};
 use model::{Deployment, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, Task, TaskStatus, Weight};
 use state::{Changes, Record, Snapshot};
@@ -103,7 +102,7 @@ fn watch(snapshot: &Snapshot, service: &Service, deployment: &Deployment, record
         }
         return;
     }
-    let threshold = CircuitBreaker::threshold(service.desired_count);
+    let threshold = service.deployment_configuration.failures_max(service.desired_count);
     let status = match deployment.rollout_state {
         RolloutState::InProgress => MonitorStatus::Monitoring,
         RolloutState::Completed => MonitorStatus::MonitoringComplete,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
-use model::service::StopType;
+use model::service::{CircuitBreaker, FailureThreshold, StopType};
 use model::{ContainerInstanceStatus, HealthStatus, RolloutState, StopCode, Task, TaskStatus};
 use state::Snapshot;
 
@@ -99,10 +99,9 @@ impl Story {
                 service.health_check_grace_period_seconds = Some(duration(time).as_secs() as u32);
                 world.put(&service);
             }
-            ["breaker", ref rollback @ ..] => {
+            ["breaker", ref wishes @ ..] => {
                 let mut service = world.service();
-                let rollback = rollback == ["rollback"];
-                let breaker = model::service::CircuitBreaker { enable: true, rollback };
+                let breaker = circuit_breaker(wishes);
                 service.deployment_configuration.circuit_breaker = Some(breaker);
                 world.put(&service);
             }
@@ -351,6 +350,24 @@ fn instance(world: &World, id: &str, features: &[&str]) {
     world.put(&instance);
 }
 
+/// `rollback`, `cumulative`, and `count`, `bounded` or `unbounded` with a number.
+fn circuit_breaker(wishes: &[&str]) -> CircuitBreaker {
+    let mut breaker = CircuitBreaker::new(true, false);
+    let mut wishes = wishes.iter();
+    while let Some(wish) = wishes.next() {
+        let mut value = || number(wishes.next().expect("a number"));
+        match *wish {
+            "rollback" => breaker.rollback = true,
+            "cumulative" => breaker.reset_on_healthy_task = false,
+            "count" => breaker.threshold = Some(FailureThreshold::Count(value())),
+            "bounded" => breaker.threshold = Some(FailureThreshold::BoundedPercent(value())),
+            "unbounded" => breaker.threshold = Some(FailureThreshold::UnboundedPercent(value())),
+            other => panic!("a circuit breaker has no {other}"),
+        }
+    }
+    breaker
+}
+
 fn number(text: &str) -> u32 {
     text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
 }
@@ -421,6 +438,9 @@ stories! {
     breaker_rolls_back
     breaker_has_nothing_to_go_back_to
     breaker_counts_from_the_last_good_task
+    breaker_counts_every_failure
+    breaker_after_two_failures
+    breaker_of_a_percentage
     breaker_fails_fast
     breaker_does_not_fail_fast
     rolling_twice

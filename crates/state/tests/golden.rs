@@ -39,6 +39,7 @@ fn records_of_version_1() {
     check::<Service>("service-daemon.v1.json");
     check::<Service>("service-external.v1.json");
     check::<Service>("service-rebalancing.v1.json");
+    check::<Service>("service-threshold.v1.json");
     check::<ClientToken>("client-token.v1.json");
     check::<MetricFilter>("metric-filter.v1.json");
     check::<SubscriptionFilter>("subscription-filter.v1.json");

@@ -1,6 +1,6 @@
 //! What the operations of managed daemons have in common: what a daemon may be made of, and the beginning of a deployment.
 
-use model::service::CircuitBreaker;
+use model::service::FailureThreshold;
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionImage};
 use model::{
     Cluster, Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus, TaskDefinition,
@@ -124,7 +124,7 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, daemon: &mut Daemon, changes: &mut Change
         circuit_breaker: CircuitBreakerRecord {
             status: MonitorStatus::Monitoring,
             failures: 0,
-            threshold: CircuitBreaker::threshold(0),
+            threshold: FailureThreshold::default().tasks(0),
         },
         rollback: None,
         baking_since: None,

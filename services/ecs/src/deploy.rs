@@ -1,7 +1,6 @@
 //! The beginning of a deployment: its place in the service, its record, and the revision that it brings.
 
 use model::lifecycle::Router;
-use model::service::CircuitBreaker;
 use model::service_deployment::{CircuitBreakerRecord, MonitorStatus, RevisionCounts, RevisionImage};
 use model::{
     Deployment, DeploymentStatus, RolloutState, Service, ServiceDeployment, ServiceDeploymentStatus, ServiceRevision,
@@ -59,7 +58,7 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, service: &mut Service, definition: &TaskD
         circuit_breaker: breaker.map(|_| CircuitBreakerRecord {
             status: MonitorStatus::Monitoring,
             failures: 0,
-            threshold: CircuitBreaker::threshold(service.desired_count),
+            threshold: service.deployment_configuration.failures_max(service.desired_count),
         }),
         triggered_alarms: Vec::new(),
         lifecycle: None,

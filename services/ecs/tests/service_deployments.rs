@@ -122,7 +122,7 @@ async fn a_deployment_is_recorded_from_its_beginning_to_its_end() {
 async fn the_circuit_breaker_rolls_back_and_says_so() {
     let (world, _) = World::ready().await;
     world.service("s", 2).await.unwrap();
-    let breaker = DeploymentCircuitBreaker { enable: Some(true), rollback: Some(true) };
+    let breaker = DeploymentCircuitBreaker { enable: Some(true), rollback: Some(true), ..Default::default() };
     update(&world, |input| {
         input.deployment_configuration =
             Some(DeploymentConfiguration { deployment_circuit_breaker: Some(breaker.clone()), ..Default::default() });
@@ -151,6 +151,43 @@ async fn the_circuit_breaker_rolls_back_and_says_so() {
     let live =
         world.snapshot().tasks.iter().filter(|task| task.is_live()).map(|task| task.id.clone()).collect::<Vec<_>>();
     assert_eq!(live, good, "the good tasks were never touched");
+}
+
+#[tokio::test]
+async fn the_circuit_breakers_threshold_is_the_owners() {
+    let (world, _) = World::ready().await;
+    world.service("s", 2).await.unwrap();
+    settle(&world, None).await;
+    let with = |threshold: &str, value: i32| DeploymentConfiguration {
+        deployment_circuit_breaker: Some(DeploymentCircuitBreaker {
+            enable: Some(true),
+            rollback: Some(false),
+            reset_on_healthy_task: Some(false),
+            threshold_configuration: Some(ThresholdConfiguration { r#type: text(threshold), value: Some(value) }),
+        }),
+        ..Default::default()
+    };
+    let call = |configuration| {
+        let input = UpdateServiceRequest {
+            service: text("s"),
+            deployment_configuration: Some(configuration),
+            ..Default::default()
+        };
+        world.ecs.update_service(&world.caller, input)
+    };
+    let refusal = "The value of thresholdConfiguration must be greater than 0.";
+    refused(call(with("COUNT", 0)).await, "InvalidParameterException", refusal);
+    for (kind, value, threshold) in [("COUNT", 1, 1), ("UNBOUNDED_PERCENT", 150, 3), ("BOUNDED_PERCENT", 100, 3)] {
+        let shown = call(with(kind, value)).await.unwrap().service.unwrap().deployment_configuration.unwrap();
+        assert_eq!(shown.deployment_circuit_breaker, with(kind, value).deployment_circuit_breaker);
+        world.wait(Duration::from_secs(1));
+        update(&world, |input| input.force_new_deployment = Some(true)).await;
+        assert_eq!(newest(&world).await.deployment_circuit_breaker.unwrap().threshold, Some(threshold), "{kind}");
+    }
+    let early = DeploymentEarlySuccessCriteria { enable: Some(true), ..Default::default() };
+    let criteria = DeploymentConfiguration { early_success_criteria: Some(early), ..Default::default() };
+    let refusal = "deploymentConfiguration.earlySuccessCriteria is not supported by this version of Berth.";
+    refused(call(criteria).await, "UnsupportedFeatureException", refusal);
 }
 
 #[tokio::test]

@@ -184,7 +184,7 @@ async fn definitions_that_are_refused() {
     })
     .await;
     check(later, "resourceRequirements is not supported by this version of Berth.", |input| {
-        let gpu = ResourceRequirement { r#type: text("GPU"), value: text("1") };
+        let gpu = ResourceRequirement { r#type: text("GPU"), value: text("1"), sharing_strategy: None };
         let with_gpu = ContainerDefinition { resource_requirements: Some(vec![gpu]), ..container("app") };
         input.container_definitions = Some(vec![with_gpu]);
     })

@@ -383,7 +383,17 @@ fn create(
     };
     let breaker = match manner {
         Manner::Guarded { rollback } | Manner::BlueGreen { rollback } => {
-            Some(DeploymentCircuitBreaker { enable: Some(true), rollback: Some(rollback) })
+            let wish = |kind: &str, value| ThresholdConfiguration { r#type: Some(kind.to_owned()), value: Some(value) };
+            Some(DeploymentCircuitBreaker {
+                enable: Some(true),
+                rollback: Some(rollback),
+                reset_on_healthy_task: desired.is_multiple_of(2).then_some(false),
+                threshold_configuration: match desired % 4 {
+                    0 => Some(wish("COUNT", 2)),
+                    1 => Some(wish("UNBOUNDED_PERCENT", 25)),
+                    _ => None,
+                },
+            })
         }
         _ => None,
     };

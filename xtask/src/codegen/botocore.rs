@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::marker::PhantomData;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -18,33 +18,19 @@ pub struct Models {
 
 const WHERE: &str = "import botocore, os; print(botocore.__version__); print(os.path.dirname(botocore.__file__))";
 
-#[cfg(test)]
-pub fn is_installed() -> bool {
-    ask().is_ok()
-}
-
-fn ask() -> Result<String> {
-    let output = Command::new("python3").args(["-c", WHERE]).output().context("failed to run python3")?;
-    if !output.status.success() {
-        bail!("python3 cannot import botocore; install it with `python3 -m pip install botocore`");
-    }
-    Ok(String::from_utf8(output.stdout)?)
-}
-
 impl Models {
-    /// Errors: botocore is not installed, or is not the pinned version.
-    pub fn find(pinned: &str) -> Result<Models> {
-        let answer = ask()?;
-        let mut lines = answer.lines();
-        let version = lines.next().unwrap_or_default();
-        let folder = lines.next().context("python3 did not say where botocore is")?;
-        if version != pinned {
-            bail!(
-                "botocore {version} is installed, but api/operations.toml pins {pinned}: \
-                 run `python3 -m pip install botocore=={pinned}`, or move the pin and commit what codegen then writes"
-            );
+    /// Those of the pinned version: the machine's if it is that one, else one fetched from PyPI into `target/`, where it
+    /// is nobody's but ours.
+    pub fn find(workspace: &Path, pinned: &str) -> Result<Models> {
+        if let Some(folder) = installed(pinned) {
+            return Ok(Models { data: folder.join("data") });
         }
-        Ok(Models { data: PathBuf::from(folder).join("data") })
+        let place = workspace.join(format!("target/botocore/{pinned}"));
+        let data = place.join("botocore/data");
+        if !data.exists() {
+            fetch(&place, pinned)?;
+        }
+        Ok(Models { data })
     }
 
     /// The newest version of a service's model.
@@ -196,5 +182,41 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Ordered<T> {
         }
 
         deserializer.deserialize_map(Entries(PhantomData))
+    }
+}
+
+/// The folder of the package that python3 imports, if it has this version.
+fn installed(version: &str) -> Option<PathBuf> {
+    let output = Command::new("python3").args(["-c", WHERE]).output().ok().filter(|output| output.status.success())?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    let (found, folder) = answer.trim_end().split_once('\n')?;
+    (found == version).then(|| PathBuf::from(folder))
+}
+
+/// Aside and renamed: two that fetch at once, or one that is killed, leave nothing that is half there.
+fn fetch(place: &Path, version: &str) -> Result<()> {
+    let aside = place.with_extension(format!("new-{}", std::process::id()));
+    let fetched = Command::new("python3")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-compile",
+            "--disable-pip-version-check",
+            "--target",
+        ])
+        .arg(&aside)
+        .arg(format!("botocore=={version}"))
+        .output()
+        .context("failed to run python3")?;
+    if !fetched.status.success() {
+        let said = String::from_utf8_lossy(&fetched.stderr);
+        bail!("botocore {version}, which api/operations.toml pins, could not be fetched: {}", said.trim());
+    }
+    match fs::rename(&aside, place) {
+        Err(_) if place.exists() => Ok(fs::remove_dir_all(&aside)?),
+        renamed => renamed.with_context(|| format!("failed to rename {}", aside.display())),
     }
 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use model::daemon::{DaemonStatus, started_by};
-use model::service::CircuitBreaker;
+use model::service::FailureThreshold;
 use model::service_deployment::{MonitorStatus, Rollback};
 use model::{DaemonDeployment, DaemonDeploymentStatus, HealthStatus};
 use state::Record;
@@ -23,7 +23,7 @@ pub(crate) fn fails(view: &DaemonView<'_>, act: &mut Act<'_>) -> bool {
     if deployment.status == DaemonDeploymentStatus::Pending {
         deployment.becomes(DaemonDeploymentStatus::InProgress, "", view.now);
     }
-    let threshold = CircuitBreaker::threshold(view.eligible().count() as u32);
+    let threshold = FailureThreshold::default().tasks(view.eligible().count() as u32);
     let failures = failures(view, deployment, threshold as usize);
     if deployment.rollback.is_none() {
         (deployment.circuit_breaker.failures, deployment.circuit_breaker.threshold) = (failures as u32, threshold);

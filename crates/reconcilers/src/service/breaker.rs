@@ -101,7 +101,7 @@ fn by_breaker(view: &ServiceView<'_>, primary: &Deployment) -> Option<Failure> {
     let breaker = view.service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
     let failures = failures(view.snapshot, view.service, primary, view.now);
     let alike = failed_alike(view, primary, &failures);
-    let threshold = CircuitBreaker::threshold(view.service.desired_count) as usize;
+    let threshold = failures_max(view.service);
     if failures.len() < threshold && alike.is_none() {
         return None;
     }
@@ -115,11 +115,15 @@ pub(crate) fn judge_daemon(snapshot: &Snapshot, service: &Service, now: Timestam
         return Some(failure);
     }
     let breaker = service.deployment_configuration.circuit_breaker.filter(|breaker| breaker.enable)?;
-    let threshold = CircuitBreaker::threshold(service.desired_count) as usize;
+    let threshold = failures_max(service);
     if primary.is_rollback() || failures(snapshot, service, primary, now).len() < threshold {
         return None;
     }
     Some(too_many(breaker))
+}
+
+fn failures_max(service: &Service) -> usize {
+    service.deployment_configuration.failures_max(service.desired_count) as usize
 }
 
 fn too_many(breaker: CircuitBreaker) -> Failure {
@@ -134,7 +138,8 @@ fn by_a_user(deployment: &Deployment) -> Option<Failure> {
     Some(Failure::new(BY_A_USER, format!("{BY_A_USER}."), "stopped by a user".into(), rolls_back))
 }
 
-/// The tasks of a deployment that failed, since one of its tasks has proved itself; the newest first. No more than matter.
+/// The tasks of a deployment that failed, since one of its tasks has proved itself unless that does not count; the newest
+/// first. No more than matter.
 pub(crate) fn failures<'a>(
     snapshot: &'a Snapshot,
     service: &Service,
@@ -142,15 +147,15 @@ pub(crate) fn failures<'a>(
     now: Timestamp,
 ) -> Vec<&'a Task> {
     let own = |task: &&Task| task.started_by == deployment.id;
+    let resets = service.deployment_configuration.circuit_breaker.is_none_or(|breaker| breaker.reset_on_healthy_task);
     let live = snapshot.tasks.by("service", &state::Record::name(service)).map(|task| &**task).filter(own);
     let proven = live.filter_map(|task| match task.health {
         model::HealthStatus::Healthy => task.started_at,
         _ => proven_at(task, Some(now)),
     });
-    let since = proven.max().unwrap_or(deployment.created_at).max(deployment.created_at);
+    let since = proven.max().filter(|_| resets).unwrap_or(deployment.created_at).max(deployment.created_at);
     let stopped = stopped(snapshot, service).take_while(|task| task.stopped_at >= Some(since)).filter(own);
-    let threshold = CircuitBreaker::threshold(service.desired_count) as usize;
-    stopped.filter(|task| failed(task) || left_sick(task)).take(threshold).collect()
+    stopped.filter(|task| failed(task) || left_sick(task)).take(failures_max(service)).collect()
 }
 
 /// What the first tasks of the deployment have in common, if no further try will change it. One that ever ran speaks against it.

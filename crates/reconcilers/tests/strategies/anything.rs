@@ -94,7 +94,7 @@ fn configured(strategy: DeploymentStrategy, hooks: u8, rollback: bool) -> Deploy
     };
     DeploymentConfiguration {
         lifecycle_hooks,
-        circuit_breaker: Some(CircuitBreaker { enable: true, rollback }),
+        circuit_breaker: Some(CircuitBreaker::new(true, rollback)),
         ..with_alarms(configuration(strategy), rollback)
     }
 }

@@ -139,7 +139,7 @@ fn out_of_the_clean_up() {
 fn by_the_circuit_breaker() {
     let mut story = Story::deployed(
         DeploymentConfiguration {
-            circuit_breaker: Some(CircuitBreaker { enable: true, rollback: true }),
+            circuit_breaker: Some(CircuitBreaker::new(true, true)),
             ..configuration(DeploymentStrategy::BlueGreen)
         },
         Router::LoadBalancer,
@@ -156,7 +156,7 @@ fn by_the_circuit_breaker() {
 fn without_rollback_both_colours_stay_until_the_next_one() {
     let mut story = Story::deployed(
         DeploymentConfiguration {
-            circuit_breaker: Some(CircuitBreaker { enable: true, rollback: false }),
+            circuit_breaker: Some(CircuitBreaker::new(true, false)),
             ..configuration(DeploymentStrategy::BlueGreen)
         },
         Router::LoadBalancer,

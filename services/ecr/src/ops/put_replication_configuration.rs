@@ -34,6 +34,9 @@ pub(crate) async fn run(
 fn parse(source: &Scope, configuration: ReplicationConfiguration) -> Result<Replication, Error> {
     let mut rules = Vec::new();
     for rule in required(configuration.rules, "rules")? {
+        if rule.delete_replication.is_some_and(|delete| delete.enabled == Some(true)) {
+            return Err(invalid(PARAMETER, "deleteReplication is not supported by this version of Berth"));
+        }
         let destinations = required(rule.destinations, "destinations")?;
         if destinations.is_empty() {
             return Err(invalid(PARAMETER, "Replication rule must have at least one destination"));
@@ -74,6 +77,7 @@ pub(crate) fn view(replication: Replication) -> ReplicationConfiguration {
         destinations: Some(rule.destinations.into_iter().map(destination).collect()),
         repository_filters: Some(rule.prefixes.into_iter().map(filter).collect())
             .filter(|filters: &Vec<_>| !filters.is_empty()),
+        delete_replication: None,
     };
     ReplicationConfiguration { rules: Some(replication.rules.into_iter().map(rule).collect()) }
 }
@@ -90,6 +94,7 @@ mod tests {
         let rule = api_ecr::ReplicationRule {
             destinations: Some(destinations.iter().map(to).collect()),
             repository_filters: None,
+            delete_replication: None,
         };
         let source = Scope::new("111122223333", "eu-west-1").unwrap();
         let parsed = parse(&source, ReplicationConfiguration { rules: Some(vec![rule]) });

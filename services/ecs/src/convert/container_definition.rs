@@ -233,6 +233,7 @@ pub(crate) fn view(kept: &ContainerDefinition) -> api_ecs::ContainerDefinition {
         resource_requirements: shown(&kept.resource_requirements, |one| api_ecs::ResourceRequirement {
             value: text(&one.value),
             r#type: text(&one.kind),
+            sharing_strategy: None,
         }),
         log_configuration: kept.log_configuration.as_ref().map(|logs| api_ecs::LogConfiguration {
             log_driver: text(&logs.driver),

@@ -98,10 +98,19 @@ same_members!(
     restart_policy,
 );
 
+/// A daemon's namespaces are its own, or the host's: what other tasks call `host` is `shared` here.
+pub(crate) fn of_the_host(given: Option<&str>) -> Option<String> {
+    given.filter(|mode| *mode == "shared").map(|_| "host".to_owned())
+}
+
+pub(crate) fn shared(mode: Option<String>) -> String {
+    if mode.as_deref() == Some("host") { "shared".into() } else { "none".into() }
+}
+
 pub(crate) fn volume(given: &DaemonVolume) -> Volume {
     Volume { name: given.name.clone(), host: given.host.clone(), ..Default::default() }
 }
 
 pub(crate) fn volume_view(shown: Volume) -> DaemonVolume {
-    DaemonVolume { name: shown.name, host: shown.host }
+    DaemonVolume { name: shown.name, host: shown.host, log_driver_volume_configuration: None }
 }

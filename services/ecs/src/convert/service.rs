@@ -1,9 +1,9 @@
 //! What a service is given at its creation and its updates, and how its deployment settings are shown.
 
-use model::service::{CircuitBreaker, DeploymentAlarms, DeploymentConfiguration};
+use model::service::{CircuitBreaker, DeploymentAlarms, DeploymentConfiguration, FailureThreshold};
 
 use super::strategy;
-use crate::error::{Error, invalid};
+use crate::error::{Error, invalid, unsupported};
 
 /// Source: Amazon ECS API Reference, `DeploymentConfiguration`. What is not given stays as `current` has it.
 pub(crate) fn deployment_configuration(
@@ -11,6 +11,9 @@ pub(crate) fn deployment_configuration(
     current: DeploymentConfiguration,
 ) -> Result<DeploymentConfiguration, Error> {
     let Some(given) = given else { return Ok(current) };
+    if given.early_success_criteria.as_ref().is_some_and(|criteria| criteria.enable == Some(true)) {
+        return Err(unsupported("deploymentConfiguration.earlySuccessCriteria"));
+    }
     let strategy = strategy::strategy(given, current.strategy)?;
     let percent = |value: Option<i32>, current: u32, what: &str| match value {
         None => Ok(current),
@@ -25,10 +28,7 @@ pub(crate) fn deployment_configuration(
         )?,
         circuit_breaker: match &given.deployment_circuit_breaker {
             None => current.circuit_breaker,
-            Some(breaker) => Some(CircuitBreaker {
-                enable: breaker.enable.unwrap_or_default(),
-                rollback: breaker.rollback.unwrap_or_default(),
-            }),
+            Some(breaker) => Some(circuit_breaker(breaker)?),
         },
         alarms: match &given.alarms {
             None => current.alarms,
@@ -56,6 +56,42 @@ pub(crate) fn deployment_configuration(
     Ok(configuration)
 }
 
+/// What is not given is as on AWS without it, not as it was before: the breaker is given as a whole.
+fn circuit_breaker(given: &api_ecs::DeploymentCircuitBreaker) -> Result<CircuitBreaker, Error> {
+    let threshold = |given: &api_ecs::ThresholdConfiguration| {
+        let value = given.value.and_then(|value| u32::try_from(value).ok()).filter(|value| *value > 0);
+        let value = value.ok_or_else(|| invalid("The value of thresholdConfiguration must be greater than 0."))?;
+        Ok(match given.r#type.as_deref() {
+            Some("COUNT") => FailureThreshold::Count(value),
+            Some("UNBOUNDED_PERCENT") => FailureThreshold::UnboundedPercent(value),
+            _ => FailureThreshold::BoundedPercent(value),
+        })
+    };
+    Ok(CircuitBreaker {
+        enable: given.enable.unwrap_or_default(),
+        rollback: given.rollback.unwrap_or_default(),
+        reset_on_healthy_task: given.reset_on_healthy_task.unwrap_or(true),
+        threshold: given.threshold_configuration.as_ref().map(threshold).transpose()?,
+    })
+}
+
+fn circuit_breaker_view(kept: CircuitBreaker) -> api_ecs::DeploymentCircuitBreaker {
+    let threshold = |threshold| {
+        let (kind, value) = match threshold {
+            FailureThreshold::Count(value) => ("COUNT", value),
+            FailureThreshold::BoundedPercent(value) => ("BOUNDED_PERCENT", value),
+            FailureThreshold::UnboundedPercent(value) => ("UNBOUNDED_PERCENT", value),
+        };
+        api_ecs::ThresholdConfiguration { r#type: Some(kind.into()), value: Some(value as i32) }
+    };
+    api_ecs::DeploymentCircuitBreaker {
+        enable: Some(kept.enable),
+        rollback: Some(kept.rollback),
+        reset_on_healthy_task: (!kept.reset_on_healthy_task).then_some(false),
+        threshold_configuration: kept.threshold.map(threshold),
+    }
+}
+
 /// Source: Amazon ECS API Reference, `Scale`: percent, from 0 to 100. A task set without one has no tasks.
 pub(crate) fn scale(given: Option<&api_ecs::Scale>) -> Result<f64, Error> {
     let Some(given) = given else { return Ok(0.0) };
@@ -67,12 +103,9 @@ pub(crate) fn scale(given: Option<&api_ecs::Scale>) -> Result<f64, Error> {
 }
 
 pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> api_ecs::DeploymentConfiguration {
-    let breaker = kept.circuit_breaker.unwrap_or(CircuitBreaker { enable: false, rollback: false });
+    let breaker = kept.circuit_breaker.unwrap_or(CircuitBreaker::new(false, false));
     api_ecs::DeploymentConfiguration {
-        deployment_circuit_breaker: Some(api_ecs::DeploymentCircuitBreaker {
-            enable: Some(breaker.enable),
-            rollback: Some(breaker.rollback),
-        }),
+        deployment_circuit_breaker: Some(circuit_breaker_view(breaker)),
         maximum_percent: Some(kept.maximum_percent as i32),
         minimum_healthy_percent: Some(kept.minimum_healthy_percent as i32),
         alarms: kept.alarms.as_ref().map(|alarms| api_ecs::DeploymentAlarms {
@@ -85,5 +118,6 @@ pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> a
         lifecycle_hooks: strategy::hooks_view(&kept.lifecycle_hooks),
         linear_configuration: strategy::linear_view(kept.strategy),
         canary_configuration: strategy::canary_view(kept.strategy),
+        early_success_criteria: None,
     }
 }

@@ -131,6 +131,12 @@ fn refuse_what_is_not_there_yet(input: &CreateServiceRequest) -> Result<(), Erro
     if given(&input.volume_configurations) {
         return Err(unsupported("volumeConfigurations"));
     }
+    if given(&input.gateway_connectors) {
+        return Err(unsupported("gatewayConnectors"));
+    }
+    if input.monitoring.is_some() {
+        return Err(unsupported("monitoring"));
+    }
     if given(&input.vpc_lattice_configurations) {
         return Err(unsupported("vpcLatticeConfigurations"));
     }

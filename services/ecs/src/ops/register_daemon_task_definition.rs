@@ -7,7 +7,7 @@ use super::create_cluster::valid_name;
 use super::register_task_definition::define;
 use crate::convert;
 use crate::ctx::{Applied, Ctx};
-use crate::error::client;
+use crate::error::{client, unsupported};
 
 /// A task definition like any other, in a family that only daemons see.
 pub(crate) fn apply(
@@ -20,6 +20,9 @@ pub(crate) fn apply(
             "Family contains invalid characters or exceeds 255 characters. Use letters, numbers, underscores and hyphens.",
         ));
     }
+    if input.volumes.iter().flatten().any(|volume| volume.log_driver_volume_configuration.is_some()) {
+        return Err(unsupported("logDriverVolumeConfiguration"));
+    }
     let containers = input.container_definitions.iter().flatten().map(convert::daemon::container);
     let request = RegisterTaskDefinitionRequest {
         family: input.family.clone(),
@@ -30,6 +33,8 @@ pub(crate) fn apply(
         memory: input.memory.clone(),
         volumes: input.volumes.as_ref().map(|volumes| volumes.iter().map(convert::daemon::volume).collect()),
         tags: input.tags.clone(),
+        pid_mode: convert::daemon::of_the_host(input.pid_mode.as_deref()),
+        ipc_mode: convert::daemon::of_the_host(input.ipc_mode.as_deref()),
         ..Default::default()
     };
     let (definition, changes) = define(&request, format!("{DAEMON_FAMILY}{family}"), ctx)?;

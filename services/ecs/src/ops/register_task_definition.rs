@@ -104,6 +104,9 @@ fn refuse_what_is_not_there_yet(input: &RegisterTaskDefinitionRequest) -> Result
     if input.ephemeral_storage.is_some() {
         return Err(unsupported("ephemeralStorage"));
     }
+    if input.trusted_execution_configuration.is_some() {
+        return Err(unsupported("trustedExecutionConfiguration"));
+    }
     let system = input.runtime_platform.as_ref().and_then(|platform| platform.operating_system_family.as_deref());
     if system.is_some_and(|system| system != "LINUX") {
         return Err(unsupported("An operating system other than LINUX"));

@@ -23,11 +23,13 @@ pub(crate) fn daemon(snapshot: &Snapshot, kept: &Daemon) -> api_ecs::DaemonDetai
         let provider = |name: &String| api_ecs::DaemonCapacityProvider {
             arn: Some(kept.capacity_provider_arn(name).to_string()),
             running_count: Some(count(name)),
+            without_daemon_count: None,
         };
         api_ecs::DaemonRevisionDetail {
             arn: Some(kept.revision_arn(revision).to_string()),
             capacity_providers: Some(kept.capacity_providers.iter().map(provider).collect()),
             total_running_count: Some(total(&running, revision)),
+            total_without_daemon_count: None,
         }
     };
     api_ecs::DaemonDetail {
@@ -65,12 +67,14 @@ pub(crate) fn deployment(snapshot: &Snapshot, kept: &DaemonDeployment) -> api_ec
             arn: Some(model::CapacityProviderArn::new(&kept.scope, name).to_string()),
             running_instance_count: Some(count(&running, name).unwrap_or_default()),
             draining_instance_count: Some(count(&draining, name).unwrap_or_default()),
+            without_daemon_instance_count: None,
         };
         api_ecs::DaemonDeploymentRevisionDetail {
             arn: Some(kept.revision_arn(revision).to_string()),
             capacity_providers: Some(kept.capacity_providers.iter().map(provider).collect()),
             total_running_instance_count: Some(total(&running, revision)),
             total_draining_instance_count: Some(total(&draining, revision)),
+            total_without_daemon_instance_count: None,
         }
     };
     let arn = |name: &String| model::CapacityProviderArn::new(&kept.scope, name).to_string();
@@ -133,6 +137,7 @@ pub(crate) fn revision(kept: &DaemonRevision) -> api_ecs::DaemonRevision {
         propagate_tags: Some(if kept.propagate_tags { "DAEMON".into() } else { "NONE".into() }),
         enable_ecs_managed_tags: Some(kept.ecs_managed_tags_enabled),
         enable_execute_command: Some(kept.execute_command_enabled),
+        critical: None,
     }
 }
 
@@ -154,6 +159,8 @@ pub(crate) fn task_definition(kept: &TaskDefinition) -> api_ecs::DaemonTaskDefin
         registered_at: shown.registered_at,
         delete_requested_at: shown.delete_requested_at,
         registered_by: shown.registered_by,
+        pid_mode: Some(convert::daemon::shared(shown.pid_mode)),
+        ipc_mode: Some(convert::daemon::shared(shown.ipc_mode)),
     }
 }
 

@@ -29,14 +29,14 @@ pub(crate) async fn run(
     Ok(GetQueryResultsResponse {
         query_language: Some(query_language::CWLI.to_owned()),
         results: Some(progress.rows[from..to].iter().map(|row| row.iter().map(field).collect()).collect()),
-        statistics: Some(statistics(progress.statistics)),
+        statistics: Some(statistics(progress.statistics, progress.rows.len())),
         status: Some(progress.status.to_owned()),
         next_token: (to < progress.rows.len()).then(|| to.to_string()),
         ..GetQueryResultsResponse::default()
     })
 }
 
-fn statistics(statistics: Statistics) -> QueryStatistics {
+fn statistics(statistics: Statistics, rows: usize) -> QueryStatistics {
     let number = |count: u64| Some(count as f64);
     QueryStatistics {
         records_matched: number(statistics.records_matched),
@@ -45,5 +45,6 @@ fn statistics(statistics: Statistics) -> QueryStatistics {
         bytes_scanned: number(statistics.bytes_scanned),
         estimated_bytes_skipped: number(0),
         log_groups_scanned: number(statistics.groups_scanned),
+        result_count: number(rows as u64),
     }
 }

@@ -52,7 +52,7 @@ pub fn should_have_ended(snapshot: &Snapshot, service: &Service) -> bool {
     let breaks = service.deployment_configuration.circuit_breaker.is_some_and(|breaker| breaker.enable);
     let is_hopeless = primary.family == crate::kind::Kind::Broken.family() && !primary.is_rollback();
     let enough = || {
-        let threshold = model::service::CircuitBreaker::threshold(service.desired_count) as usize;
+        let threshold = service.deployment_configuration.failures_max(service.desired_count) as usize;
         reconcilers::service::failed_tasks(snapshot, service, primary) >= threshold
     };
     primary.stop_requested.is_some() || breaks && is_hopeless && enough()
