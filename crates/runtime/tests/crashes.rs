@@ -4,7 +4,9 @@ mod world;
 
 use std::process::{Command, Stdio};
 
-use runtime::{Attach, ContainerRuntime as _, ContainerState, Limits, Runtime, RuntimeConfig};
+use runtime::{
+    Attach, ContainerRuntime as _, ContainerState, Limits, LogPosition, LogReader, Runtime, RuntimeConfig, Stdin,
+};
 use world::{World, exit, id, task_id, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,6 +225,41 @@ async fn agent_and_shim_die_together() {
     world.runtime = Runtime::new(world.config.clone()).unwrap();
     let task = world.runtime.recover().await.unwrap().remove(0);
     assert_eq!(exit(&*task, "web").await, lost);
+    world.leave().await;
+}
+
+/// Two agents of one shim, the first of which has died in the middle of a start, count their requests alike.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn terminals_of_two_agents_do_not_meet() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let dir = tempfile::tempdir().unwrap();
+    let oci = dir.path().join("slow-oci");
+    let real = world::program("berth-oci", "BERTH_OCI");
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *' run '*' first') touch \"$0.called\"; until [ -e \"$0.go\" ]; do sleep 0.01; done;; esac\nexec {} \"$@\"\n",
+        real.display()
+    );
+    std::fs::write(&oci, script).unwrap();
+    std::fs::set_permissions(&oci, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let world = World::with_oci(oci);
+    let spec =
+        |id: &str| runtime::ContainerSpec { stdin: Stdin::Terminal, ..world.spec(id, &format!("say {id} wait")) };
+    let task = world.task("t1").await;
+    let (starting, first) = (task.clone(), spec("first"));
+    let start = tokio::spawn(async move { starting.start(&first).await });
+    until("the first runtime is called", || dir.path().join("slow-oci.called").exists().then_some(()));
+    let other = Runtime::new(world.config.clone()).unwrap();
+    let same = other.recover().await.unwrap().remove(0);
+    same.start(&spec("second")).await.unwrap();
+    std::fs::write(dir.path().join("slow-oci.go"), "").unwrap();
+    start.await.unwrap().unwrap();
+    for name in ["first", "second"] {
+        let mut log = LogReader::open(task.container_dir(&id(name)), LogPosition::default());
+        let line = tokio::time::timeout(world::PATIENCE, log.next()).await.unwrap().unwrap().unwrap();
+        assert_eq!(String::from_utf8_lossy(&line.text).trim_end(), name);
+    }
+    drop((task, same));
     world.leave().await;
 }
 

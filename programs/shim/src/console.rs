@@ -5,8 +5,12 @@ use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::sys;
+
+/// Several starts can be under way at once, also of an agent that is gone.
+static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Waits for the runtime to say which terminal it is. In the task's directory, which is this process's own.
 pub struct Console {
@@ -15,8 +19,8 @@ pub struct Console {
 }
 
 impl Console {
-    pub fn listen(number: u64) -> io::Result<Console> {
-        let name = format!("console-{number}.sock");
+    pub fn listen() -> io::Result<Console> {
+        let name = format!("console-{}.sock", NEXT.fetch_add(1, Ordering::Relaxed));
         match std::fs::remove_file(&name) {
             Err(err) if err.kind() != io::ErrorKind::NotFound => return Err(err),
             _ => {}

@@ -61,7 +61,7 @@ pub enum Ended {
 
 impl Container {
     pub fn launch(run: RunRequest, dir: &Path, asker: Asker, oom_score: Option<&str>) -> io::Result<Container> {
-        let Launch { runtime_pid, output, stdin, console } = launch::launch(&run, dir, oom_score, asker.seq)?;
+        let Launch { runtime_pid, output, stdin, console } = launch::launch(&run, dir, oom_score)?;
         Ok(Container {
             run,
             dir: dir.to_owned(),

@@ -107,9 +107,7 @@ impl Netns {
 
 /// Starts `<runtime> run --detach` with the container's pipes as its output, in a mount namespace where the root file
 /// system is mounted. That namespace lives on as the container's, and the mount ends with it.
-///
-/// `number` is not another launch's.
-pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>, number: u64) -> io::Result<Launch> {
+pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Result<Launch> {
     let files = Files::new(dir, run);
     std::fs::create_dir_all(dir)?;
     files.clear()?;
@@ -130,7 +128,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>, number: u64
     command.args(["--log-format", "json", "run", "--detach", "--pid-file"]).arg(std::path::absolute(files.pid())?);
     command.stdin(Stdio::null());
     if run.stdin == Stdin::Terminal {
-        let listening = Console::listen(number)?;
+        let listening = Console::listen()?;
         command.arg("--console-socket").arg(listening.path()).stdout(Stdio::null()).stderr(Stdio::null());
         console = Some(listening);
     } else {
