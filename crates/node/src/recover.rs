@@ -1,7 +1,7 @@
 //! After an agent's restart: what is left of its containers is taken up again, and what is nobody's goes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use agent::plan::TaskPlan;
@@ -77,11 +77,13 @@ impl Machine {
         }
     }
 
-    /// Removes the volumes and log routers of tasks that nobody owns. Waited for: the control plane may send such a task again.
+    /// Removes the volumes and log routers of tasks that nobody owns: out of the way at once, since the control plane may send such
+    /// a task again, and then in the background.
     async fn remove_unowned(&self, owned: BTreeSet<String>) {
         let (volumes, routers) = (self.volumes_dir().join("tasks"), firelens::dir(&self.config.state_dir));
-        let remove = move || [volumes, routers].iter().for_each(|dir| remove_unowned(dir, &owned));
-        let _ = tokio::task::spawn_blocking(remove).await;
+        let put_aside = move || [volumes, routers].iter().flat_map(|dir| put_aside(dir, &owned)).collect::<Vec<_>>();
+        let aside = tokio::task::spawn_blocking(put_aside).await.unwrap_or_default();
+        tokio::task::spawn_blocking(move || aside.iter().for_each(|path| remove(path)));
     }
 
     /// Removes tasks that nobody owns. In the background: logs may have to be delivered before.
@@ -173,13 +175,37 @@ async fn bury(task: &dyn Task, logs: &Drivers, burial: &Burial) {
     }
 }
 
-/// Blocking.
-fn remove_unowned(dir: &Path, owned: &BTreeSet<String>) {
-    let Ok(entries) = std::fs::read_dir(dir) else { return };
-    for entry in entries.flatten() {
-        let is_owned = entry.file_name().to_str().is_none_or(|name| owned.contains(name));
-        if !is_owned && let Err(error) = std::fs::remove_dir_all(entry.path()) {
-            tracing::error!(path = %entry.path().display(), %error, "what a task that nobody knows had cannot be removed");
+/// What an id never begins with.
+const ASIDE: &str = ".gone-";
+
+/// Gives what is unowned a name that no task has, and returns it. Blocking.
+fn put_aside(dir: &Path, owned: &BTreeSet<String>) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let unowned = entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(|name| !owned.contains(name));
+    let renamed = unowned.filter_map(|name| {
+        let (path, aside) = (dir.join(&name), dir.join(format!("{ASIDE}{name}")));
+        if name.starts_with(ASIDE) {
+            return Some(path);
         }
+        // An earlier agent may have died when it had this aside and not yet removed.
+        remove(&aside);
+        match std::fs::rename(&path, &aside) {
+            Ok(()) => Some(aside),
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "what a task that nobody knows had cannot be removed");
+                None
+            }
+        }
+    });
+    renamed.collect()
+}
+
+/// Blocking.
+fn remove(path: &Path) {
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            tracing::error!(path = %path.display(), %error, "what a task that nobody knows had cannot be removed");
+        }
+        _ => {}
     }
 }

@@ -203,7 +203,9 @@ fn what_nobody_knows_is_kept_when_it_is_wanted_after_all() {
         let again = task_with("t1", json!({}), vec![container("other", "exit 4")]);
         assert_eq!(world.run_to_end(&again).await.0, 4);
         world.sink.hang(false);
-        until("the log of before is delivered", || (delivered(&world, "web") == ["first", "last"]).then_some(())).await;
+        // The follower of before, which in truth had died with its agent, may deliver it as well.
+        let is_last = || delivered(&world, "web").last().is_some_and(|last| last == "last").then_some(());
+        until("the log of before is delivered", is_last).await;
         let dir = world.config.node_dir.join("tasks/t1");
         let removed = until("its directory is gone", || (!dir.exists()).then_some(()));
         assert!(tokio::time::timeout(std::time::Duration::from_millis(300), removed).await.is_err());
