@@ -124,9 +124,15 @@ pub fn concerned(touched: &[Touched]) -> (BTreeSet<ServiceWake>, BTreeSet<Instan
             }
             Touched::Service(service) => {
                 services.insert(ServiceWake::Service(Service::name(service)));
+                // What was kept for it may be free.
+                if service.is_daemon() {
+                    services
+                        .insert(ServiceWake::Capacity { cluster: format!("{}/{}", service.scope, service.cluster) });
+                }
             }
             Touched::Daemon(daemon) => {
                 services.insert(ServiceWake::Daemon(Daemon::name(daemon)));
+                services.insert(ServiceWake::Capacity { cluster: format!("{}/{}", daemon.scope, daemon.cluster) });
             }
             Touched::ContainerInstance(instance) => {
                 services.insert(ServiceWake::Instances { cluster: cluster_of_instance(instance) });

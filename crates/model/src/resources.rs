@@ -40,6 +40,26 @@ pub struct Reservation {
     pub network_interfaces: u32,
 }
 
+impl Reservation {
+    /// Both together.
+    pub fn add(&mut self, other: &Reservation) {
+        self.cpu = self.cpu + other.cpu;
+        self.memory = self.memory + other.memory;
+        self.ports.extend(&other.ports);
+        self.gpus += other.gpus;
+        self.network_interfaces += other.network_interfaces;
+    }
+
+    /// Nothing of it is more than the other has.
+    pub fn fits_within(&self, other: &Reservation) -> bool {
+        self.cpu <= other.cpu
+            && self.memory <= other.memory
+            && self.ports.iter().all(|port| other.ports.contains(port))
+            && self.gpus <= other.gpus
+            && self.network_interfaces <= other.network_interfaces
+    }
+}
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }

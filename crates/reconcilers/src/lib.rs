@@ -23,7 +23,7 @@ mod turn;
 pub use scheduler::Indexes;
 
 use alarms::{Alarms, NoAlarms};
-use model::{DeploymentController, SchedulingStrategy, Service, TaskSetStatus};
+use model::{DeploymentController, SchedulingStrategy, Service, StabilityStatus, TaskSet, TaskSetStatus};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
@@ -75,7 +75,9 @@ pub fn desired_tasks(service: &Service) -> u32 {
 }
 
 /// The last thing that the service said is that it has what it wants. One that wants something has started or stopped tasks since
-/// then, or has said why it cannot.
+/// then, or has said why it cannot. Of several task sets the last word is that of one, so each is asked.
 pub fn is_at_rest(service: &Service) -> bool {
-    service.events.first().is_some_and(|event| event.message.ends_with("has reached a steady state."))
+    let is_settled = |set: &TaskSet| set.stability == StabilityStatus::SteadyState;
+    service.task_sets.iter().all(is_settled)
+        && service.events.first().is_some_and(|event| event.message.ends_with("has reached a steady state."))
 }

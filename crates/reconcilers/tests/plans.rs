@@ -483,6 +483,7 @@ stories! {
     daemon_rolls_50_100
     daemon_rolls_100_150
     daemon_rolls_where_one_fits
+    daemon_stays_where_the_new_one_does_not_fit
     daemon_rolls_around_a_protected_task
     daemon_fails_on_one_instance
     daemon_has_no_room

@@ -6,7 +6,7 @@ use std::fmt;
 
 use model::{ContainerInstanceArn, CpuUnits, MemoryMib, PortReservation};
 
-use crate::filter::shortage;
+use crate::filter::{Kept, shortage};
 use crate::{Candidate, Expression, Request};
 
 /// An instance, and the first thing that speaks against it.
@@ -48,7 +48,7 @@ impl Explanation {
     pub(crate) fn with_room_kept<'a>(
         candidates: impl IntoIterator<Item = &'a Candidate>,
         request: &Request,
-        kept: &[Request],
+        kept: &[Kept],
     ) -> Explanation {
         let why = |candidate: &Candidate| {
             let why = shortage(candidate, request, kept)?;

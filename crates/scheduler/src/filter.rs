@@ -1,13 +1,23 @@
 //! Which instances could take the task at all.
 
+use std::collections::BTreeMap;
+
 use model::task::LaunchType;
 use model::{ContainerInstance, ContainerInstanceStatus, Reservation};
 
 use crate::{Candidate, Request, Shortage};
 
+/// A daemon whose room is not given away.
+#[derive(Clone, Debug)]
+pub(crate) struct Kept {
+    pub daemon: Request,
+    /// What its older tasks hold that a new one will take over, by instance.
+    pub succeeds: BTreeMap<String, Reservation>,
+}
+
 /// The first thing that keeps the task off this instance; nothing when it fits. `kept` are daemons whose room is not given
 /// away.
-pub(crate) fn shortage(candidate: &Candidate, request: &Request, kept: &[Request]) -> Option<Shortage> {
+pub(crate) fn shortage(candidate: &Candidate, request: &Request, kept: &[Kept]) -> Option<Shortage> {
     standing(&candidate.instance, request)
         .or_else(|| request.member_of.iter().find(|one| !one.matches(candidate)).map(Shortage::member_of))
         .or_else(|| room(candidate, request, kept))
@@ -41,7 +51,7 @@ pub(crate) fn standing(instance: &ContainerInstance, request: &Request) -> Optio
 }
 
 /// What other tasks hold, and what is kept for daemons.
-pub(crate) fn room(candidate: &Candidate, request: &Request, kept: &[Request]) -> Option<Shortage> {
+pub(crate) fn room(candidate: &Candidate, request: &Request, kept: &[Kept]) -> Option<Shortage> {
     if request.distinct_instance && candidate.load.tasks_of_group(&request.group) > 0 {
         return Some(Shortage::DistinctInstance);
     }
@@ -66,21 +76,27 @@ pub(crate) fn room(candidate: &Candidate, request: &Request, kept: &[Request]) -
     (wanted.network_interfaces > interfaces).then_some(Shortage::NetworkInterface)
 }
 
-/// The room of the daemons that belong on this instance and are not there yet.
-fn kept_room(candidate: &Candidate, request: &Request, kept: &[Request]) -> Reservation {
-    let mut room = Reservation::default();
-    let missing = |daemon: &&Request| {
-        daemon.group != request.group
-            && candidate.load.tasks_of_group(&daemon.group) == 0
-            && standing(&candidate.instance, daemon).is_none()
-            && daemon.member_of.iter().all(|expression| expression.matches(candidate))
-    };
-    for daemon in kept.iter().filter(missing) {
-        room.cpu = room.cpu + daemon.reservation.cpu;
-        room.memory = room.memory + daemon.reservation.memory;
-        room.ports.extend(&daemon.reservation.ports);
-        room.gpus += daemon.reservation.gpus;
-        room.network_interfaces += daemon.reservation.network_interfaces;
+/// The room of the daemons that belong on this instance and are not there yet, and what their new tasks need beyond the old
+/// ones that they follow.
+fn kept_room(candidate: &Candidate, request: &Request, kept: &[Kept]) -> Reservation {
+    let (mut room, nothing) = (Reservation::default(), Reservation::default());
+    for Kept { daemon, succeeds } in kept.iter().filter(|kept| kept.daemon.group != request.group) {
+        let held = match succeeds.get(&candidate.instance.id) {
+            _ if candidate.load.tasks_of_group(&daemon.group) == 0 => &nothing,
+            Some(held) => held,
+            None => continue,
+        };
+        let belongs = standing(&candidate.instance, daemon).is_none()
+            && daemon.member_of.iter().all(|expression| expression.matches(candidate));
+        if !belongs {
+            continue;
+        }
+        let wanted = &daemon.reservation;
+        room.cpu = room.cpu + (wanted.cpu - held.cpu);
+        room.memory = room.memory + (wanted.memory - held.memory);
+        room.ports.extend(wanted.ports.iter().filter(|port| !held.ports.contains(port)));
+        room.gpus += wanted.gpus.saturating_sub(held.gpus);
+        room.network_interfaces += wanted.network_interfaces.saturating_sub(held.network_interfaces);
     }
     room
 }

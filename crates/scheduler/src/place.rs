@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use model::{ContainerInstanceArn, Scope};
+use model::{ContainerInstanceArn, Reservation, Scope};
 use state::Snapshot;
 
+use crate::filter::Kept;
 use crate::index::Index;
 use crate::pool::Prepared;
 use crate::{Explanation, Indexes, Provider, Rejection, Request, provider};
@@ -26,7 +27,7 @@ pub struct Scheduler<'a> {
     /// Nothing only when it has been given back.
     index: Option<Index>,
     cluster: String,
-    kept: Vec<Request>,
+    kept: Vec<Kept>,
     prepared: Vec<Prepared>,
     /// Decides between equals; it comes from the caller, because nothing here may be random.
     seed: u64,
@@ -64,7 +65,12 @@ impl<'a> Scheduler<'a> {
     /// From now on, no other task gets what one task of this daemon needs, on any instance where the daemon may run and its
     /// group has no task yet.
     pub fn keep_room_for(&mut self, daemon: Request) {
-        self.kept.push(daemon);
+        self.keep_room_to_grow(daemon, BTreeMap::new());
+    }
+
+    /// The same; and where it has a task that another one is to succeed, nobody gets what that one needs beyond what is held.
+    pub fn keep_room_to_grow(&mut self, daemon: Request, succeeds: BTreeMap<String, Reservation>) {
+        self.kept.push(Kept { daemon, succeeds });
     }
 
     /// What is placed from now on is shared among capacity providers by itself, whatever they were asked for before.

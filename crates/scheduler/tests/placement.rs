@@ -255,6 +255,31 @@ fn a_daemon_keeps_its_room() {
 }
 
 #[test]
+fn a_daemon_keeps_the_room_that_its_next_task_needs_more() {
+    let snapshot =
+        world(&[instance("a", "1", 1000, 1000), instance("b", "1", 1000, 1000), instance("c", "1", 1000, 1000)]);
+    let indexes = Indexes::default();
+    let mut scheduler = Scheduler::new(&indexes, &snapshot, &scope(), "default", 7);
+    let with_group = |memory: u32| {
+        let mut daemon = request(&definition(0, memory, &[]), &[]);
+        daemon.group = "service:daemon".into();
+        daemon
+    };
+    let (old, new) = (with_group(300), with_group(500));
+    for id in ["a", "b", "c"] {
+        assert!(scheduler.place_on(id, &old).is_ok());
+    }
+    // On a the new one takes the old one's place, on b it comes beside it, and on c it is already.
+    let succeeds = [("a".to_owned(), old.reservation.clone()), ("b".to_owned(), Default::default())];
+    scheduler.keep_room_to_grow(new, succeeds.into());
+    let mut free = |id: &str| {
+        let tasks = std::iter::from_fn(|| scheduler.place_on(id, &request(&definition(0, 50, &[]), &[])).ok());
+        tasks.count() * 50
+    };
+    assert_eq!((free("a"), free("b"), free("c")), (500, 200, 700));
+}
+
+#[test]
 fn what_was_planned_and_not_committed_is_forgotten() {
     let snapshot = world(&[instance("a", "1", 1000, 1000)]);
     let indexes = Indexes::default();

@@ -76,7 +76,8 @@ impl Load {
         }
     }
 
-    pub(crate) fn remove(&mut self, task: &Task) {
+    /// The load with one task less, which is among those that it was made of.
+    pub fn remove(&mut self, task: &Task) {
         self.cpu = self.cpu - task.reserved.cpu;
         self.memory = self.memory - task.reserved.memory;
         self.gpus -= task.reserved.gpus;

@@ -170,3 +170,43 @@ fn what_does_not_work_is_protected_from_nothing() {
     ];
     ends_well(&[SMALL, ROOMY], 1, &steps);
 }
+
+/// The scheduler had stopped the daemon's old task for a new one that needs more, on an instance that others had filled
+/// meanwhile.
+#[test]
+fn a_daemon_keeps_its_place_when_its_new_task_needs_more() {
+    let tall = Shape { cpus: 2, memory_mib: 1024, rack: "b" };
+    let daemon = |bounds| Step::Create {
+        service: 1,
+        kind: Kind::Web,
+        desired: 3,
+        bounds,
+        placement: Placement::Anywhere,
+        manner: Manner::Daemon,
+    };
+    let replaced = (at(40.0), Step::Deploy { service: 1, kind: Kind::Pair, revision: 3 });
+    // The instance is full before the new daemon comes, or could be before its task does.
+    let full = [(at(5.0), daemon((0, 100))), (at(20.0), create(0, Kind::Api, 7, (50, 100))), replaced];
+    ends_well(&[tall], 1, &full);
+    let fills = [
+        (at(5.0), daemon((50, 150))),
+        (at(20.0), create(0, Kind::Api, 3, (50, 100))),
+        replaced,
+        (at(41.0), Step::Scale { service: 0, desired: 7 }),
+    ];
+    ends_well(&[tall], 1, &fills);
+}
+
+/// Its task could not leave an instance that drained, and nobody told the task set when the instance stayed after all.
+#[test]
+fn a_task_set_is_steady_when_its_instance_stays_after_all() {
+    let set = Step::NewTaskSet { service: 0, kind: Kind::Web, revision: 3, scale: 10 };
+    let steps = [
+        (at(5.0), create_as(Manner::External, Kind::Edge, 3, (100, 200))),
+        (at(35.0), set),
+        (at(50.0), Step::Bounds { service: 0, bounds: (75, 125) }),
+        (at(65.0), Step::Drain { node: 0 }),
+        (at(80.0), Step::Activate { node: 0 }),
+    ];
+    ends_well(&[SMALL], 1, &steps);
+}

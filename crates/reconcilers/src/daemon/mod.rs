@@ -8,12 +8,12 @@
 mod rollout;
 pub(crate) mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::service::CompletedDeployment;
-use model::{Deployment, DeploymentStatus, RolloutState, Scope, Service, ServiceStatus, Task};
-use scheduler::{Explanation, Indexes, Rejection, Scheduler, Shortage};
-use state::Snapshot;
+use model::{Deployment, DeploymentStatus, Reservation, RolloutState, Scope, Service, ServiceStatus, Task};
+use scheduler::{Explanation, Indexes, Rejection, Request, Scheduler, Shortage};
+use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
 use self::rollout::Rollout;
@@ -52,7 +52,8 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     turn.plan(service, look_again)
 }
 
-/// Daemons are placed first: no other task of the cluster gets the room that they lack.
+/// Daemons are placed first: no other task of the cluster gets the room that they lack, nor what a new task of theirs needs more
+/// than the old one that it follows.
 ///
 /// Source: Amazon ECS Developer Guide, "Amazon ECS services": CPU, memory and network interfaces are reserved for daemon tasks.
 pub fn keep_room(scheduler: &mut Scheduler<'_>, snapshot: &Snapshot, scope: &Scope, cluster: &str) {
@@ -60,10 +61,51 @@ pub fn keep_room(scheduler: &mut Scheduler<'_>, snapshot: &Snapshot, scope: &Sco
         let Some(primary) = service.primary() else { continue };
         let of = (primary.family.as_str(), primary.revision);
         if let Some((_, request)) = request(snapshot, service, of, service.launch_type) {
-            scheduler.keep_room_for(request);
+            let succeeds = succeeded(snapshot, service, &request);
+            scheduler.keep_room_to_grow(request, succeeds);
         }
     }
     managed_daemon::keep_room(scheduler, snapshot, &format!("{scope}/{cluster}/"));
+}
+
+/// What the old tasks hold that a new one is to take over, by instance, while a deployment is under way.
+fn succeeded(snapshot: &Snapshot, service: &Service, wanted: &Request) -> BTreeMap<String, Reservation> {
+    let Some(primary) = service.primary().filter(|one| one.rollout_state == RolloutState::InProgress) else {
+        return BTreeMap::new();
+    };
+    let desired = service.desired_count;
+    let comes_beside = service.deployment_configuration.tasks_max(desired) > desired;
+    let mut others = service.deployments.iter().filter(|one| one.id != primary.id);
+    let grows = |other: &Deployment| {
+        let held = request(snapshot, service, (&other.family, other.revision), service.launch_type);
+        held.is_none_or(|(_, held)| comes_beside || !wanted.reservation.fits_within(&held.reservation))
+    };
+    if !others.any(grows) {
+        return BTreeMap::new();
+    }
+    let tasks = snapshot.tasks.by("service", &service.name()).map(|task| &**task);
+    held_by_old(tasks, |task| primary.has(task), comes_beside)
+}
+
+/// Where a new one is already, or comes beside the old one, nothing is taken over.
+pub(crate) fn held_by_old<'a>(
+    tasks: impl Iterator<Item = &'a Task>,
+    is_new: impl Fn(&Task) -> bool,
+    comes_beside: bool,
+) -> BTreeMap<String, Reservation> {
+    let (mut held, mut have_new) = (BTreeMap::<String, Reservation>::new(), BTreeSet::new());
+    for task in tasks {
+        if is_new(task) {
+            have_new.insert(task.container_instance.as_str());
+            continue;
+        }
+        let of_instance = held.entry(task.container_instance.clone()).or_default();
+        if !comes_beside {
+            of_instance.add(&task.reserved);
+        }
+    }
+    held.retain(|instance, _| !have_new.contains(instance.as_str()));
+    held
 }
 
 fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {
@@ -96,7 +138,7 @@ fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {
 
 /// One task on each instance that lacks one. Says when to go on with what has to wait.
 fn start(turn: &mut Turn<'_>, rollout: &Rollout<'_>, wanted: &Wanted<'_>) -> Option<Timestamp> {
-    if rollout.start.is_empty() {
+    if rollout.start.is_empty() && rollout.refused.is_empty() {
         return None;
     }
     let name = turn.service.name.clone();
@@ -104,7 +146,8 @@ fn start(turn: &mut Turn<'_>, rollout: &Rollout<'_>, wanted: &Wanted<'_>) -> Opt
     let (scope, cluster) = (turn.service.scope.clone(), turn.service.cluster.clone());
     let seed = turn.ids.number();
     let mut scheduler = Scheduler::new(turn.indexes, turn.snapshot, &scope, &cluster, seed);
-    let (mut started, mut rejected, mut look_again) = (Vec::new(), Explanation::default(), None);
+    let (mut started, mut rejected, mut look_again) =
+        (Vec::new(), Explanation { rejections: rollout.refused.clone() }, None);
     let mut keeps_failing = false;
     for instance in &rollout.start {
         if started.len() == STARTS_PER_TURN_MAX {

@@ -8,6 +8,7 @@
 use std::cmp::Reverse;
 
 use model::{ContainerInstance, HealthStatus, ServiceStatus, Task, TaskStatus};
+use scheduler::Rejection;
 use stdx::Timestamp;
 
 use super::view::{DaemonView, Place, Standing};
@@ -18,6 +19,8 @@ pub(crate) struct Rollout<'a> {
     pub stop: Vec<(Why, Vec<&'a Task>)>,
     /// The instances that may have a new task now.
     pub start: Vec<&'a ContainerInstance>,
+    /// Why old tasks stay where they are: nothing could follow them.
+    pub refused: Vec<Rejection>,
     pub look_again: Option<Timestamp>,
     /// Of older deployments, or on an instance that goes, and not to be stopped.
     pub protected: Vec<&'a Task>,
@@ -82,6 +85,9 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
                 old.protected += 1;
             } else if !works(task) {
                 old.idle.push(*task);
+            } else if let Some(refusal) = &place.refusal {
+                old.waiting += 1;
+                rollout.refused.push(refusal.clone());
             } else if starts_first && !successor_counts && !(place.is_cramped && place.stopping.is_empty()) {
                 // Its successor comes first, and then it waits until that one counts. Where there is room for one of them
                 // only, it goes as far as the minimum allows.
@@ -98,6 +104,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     if view.has_failed() {
         // It goes no further: what it has not replaced stays.
         rollout.protected.clear();
+        rollout.refused.clear();
         rollout.look_again = drained_at;
         rollout.stop(Why::Deployment, extra);
         rollout.stop(Why::Unhealthy, sick);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use model::{ContainerInstance, ContainerInstanceStatus, LaunchType, RolloutState, Service, Task, TaskStatus};
-use scheduler::{Candidate, Explanation, Request, Shortage};
+use scheduler::{Candidate, Explanation, Rejection, Request, Shortage};
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
@@ -30,6 +30,8 @@ pub(crate) struct Place<'a> {
     pub stopping: Vec<&'a Task>,
     /// A new task does not fit there beside the old one.
     pub is_cramped: bool,
+    /// It would not fit if the old one were gone, either.
+    pub refusal: Option<Rejection>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,16 @@ impl<'a> Place<'a> {
     pub fn all(&self) -> impl Iterator<Item = &'a Task> + '_ {
         [&self.current, &self.old, &self.stopping].into_iter().flatten().copied()
     }
+
+    /// Why a new task does not fit there in place of those that it would follow.
+    pub fn refusal(
+        &self,
+        snapshot: &Snapshot,
+        instance: &std::sync::Arc<ContainerInstance>,
+        request: &Request,
+    ) -> Option<Rejection> {
+        no_room(snapshot, instance, request, &[&self.old[..], &self.stopping].concat())
+    }
 }
 
 impl<'a> DaemonView<'a> {
@@ -65,7 +77,7 @@ impl<'a> DaemonView<'a> {
             let tasks = by_instance.remove(instance.id.as_str()).unwrap_or_default();
             let standing = standing(snapshot, instance, request, !tasks.is_empty());
             let (current, old, stopping) = (Vec::new(), Vec::new(), Vec::new());
-            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false };
+            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false, refusal: None };
             view.live += tasks.len();
             for task in tasks {
                 let of_primary = primary.is_some_and(|primary| primary.has(task));
@@ -75,8 +87,9 @@ impl<'a> DaemonView<'a> {
                     _ => place.old.push(task),
                 }
             }
-            if !place.old.is_empty() && place.current.is_empty() {
-                place.is_cramped = request.is_some_and(|request| is_cramped(snapshot, instance, request));
+            if let Some(request) = request.filter(|_| !place.old.is_empty() && place.current.is_empty()) {
+                place.is_cramped = no_room(snapshot, instance, request, &[]).is_some();
+                place.refusal = place.refusal(snapshot, instance, request).filter(|_| place.is_cramped);
             }
             view.places.push(place);
         }
@@ -139,10 +152,16 @@ fn suits(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, requ
     request.member_of.iter().all(|expression| expression.matches(&candidate))
 }
 
-/// It takes such tasks, and has no room for one more.
-fn is_cramped(snapshot: &Snapshot, instance: &std::sync::Arc<ContainerInstance>, request: &Request) -> bool {
-    let candidate = Candidate::new(snapshot, instance);
-    Explanation::of([&candidate], request).rejections.iter().any(|rejection| {
+/// What is missing for one more, if those are gone, on an instance that takes such tasks.
+fn no_room(
+    snapshot: &Snapshot,
+    instance: &std::sync::Arc<ContainerInstance>,
+    request: &Request,
+    gone: &[&Task],
+) -> Option<Rejection> {
+    let mut candidate = Candidate::new(snapshot, instance);
+    gone.iter().for_each(|task| candidate.load.remove(task));
+    Explanation::of([&candidate], request).rejections.into_iter().find(|rejection| {
         matches!(
             rejection.why,
             Shortage::Cpu { .. }

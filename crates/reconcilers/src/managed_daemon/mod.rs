@@ -13,8 +13,8 @@ mod view;
 use std::collections::BTreeMap;
 
 use model::{
-    CapacityProvider, Daemon, DaemonDeployment, DaemonRevision, DaemonStatus, LaunchType, StopCode, Tag, Task,
-    TaskDefinition, TaskStatus,
+    CapacityProvider, Daemon, DaemonDeployment, DaemonRevision, DaemonStatus, LaunchType, Reservation, StopCode, Tag,
+    Task, TaskDefinition, TaskStatus,
 };
 use scheduler::{Explanation, Indexes, Launch, Rejection, Request, Scheduler, Shortage, within_group};
 use state::{Changes, Record, Snapshot};
@@ -194,13 +194,14 @@ impl Act<'_> {
         indexes: &Indexes,
         ids: &mut Ids,
     ) -> Option<Timestamp> {
-        if rollout.start.is_empty() {
+        if rollout.start.is_empty() && rollout.refused.is_empty() {
             return None;
         }
         let (scope, cluster) = (&view.daemon.scope, &view.daemon.cluster);
         let failed = self.failed(view, wanted, rollout.start.len());
         let mut scheduler = Scheduler::new(indexes, self.snapshot, scope, cluster, ids.number());
-        let (mut started, mut look_again, mut rejected) = (0, None, Explanation::default());
+        let (mut started, mut look_again) = (0, None);
+        let mut rejected = Explanation { rejections: rollout.refused.clone() };
         for instance in &rollout.start {
             if started == STARTS_PER_TURN_MAX {
                 return Some(self.now);
@@ -251,8 +252,18 @@ impl Act<'_> {
 /// No other task of the cluster gets the room that daemons lack.
 pub(crate) fn keep_room(scheduler: &mut Scheduler<'_>, snapshot: &Snapshot, prefix: &str) {
     for daemon in snapshot.daemons.range(prefix) {
-        requests(snapshot, daemon).into_iter().for_each(|request| scheduler.keep_room_for(request));
+        let requests = requests(snapshot, daemon);
+        let is_open = newest(snapshot, daemon).is_some_and(|one| one.status.is_ongoing());
+        let succeeds = if is_open && !requests.is_empty() { succeeded(snapshot, daemon) } else { BTreeMap::new() };
+        requests.into_iter().for_each(|request| scheduler.keep_room_to_grow(request, succeeds.clone()));
     }
+}
+
+/// What the old tasks hold that a new one is to take over, by instance.
+fn succeeded(snapshot: &Snapshot, daemon: &Daemon) -> BTreeMap<String, Reservation> {
+    let of_newest = model::daemon::started_by(&daemon.revision);
+    let tasks = snapshot.tasks.by("service", &view::owner(daemon)).map(|task| &**task);
+    daemon::held_by_old(tasks, |task| task.started_by == of_newest, false)
 }
 
 pub(crate) use daemon::view::{Place, Standing, standing};

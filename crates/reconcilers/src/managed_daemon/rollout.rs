@@ -4,6 +4,7 @@
 //! Source: Amazon ECS Developer Guide, "Daemon deployments", `drainPercent`.
 
 use model::{ContainerInstance, DaemonStatus, Task};
+use scheduler::Rejection;
 use stdx::Timestamp;
 
 use super::view::DaemonView;
@@ -16,6 +17,8 @@ pub(crate) struct Rollout<'a> {
     pub stop: Vec<(Why, Vec<&'a Task>)>,
     /// The instances that may have a new task now.
     pub start: Vec<&'a ContainerInstance>,
+    /// Why old tasks stay where they are.
+    pub refused: Vec<Rejection>,
     pub look_again: Option<Timestamp>,
 }
 
@@ -55,15 +58,21 @@ impl<'a> Rollout<'a> {
         };
         let moving = eligible.iter().filter(moves).count();
         let room = view.daemon.configuration.batch(eligible.len()).saturating_sub(moving);
-        let reachable = eligible.iter().filter(|place| place.instance.agent_connected);
-        let (mut working, idle): (Vec<&Task>, Vec<&Task>) =
-            reachable.flat_map(|place| &place.old).partition(|task| works(task));
+        // Nothing could follow what stands where the new one has no room.
+        self.refused = eligible.iter().filter_map(|place| place.refusal.clone()).collect();
+        let (mut working, mut idle): (Vec<&Task>, Vec<&Task>) = (Vec::new(), Vec::new());
+        for place in eligible.iter().filter(|place| place.instance.agent_connected) {
+            let (at_work, of_no_use): (Vec<&Task>, Vec<&Task>) = place.old.iter().partition(|task| works(task));
+            working.extend(at_work.into_iter().filter(|_| place.refusal.is_none()));
+            idle.extend(of_no_use);
+        }
         working.sort_by_key(|task| (task.created_at, &task.id));
         if working.len() > room {
             self.look_again = view.proven_at();
         }
         working.truncate(room);
-        self.stop(Why::Deployment, [idle, working].concat());
+        idle.extend(working);
+        self.stop(Why::Deployment, idle);
     }
 
     fn stop(&mut self, why: Why, tasks: Vec<&'a Task>) {

@@ -44,14 +44,17 @@ impl<'a> DaemonView<'a> {
                 continue;
             }
             let (current, old, stopping) = (Vec::new(), Vec::new(), Vec::new());
-            // The rollout of managed daemons has its own rules, and does not ask.
-            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false };
+            // The old task goes first: whether both fit is not asked.
+            let mut place = Place { instance, standing, current, old, stopping, is_cramped: false, refusal: None };
             for task in tasks {
                 match task.desired_status {
                     TaskStatus::Stopped => place.stopping.push(task),
                     _ if task.started_by == of_newest => place.current.push(task),
                     _ => place.old.push(task),
                 }
+            }
+            if let Some(request) = request.filter(|_| !place.old.is_empty() && place.current.is_empty()) {
+                place.refusal = place.refusal(snapshot, instance, request);
             }
             view.places.push(place);
         }

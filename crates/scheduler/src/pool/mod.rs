@@ -13,7 +13,7 @@ use state::Load;
 
 use crate::classes::Classes;
 use crate::draw::{draws, tie};
-use crate::filter::shortage;
+use crate::filter::{Kept, shortage};
 use crate::groups::Groups;
 use crate::query::Reach;
 use crate::rank::{Key, Order, Ranking};
@@ -330,7 +330,7 @@ impl Pool {
     }
 
     /// The best instance for one task.
-    pub fn best(&mut self, prepared: &Prepared, kept: &[Request], seed: u64, placement: u64) -> Option<u32> {
+    pub fn best(&mut self, prepared: &Prepared, kept: &[Kept], seed: u64, placement: u64) -> Option<u32> {
         let order = prepared.ranking.order;
         match order.behind_group() {
             Some(behind) => self.keep(behind),
@@ -380,7 +380,7 @@ impl Pool {
     }
 
     /// Why that instance does not take such a task; nothing when it does.
-    pub fn shortage(&self, number: u32, request: &Request, kept: &[Request]) -> Option<Shortage> {
+    pub fn shortage(&self, number: u32, request: &Request, kept: &[Kept]) -> Option<Shortage> {
         shortage(self.candidate(number), request, kept)
     }
 }

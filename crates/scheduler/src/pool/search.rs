@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Pool, Prepared};
-use crate::Request;
-use crate::filter::room;
+use crate::filter::{Kept, room};
 use crate::groups::Group;
 use crate::rank::{Key, Rank, Step};
 use crate::tree::{Place, Room, Tree};
@@ -15,7 +14,7 @@ pub(super) struct Search<'a> {
     pub pool: &'a Pool,
     pub prepared: &'a Prepared,
     pub group: Option<&'a Group>,
-    pub kept: &'a [Request],
+    pub kept: &'a [Kept],
     pub draw: u64,
     /// How many instances were looked at and not taken.
     pub vain: usize,

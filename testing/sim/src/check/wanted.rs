@@ -1,8 +1,8 @@
 //! What a service looks like that has what it wants.
 
 use model::{
-    ContainerInstance, ContainerInstanceStatus, DeploymentController, RolloutState, Service, ServiceDeploymentStatus,
-    ServiceStatus, StabilityStatus, Task, TaskSetStatus, TaskStatus,
+    ContainerInstance, ContainerInstanceStatus, Deployment, DeploymentController, RolloutState, Service,
+    ServiceDeploymentStatus, ServiceStatus, StabilityStatus, Task, TaskDefinition, TaskSetStatus, TaskStatus,
 };
 use state::{Record, Snapshot};
 
@@ -22,18 +22,17 @@ pub fn as_wanted(snapshot: &Snapshot, service: &Service) -> Result<(), String> {
         return sets_as_wanted(service, &tasks);
     }
     let Some(primary) = service.primary() else { return Err(format!("{name} has no deployment")) };
+    if service.is_daemon() && daemon_waits_for_room(snapshot, service, primary, &tasks)? {
+        return Ok(());
+    }
     let good = tasks.iter().filter(|task| primary.has(task) && task.last_status == TaskStatus::Running).count();
-    let desired = if service.is_daemon() { places(snapshot, service) } else { service.desired_count as usize };
+    let desired = service.desired_count as usize;
     let last = service.events.first().map(|event| event.message.clone()).unwrap_or_default();
     if (good, tasks.len()) != (desired, desired) {
         let live = tasks.len();
         return Err(format!(
             "{name} has {good} of {desired} tasks of its newest deployment, {live} in all; last event: {last}"
         ));
-    }
-    // An instance without room for a daemon has none, and its deployment waits for it.
-    if service.is_daemon() && (service.desired_count as usize) > desired {
-        return Ok(());
     }
     if service.deployments.len() != 1 || primary.rollout_state != RolloutState::Completed {
         return Err(format!("{name} has all its tasks, and its deployment is {}", primary.rollout_state.as_str()));
@@ -75,18 +74,55 @@ fn sets_as_wanted(service: &Service, tasks: &[&Task]) -> Result<(), String> {
     }
 }
 
-/// How many instances have a task of the daemon, or room for one.
-fn places(snapshot: &Snapshot, service: &Service) -> usize {
-    let prefix = format!("{}/{}/", service.scope, service.cluster);
-    let instances = snapshot.container_instances.range(&prefix);
-    let has_place = |instance: &&std::sync::Arc<ContainerInstance>| {
-        let load = snapshot.load(instance);
-        let fits = load.memory.0 + crate::kind::MIB as u32 <= instance.registered.memory.0
-            && load.cpu.0 + crate::kind::CPU as u32 <= instance.registered.cpu.0;
-        let has = live(snapshot, service).any(|task| task.container_instance == instance.id);
-        instance.status == ContainerInstanceStatus::Active && (fits || has)
+/// True when a daemon has all that the instances have room for, and that is not all: one without room has none, or keeps what it
+/// has of an older deployment, where the new one would not fit in its place either.
+fn daemon_waits_for_room(
+    snapshot: &Snapshot,
+    service: &Service,
+    primary: &Deployment,
+    tasks: &[&Task],
+) -> Result<bool, String> {
+    let name = &service.name;
+    let definition = format!("{}/{}/{:010}", service.scope, primary.family, primary.revision);
+    let Some(definition) = snapshot.task_definitions.get(&definition) else { return Ok(false) };
+    let instances = snapshot.container_instances.range(&format!("{}/{}/", service.scope, service.cluster));
+    let mut waits = false;
+    for instance in instances.filter(|instance| instance.status == ContainerInstanceStatus::Active) {
+        let here: Vec<&&Task> = tasks.iter().filter(|task| task.container_instance == instance.id).collect();
+        let id = short(&instance.id);
+        match here[..] {
+            [task] if primary.has(task) => {}
+            [] if has_room(snapshot, instance, definition, None) => {
+                return Err(format!("{name} has no task on instance {id}, which has room for one"));
+            }
+            [old] if has_room(snapshot, instance, definition, Some(old)) => {
+                return Err(format!("{name} has an old task on instance {id}, where a new one would fit in its place"));
+            }
+            [] | [_] => waits = true,
+            _ => return Err(format!("{name} has {} tasks on instance {id}", here.len())),
+        }
+    }
+    Ok(waits)
+}
+
+/// Counted from the definition itself, and not as the scheduler does.
+fn has_room(
+    snapshot: &Snapshot,
+    instance: &std::sync::Arc<ContainerInstance>,
+    definition: &TaskDefinition,
+    without: Option<&Task>,
+) -> bool {
+    let (load, containers) = (snapshot.load(instance), &definition.containers);
+    let held = without.map(|task| task.reserved.clone()).unwrap_or_default();
+    let memory: u32 = containers.iter().filter_map(|one| one.memory).map(|memory| memory.0).sum();
+    let cpu: u32 = containers.iter().map(|one| one.cpu.0).sum();
+    let ports = containers.iter().flat_map(|one| &one.port_mappings).filter_map(|one| one.host_port);
+    let is_free = |port: u16| {
+        port == 0 || held.ports.iter().any(|one| one.port == port) || load.ports.keys().all(|taken| taken.port != port)
     };
-    instances.filter(has_place).count()
+    load.memory.0 - held.memory.0 + memory <= instance.registered.memory.0
+        && load.cpu.0 - held.cpu.0 + cpu <= instance.registered.cpu.0
+        && ports.into_iter().all(is_free)
 }
 
 /// The zones of a service that balances them have as many tasks as each other, or one more.

@@ -360,4 +360,31 @@ mod tests {
             web:1 COMPLETED: 2 working. The last deployment ended as ROLLBACK_SUCCESSFUL. ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/web:1.
         "#]].assert_eq(&line(&view, Paint::Plain));
     }
+
+    #[test]
+    fn on_its_way_back() {
+        let mut back = deployment("web:1", "PRIMARY", "COMPLETED");
+        back.id = some("ecs-svc/back");
+        let mut view = view(2, (100, 200), vec![back], tasks(2, "web:1", "RUNNING", "RUNNING"));
+        for (status, is_over) in [
+            ("ROLLBACK_REQUESTED", false),
+            ("ROLLBACK_IN_PROGRESS", false),
+            ("ROLLBACK_SUCCESSFUL", true),
+            ("ROLLBACK_FAILED", true),
+            ("STOP_REQUESTED", false),
+            ("STOPPED", true),
+        ] {
+            view.newest = Some(ServiceDeploymentBrief { status: some(status), ..ServiceDeploymentBrief::default() });
+            assert_eq!(view.is_over(), is_over, "{status}");
+            assert_eq!(view.failure().expect("it has failed").contains("ended as"), is_over, "{status}");
+        }
+        view.newest = Some(ServiceDeploymentBrief {
+            status: some("ROLLBACK_IN_PROGRESS"),
+            status_reason: some("ECS deployment circuit breaker."),
+            ..ServiceDeploymentBrief::default()
+        });
+        expect![[r#"
+            web:1 COMPLETED: 2 working. The last deployment rolls back: ROLLBACK_IN_PROGRESS. ECS deployment circuit breaker.
+        "#]].assert_eq(&line(&view, Paint::Plain));
+    }
 }

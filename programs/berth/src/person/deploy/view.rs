@@ -105,6 +105,9 @@ impl View {
         if self.service.status.as_deref() != Some("ACTIVE") {
             return self.live().next().is_none();
         }
+        if self.ends_badly() {
+            return false;
+        }
         match self.deployments() {
             [only] => {
                 only.rollout_state.as_deref() != Some("IN_PROGRESS")
@@ -118,14 +121,26 @@ impl View {
         }
     }
 
-    /// How the newest deployment ended, if that was badly.
+    /// It is on its way back, or about to go there or to stop.
+    ///
+    /// Source: Amazon ECS API Reference, `ServiceDeployment.status`.
+    fn ends_badly(&self) -> bool {
+        let status = self.newest.as_ref().and_then(|newest| newest.status.as_deref());
+        matches!(status, Some("STOP_REQUESTED" | "ROLLBACK_REQUESTED" | "ROLLBACK_IN_PROGRESS"))
+    }
+
+    /// How the newest deployment ended or is about to end, if that is badly.
     pub fn failure(&self) -> Option<String> {
         let newest = self.newest.as_ref()?;
         let status = newest.status.as_deref()?;
-        if !status.starts_with("ROLLBACK_") && status != "STOPPED" {
+        let reason = newest.status_reason.as_deref().unwrap_or_default();
+        if self.ends_badly() {
+            let goes = if status == "STOP_REQUESTED" { "is about to stop" } else { "rolls back" };
+            return Some(format!("The last deployment {goes}: {status}. {reason}").trim_end().to_owned());
+        }
+        if !matches!(status, "ROLLBACK_SUCCESSFUL" | "ROLLBACK_FAILED" | "STOPPED") {
             return None;
         }
-        let reason = newest.status_reason.as_deref().unwrap_or_default();
         Some(format!("The last deployment ended as {status}. {reason}").trim_end().to_owned())
     }
 }
