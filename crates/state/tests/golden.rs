@@ -23,6 +23,7 @@ fn check<R: Record>(file: &str) {
 #[test]
 fn records_of_version_1() {
     check::<Cluster>("cluster.v1.json");
+    check::<Cluster>("cluster-execute-command.v1.json");
     check::<Family>("family.v1.json");
     check::<TaskDefinition>("task-definition.v1.json");
     check::<ContainerInstance>("container-instance.v1.json");

@@ -126,6 +126,23 @@ refused("MissingVersionException", f"The agent version of container instance {in
         ecs.update_container_agent, containerInstance=instance)
 shown = ecs.describe_container_instances(containerInstances=[instance], include=["CONTAINER_INSTANCE_HEALTH"])
 assert shown["containerInstances"][0]["healthStatus"] == {"overallStatus": "INSUFFICIENT_DATA", "details": []}, shown
+# Availability zone rebalancing: on by default where it can be, and refused where it cannot.
+def zones(name): return ecs.describe_services(services=[name])["services"][0]["availabilityZoneRebalancing"]
+made = ecs.create_service(serviceName="zones", taskDefinition="web", desiredCount=0)["service"]
+assert made["availabilityZoneRebalancing"] == zones("zones") == "ENABLED", made
+changed = ecs.update_service(service="zones", availabilityZoneRebalancing="DISABLED")["service"]
+assert changed["availabilityZoneRebalancing"] == zones("zones") == "DISABLED", changed
+ecs.update_service(service="zones", deploymentConfiguration={"maximumPercent": 100, "minimumHealthyPercent": 0})
+refused("InvalidParameterException", "AvailabilityZoneRebalancing does not support maximumPercent <= 100",
+    ecs.update_service, service="zones", availabilityZoneRebalancing="ENABLED")
+ecs.update_service(service="zones", deploymentConfiguration={"maximumPercent": 200}, availabilityZoneRebalancing="ENABLED")
+assert zones("zones") == "ENABLED"
+made = ecs.create_service(serviceName="packed", taskDefinition="web", desiredCount=0,
+    placementStrategy=[{"type": "binpack", "field": "memory"}])["service"]
+assert made["availabilityZoneRebalancing"] == "DISABLED", made
+made = ecs.create_service(serviceName="everywhere", taskDefinition="web", schedulingStrategy="DAEMON")["service"]
+assert made["availabilityZoneRebalancing"] == "DISABLED", made
+
 print("done")
 "#;
 

@@ -523,12 +523,17 @@ impl World {
     fn told_task(&self, was: Option<&Task>, is: Option<&Task>) -> Option<String> {
         let Some(is) = is else { return was.map(|was| format!("{} is forgotten", short(&was.id))) };
         let id = short(&is.id);
-        let Some(was) = was else {
+        if was.is_none_or(|was| was.is_waiting()) && is.is_live() {
             let place = is.container_instance_arn().to_string();
             let node = self.nodes.iter().find(|node| node.arn().as_deref() == Some(&place));
             let node = node.map_or_else(|| short(&is.container_instance).to_owned(), |node| node.name());
-            return Some(format!("{id} of {}, {}:{} is placed on {node}", is.group, is.family, is.revision));
-        };
+            let what = match (is.is_waiting(), &is.capacity_provider) {
+                (false, _) => format!("is placed on {node}"),
+                (true, provider) => format!("waits for an instance of {}", provider.as_deref().unwrap_or_default()),
+            };
+            return Some(format!("{id} of {}, {}:{} {what}", is.group, is.family, is.revision));
+        }
+        let was = was?;
         if was.last_status != is.last_status {
             let why = if is.is_live() { String::new() } else { format!(": {:?}: {}", is.stop_code, is.stopped_reason) };
             return Some(format!("{id} is {}{why}", is.last_status.as_str()));
@@ -545,7 +550,7 @@ fn live<'a>(snapshot: &'a Snapshot, service: &Service) -> impl Iterator<Item = &
     let is_there = |task: &&std::sync::Arc<Task>| {
         let name = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
         let instance = snapshot.container_instances.get(&name);
-        instance.is_some_and(|instance| instance.status != ContainerInstanceStatus::Inactive)
+        task.is_waiting() || instance.is_some_and(|instance| instance.status != ContainerInstanceStatus::Inactive)
     };
     snapshot.tasks.by("service", &service.name()).filter(is_there).map(|task| &**task)
 }

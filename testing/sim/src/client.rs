@@ -455,6 +455,9 @@ fn provider(group: &str) -> CreateCapacityProviderRequest {
         name: Some(group.to_owned()),
         auto_scaling_group_provider: Some(AutoScalingGroupProvider {
             auto_scaling_group_arn: Some(arn),
+            // Tasks of one of the groups wait for an instance, those of the other are not started without one.
+            managed_scaling: (group == GROUPS[1])
+                .then(|| ManagedScaling { status: Some("ENABLED".to_owned()), ..Default::default() }),
             ..Default::default()
         }),
         ..Default::default()

@@ -228,25 +228,24 @@ impl World {
         if !replica.is_up || replica.absorbed >= seen {
             return false;
         }
-        let mut looks = Vec::new();
+        let mut looks: BTreeMap<String, BTreeSet<Look>> = BTreeMap::new();
         while replica.absorbed < seen {
             replica.absorbed = Revision(replica.absorbed.0 + 1);
             let (services, instances) = decide::concerned(&self.engine.at(replica.absorbed).touched);
             if self.sabotage != Some(Sabotage::Deaf) {
                 replica.woken.extend(services);
             }
-            looks.extend(instances);
-        }
-        for look in looks {
-            match look {
-                InstanceWake::Task { instance, task } => {
-                    self.attend(number, &instance, |attendant, view, now| attendant.look(Look::Task(task), view, now));
-                }
-                InstanceWake::Instance(instance) => {
-                    self.attend(number, &instance, |attendant, view, now| attendant.look(Look::Instance, view, now));
-                }
-                InstanceWake::Everything => {}
+            for wake in instances {
+                let (instance, look) = match wake {
+                    InstanceWake::Task { instance, task } => (instance, Look::Task(task)),
+                    InstanceWake::Instance(instance) => (instance, Look::Instance),
+                    InstanceWake::Everything => continue,
+                };
+                looks.entry(instance).or_default().insert(look);
             }
+        }
+        for (instance, looks) in looks {
+            self.attend(number, &instance, |attendant, view, now| attendant.looks(looks, view, now));
         }
         self.schedule_turn(number, self.now);
         true

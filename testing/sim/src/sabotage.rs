@@ -52,12 +52,14 @@ pub enum Sabotage {
     Forgetful,
     /// Task sets never get to all their tasks.
     HalfSets,
+    /// What waits for an instance is never looked at again.
+    ForgetsWaiting,
     /// The janitor believes that whoever was connected still is.
     Trusting,
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 19] = [
+    pub const ALL: [Sabotage; 20] = [
         Sabotage::NoFences,
         Sabotage::OneTooMany,
         Sabotage::StopsOneMore,
@@ -76,6 +78,7 @@ impl Sabotage {
         Sabotage::NeverFails,
         Sabotage::Forgetful,
         Sabotage::HalfSets,
+        Sabotage::ForgetsWaiting,
         Sabotage::Trusting,
     ];
 }
@@ -133,6 +136,12 @@ pub(crate) fn plan(
                 if !has_one {
                     plan.changes.put(snapshot, &only);
                 }
+            }
+        }
+        Some(Sabotage::ForgetsWaiting) => {
+            let waits = |task: &Task| snapshot.tasks.get(&task.name()).is_some_and(|known| known.is_waiting());
+            if written::<Task>(&plan).iter().any(waits) {
+                (plan.changes, plan.look_again) = (Changes::new(), None);
             }
         }
         _ => {}

@@ -191,6 +191,13 @@ fn a_task_is_where_its_provider_is() {
     check(Sabotage::AnyProvider, &[Checker::Elsewhere], story(vec![ROOMY, SMALL], 1, steps));
 }
 
+/// The only machine is of the other group, until the operator brings some.
+#[test]
+fn a_task_that_waits_for_an_instance_gets_one() {
+    let steps = vec![(at(10), create_as(Manner::Provided { both: false }, Kind::Web, 4))];
+    check(Sabotage::ForgetsWaiting, &[Checker::NotReached], story(vec![SMALL], 1, steps));
+}
+
 #[test]
 fn a_circuit_breaker_that_never_breaks_is_seen() {
     let steps = vec![

@@ -96,6 +96,21 @@ impl Attendant {
         Some(effects)
     }
 
+    /// What has changed together is delivered together.
+    pub fn looks(&mut self, looks: impl IntoIterator<Item = Look>, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
+        let (mut events, mut others) = (Vec::new(), Vec::new());
+        for look in looks {
+            match look {
+                // A task that is not even a record any more was stopped long ago.
+                Look::Task(task) => events.extend(desired::task(snapshot, &task, &self.endpoint)),
+                other => others.push(other),
+            }
+        }
+        let mut effects = self.steps(events, snapshot, now);
+        others.into_iter().for_each(|look| effects.extend(self.look(look, snapshot, now)));
+        effects
+    }
+
     pub fn look(&mut self, look: Look, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
         match (look, self.instance(snapshot)) {
             (Look::Task(task), _) => {
@@ -138,15 +153,21 @@ impl Attendant {
     }
 
     fn everything(&mut self, instance: &ContainerInstance, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
-        // Not through one task after another: those that are delivered together travel together.
+        self.steps(desired::tasks(snapshot, instance, &self.endpoint), snapshot, now)
+    }
+
+    /// Not through one task after another: those that are delivered together travel together.
+    fn steps(&mut self, events: impl IntoIterator<Item = Event>, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
         let (mut together, mut effects) = (Vec::new(), Vec::new());
-        for event in desired::tasks(snapshot, instance, &self.endpoint) {
+        for event in events {
             match event {
                 Event::Deliver(tasks) => together.extend(tasks),
                 other => effects.extend(self.step(other, snapshot, now)),
             }
         }
-        effects.extend(self.step(Event::Deliver(together), snapshot, now));
+        if !together.is_empty() {
+            effects.extend(self.step(Event::Deliver(together), snapshot, now));
+        }
         effects
     }
 

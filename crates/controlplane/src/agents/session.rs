@@ -74,10 +74,8 @@ pub async fn run(
             biased;
             connected = mailbox.arrival() => actor.connected(connected).await,
             looks = mailbox.dirty.take() => {
-                for look in looks {
-                    let effects = actor.attendant.look(look, &actor.ledger.snapshot(), actor.clock.now());
-                    actor.perform(effects).await;
-                }
+                let effects = actor.attendant.looks(looks, &actor.ledger.snapshot(), actor.clock.now());
+                actor.perform(effects).await;
                 if actor.attendant.is_deregistered() {
                     return;
                 }

@@ -25,7 +25,8 @@ pub fn forward(was: Option<&Task>, is: Option<&Task>) -> Result<(), String> {
             if !was.is_live() && was != is {
                 return Err(format!("{id} has stopped, and its record changes"));
             }
-            if is.container_instance != was.container_instance || is.reserved != was.reserved {
+            let has_moved = is.container_instance != was.container_instance && !was.is_waiting();
+            if has_moved || is.reserved != was.reserved {
                 return Err(format!("{id} has moved"));
             }
             let back = was.containers.iter().zip(&is.containers).find(|(was, is)| is.last_status < was.last_status);
@@ -77,7 +78,7 @@ pub fn spared(before: &Snapshot, was: Option<&Task>, is: &Task, now: Timestamp) 
 
 /// A task of a service with capacity providers is on an instance of the one that it names.
 pub fn offered(after: &Snapshot, was: Option<&Task>, task: &Task) -> Result<(), String> {
-    if was.is_some() {
+    if was.is_some_and(|was| !was.is_waiting() || task.is_waiting()) || !task.is_live() {
         return Ok(());
     }
     let name = task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)).unwrap_or_default();
@@ -86,7 +87,7 @@ pub fn offered(after: &Snapshot, was: Option<&Task>, task: &Task) -> Result<(), 
     let place = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
     let group = after.container_instances.get(&place).and_then(|one| one.attribute(GROUP_ATTRIBUTE));
     let is_named = strategy.iter().any(|item| Some(&item.capacity_provider) == task.capacity_provider.as_ref());
-    match strategy.is_empty() || is_named && group == task.capacity_provider.as_deref() {
+    match strategy.is_empty() || is_named && (task.is_waiting() || group == task.capacity_provider.as_deref()) {
         true => Ok(()),
         false => Err(format!(
             "{} of {} is of the provider {:?}, on an instance of {group:?}",
