@@ -32,12 +32,17 @@ const HARMLESS: [(i32, i32); 8] = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0
 /// Holds a container, whose first process this is, to the device rules of its configuration. Does nothing on cgroup v1,
 /// where a controller has been told.
 pub fn apply(config: &Value, pid: i32) -> Result<()> {
-    if !Path::new(ROOT).join("cgroup.controllers").exists() {
+    if !is_v2() {
         return Ok(());
     }
     let Some(program) = program(&rules(&config["linux"]["resources"]["devices"])?) else { return Ok(()) };
     let program = load(&program).context("failed to load the program that decides about devices")?;
     attach(&program, &cgroup(pid)?).context("failed to attach the program that decides about devices")
+}
+
+/// One tree of cgroups, and not one for each controller.
+pub fn is_v2() -> bool {
+    Path::new(ROOT).join("cgroup.controllers").exists()
 }
 
 /// Those of the configuration, and after them what every container may do: as on cgroup v1, and as every OCI runtime has it.

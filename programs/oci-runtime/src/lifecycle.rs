@@ -14,6 +14,7 @@ use libcontainer::signal::Signal;
 use libcontainer::syscall::syscall::SyscallType;
 use serde_json::json;
 
+use crate::device_policy;
 use crate::executor::ReportingExecutor;
 use crate::launch;
 use crate::options::{Exec, Global};
@@ -131,10 +132,14 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
 /// Where below the container's cgroup its first process is, on cgroup v2. A privileged container may have made cgroups of its
 /// own, as systemd does, and then the kernel lets no process into the outermost.
 fn cgroup_below(global: &Global, id: &str) -> Result<Option<String>> {
+    if !device_policy::is_v2() {
+        return Ok(None);
+    }
     let container = load(global, id)?;
     let Some(pid) = container.pid() else { return Ok(None) };
+    // A process that has just ended has no cgroup; then there is nothing to join either, and libcontainer says so.
     let Ok(of_process) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return Ok(None) };
-    let Some(path) = of_process.trim_end().strip_prefix("0::") else { return Ok(None) };
+    let Some(path) = of_process.lines().find_map(|line| line.strip_prefix("0::")) else { return Ok(None) };
     let config = container.bundle().join("config.json");
     let config = fs::read_to_string(&config).with_context(|| format!("failed to read {}", config.display()))?;
     let config: serde_json::Value = serde_json::from_str(&config).context("the configuration is no JSON")?;
