@@ -20,7 +20,7 @@ pub const KILLED_WITHIN: Duration = Duration::from_secs(10);
 /// A health check without a timeout. Source: Docker.
 pub const HEALTH_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The head of what a probe is answered. Less than this is more than hyper's own least.
+/// The head of what a probe is answered; hyper takes no bound below half of this.
 pub const PROBE_HEAD_BYTES_MAX: usize = 16 << 10;
 pub const PROBE_HEADERS_MAX: usize = 64;
 
