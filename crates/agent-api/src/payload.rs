@@ -81,12 +81,46 @@ pub struct Task {
     pub elastic_network_interfaces: Vec<ElasticNetworkInterface>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enable_fault_injection: Option<bool>,
+    /// The GPUs of its containers, and what else is theirs alone.
+    #[serde(default, deserialize_with = "null_is_default", skip_serializing_if = "Vec::is_empty")]
+    pub associations: Vec<Association>,
     /// What only a Berth agent reads.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub berth: Option<TaskExtras>,
-    /// Fields without a member here, kept as they came: `associations`, `attachments`, `proxyConfiguration`, ...
+    /// Fields without a member here, kept as they came: `attachments`, `proxyConfiguration`, ...
     #[serde(flatten)]
     pub other: Map<String, Value>,
+}
+
+/// `type` is `gpu`, and `name` then the id of a GPU; or `elastic-inference`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Association {
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub containers: Vec<String>,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub content: EncodedString,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub name: String,
+    #[serde(rename = "type", default, deserialize_with = "null_is_default")]
+    pub kind: String,
+}
+
+/// What an association of another type than `gpu` is about, in base64.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct EncodedString {
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub encoding: String,
+    #[serde(default, deserialize_with = "null_is_default")]
+    pub value: String,
+}
+
+impl Task {
+    /// The ids of the GPUs that a container was given.
+    pub fn gpus(&self, container: &str) -> impl Iterator<Item = &str> {
+        let gpus = self.associations.iter().filter(|association| association.kind == "gpu");
+        let own = gpus.filter(move |gpu| gpu.containers.iter().any(|name| name == container));
+        own.map(|gpu| gpu.name.as_str())
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

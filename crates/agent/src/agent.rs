@@ -80,7 +80,7 @@ impl Agent {
         let (stop_timeout, cleanup_wait) = (config.stop_timeout, config.task_cleanup_wait);
         let tasks = Tasks::new(node.clone(), records.clone(), reporter, stop_timeout, cleanup_wait);
         let existing = saved.as_ref().map(|saved| saved.container_instance_arn.as_str());
-        let (container_instance_arn, attributes) = register(&config, &*control, existing).await?;
+        let (container_instance_arn, attributes) = register(&config, &*control, node.gpus(), existing).await?;
         let record = InstanceRecord {
             version: VERSION,
             cluster: config.cluster.clone(),
@@ -127,9 +127,10 @@ impl Agent {
 async fn register(
     config: &AgentConfig,
     control: &dyn ControlPlane,
+    gpus: Vec<String>,
     existing: Option<&str>,
 ) -> Result<(String, Vec<Attribute>), AgentError> {
-    let request = registration::request(config, &Machine::detect(), existing, new_id());
+    let request = registration::request(config, &Machine { gpus, ..Machine::detect() }, existing, new_id());
     let mut backoff = Backoff::new(Duration::from_millis(100), 2.0, Duration::from_secs(192), 0.2);
     let deadline = Instant::now() + REGISTER_FOR;
     loop {

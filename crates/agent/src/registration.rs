@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_ecs::{Attribute, RegisterContainerInstanceRequest, Resource};
+use api_ecs::{Attribute, PlatformDevice, RegisterContainerInstanceRequest, Resource};
 
 use crate::config::AgentConfig;
 
@@ -73,6 +73,9 @@ const CAPABILITIES: &[&str] = &[
 /// Source: systemd's documentation, "Native Journal Protocol".
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
+/// Source: apparmor(7), `Y` when it is enabled.
+const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
+
 /// The machine, as far as a registration tells about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
@@ -80,6 +83,10 @@ pub struct Machine {
     pub memory_mib: u64,
     /// As Rust names it: `x86_64`, `aarch64`.
     pub architecture: &'static str,
+    /// The ids of its GPUs.
+    pub gpus: Vec<String>,
+    /// The kernel confines programs by AppArmor's profiles.
+    pub has_apparmor: bool,
     /// There is a journal for the log driver `journald`.
     pub has_journal: bool,
 }
@@ -94,6 +101,8 @@ impl Machine {
             cpus,
             memory_mib: memory_mib(&meminfo).unwrap_or(0),
             architecture: std::env::consts::ARCH,
+            gpus: Vec::new(),
+            has_apparmor: std::fs::read(APPARMOR).is_ok_and(|enabled| enabled.starts_with(b"Y")),
             has_journal: std::path::Path::new(JOURNAL).exists(),
         }
     }
@@ -121,8 +130,15 @@ pub fn request(
         instance_identity_document_signature: Some(String::new()),
         attributes: Some(attributes(config, machine, existing.is_none())),
         total_resources: Some(resources(config, machine)),
+        platform_devices: Some(machine.gpus.iter().map(|gpu| platform_device(gpu)).collect())
+            .filter(|devices: &Vec<PlatformDevice>| !devices.is_empty()),
         ..RegisterContainerInstanceRequest::default()
     }
+}
+
+/// Source: the official agent, which tells its GPUs in this way.
+fn platform_device(gpu: &str) -> PlatformDevice {
+    PlatformDevice { id: Some(gpu.to_owned()), r#type: Some("GPU".to_owned()) }
 }
 
 fn attributes(config: &AgentConfig, machine: &Machine, first: bool) -> Vec<Attribute> {
@@ -131,6 +147,9 @@ fn attributes(config: &AgentConfig, machine: &Machine, first: bool) -> Vec<Attri
     let mut attributes: Vec<Attribute> = CAPABILITIES.iter().map(|name| capability(name)).collect();
     if machine.has_journal {
         attributes.push(capability("com.amazonaws.ecs.capability.logging-driver.journald"));
+    }
+    if machine.has_apparmor {
+        attributes.push(capability("com.amazonaws.ecs.capability.apparmor"));
     }
     if config.external {
         attributes.push(capability("ecs.capability.external"));
@@ -193,7 +212,14 @@ pub fn availability_zone(attributes: &[Attribute]) -> Option<String> {
 mod tests {
     use super::*;
 
-    const MACHINE: Machine = Machine { cpus: 2, memory_mib: 24105, architecture: "x86_64", has_journal: false };
+    const MACHINE: Machine = Machine {
+        cpus: 2,
+        memory_mib: 24105,
+        architecture: "x86_64",
+        gpus: Vec::new(),
+        has_apparmor: false,
+        has_journal: false,
+    };
 
     #[test]
     fn the_registration_names_the_machine() {
@@ -215,9 +241,16 @@ mod tests {
             assert!(has(&attributes, name), "{name}");
         }
         let journald = "com.amazonaws.ecs.capability.logging-driver.journald";
-        assert!(!has(&attributes, journald));
-        let with_journal = request(&config, &Machine { has_journal: true, ..MACHINE }, None, "t".into());
-        assert!(has(&with_journal.attributes.unwrap(), journald));
+        let apparmor = "com.amazonaws.ecs.capability.apparmor";
+        assert!(!has(&attributes, journald) && !has(&attributes, apparmor));
+        assert_eq!(first.platform_devices, None);
+        let gpus = vec!["GPU-1".to_owned()];
+        let more = Machine { has_journal: true, has_apparmor: true, gpus, ..MACHINE };
+        let more = request(&config, &more, None, "t".into());
+        let attributes = more.attributes.unwrap();
+        assert!(has(&attributes, journald) && has(&attributes, apparmor));
+        let [gpu] = more.platform_devices.as_deref().unwrap() else { panic!("one GPU") };
+        assert_eq!((gpu.id.as_deref(), gpu.r#type.as_deref()), (Some("GPU-1"), Some("GPU")));
         let again = request(&config, &MACHINE, Some("arn"), "t".into());
         assert_eq!(again.container_instance_arn.as_deref(), Some("arn"));
         assert!(!has(&again.attributes.unwrap(), "rack"));

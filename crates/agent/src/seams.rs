@@ -135,6 +135,10 @@ pub trait AttachedControl: Send {
 /// The machine. Every call may run at once with every other, and may be repeated.
 #[async_trait]
 pub trait Node: Send + Sync + 'static {
+    /// The ids of the machine's GPUs.
+    fn gpus(&self) -> Vec<String> {
+        Vec::new()
+    }
     /// A hint that the task's containers will be started soon.
     async fn prepare(&self, task: &Arc<TaskPlan>);
     /// Makes a container's image ready.

@@ -321,6 +321,9 @@ pub struct Container {
     /// What its probes say, if it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probed: Option<Box<Probed>>,
+    /// The ids of the GPUs that it was given when it was placed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
 }
 
 /// What the probes of a container say, as its agent last told. Docker labels ask for them, see [`crate::probe`].
@@ -409,6 +412,9 @@ pub struct ContainerOverride {
     /// Instead of the definition's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub environment_files: Vec<EnvironmentFile>,
+    /// How many GPUs, instead of the definition's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gpus: Option<u32>,
 }
 
 #[cfg(test)]

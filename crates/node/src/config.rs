@@ -37,6 +37,8 @@ pub struct MachineConfig {
     pub metadata_port: Option<u16>,
     /// The most processes of one task, as `ECS_TASK_PIDS_LIMIT` of the official agent; without it there is no limit.
     pub task_pids_limit: Option<u64>,
+    /// Where the files of the Container Device Interface are that name this machine's GPUs.
+    pub cdi_dirs: Vec<PathBuf>,
     /// Kept in memory: what containers need while they run, and is worth nothing after a reboot.
     pub state_dir: PathBuf,
     /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
@@ -68,6 +70,7 @@ impl MachineConfig {
             cgroup_parent: "/ecs".to_owned(),
             metadata_port: None,
             task_pids_limit: None,
+            cdi_dirs: crate::cdi::DIRS.map(PathBuf::from).to_vec(),
             state_dir,
             on_pull: None,
         }

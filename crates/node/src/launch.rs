@@ -15,6 +15,7 @@ use runtime::{Cgroups, ContainerRuntime as _, ContainerState, Limits, RuntimeErr
 use stdx::Timestamp;
 use task_engine::{Failure, FailureKind};
 
+use crate::cdi::{Edits, Gpus};
 use crate::keepsake::Keepsake;
 use crate::local::{LocalTask, Net};
 use crate::prepull::Waits;
@@ -111,6 +112,7 @@ impl Machine {
             shared,
             file_variables,
             init: self.config.init.as_deref(),
+            gpus: self.gpu_edits(&run.task, plan).await?,
             cgroup_v2: matches!(self.cgroups, Cgroups::V2 { .. }),
             continues: before,
             ring: driver.as_ref().map(Driver::ring).unwrap_or_default(),
@@ -131,6 +133,18 @@ impl Machine {
         failpoint::place("node.started");
         follow(&task, driver, &dir);
         Ok(launched(&task, index, &network, shim, id))
+    }
+
+    /// What the machine's files say of a container's GPUs. They are read anew, for a driver may have been installed meanwhile.
+    async fn gpu_edits(&self, task: &TaskPlan, plan: &ContainerPlan) -> Result<Edits, Failure> {
+        let ids: Vec<String> = task.payload.gpus(&plan.name).map(str::to_owned).collect();
+        if ids.is_empty() {
+            return Ok(Edits::default());
+        }
+        let dirs = self.config.cdi_dirs.clone();
+        let read = move || Gpus::read(&dirs).edits(&ids.iter().map(String::as_str).collect::<Vec<_>>());
+        let edits = tokio::task::spawn_blocking(read).await;
+        edits.unwrap_or_else(|error| Err(failure::resource(&error)))
     }
 
     /// The task's shim. The first who asks opens it.

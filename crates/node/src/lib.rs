@@ -21,6 +21,7 @@
 #![forbid(unsafe_code)]
 
 mod burials;
+mod cdi;
 mod cleanup;
 mod config;
 pub mod control;

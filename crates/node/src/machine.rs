@@ -22,7 +22,7 @@ use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
 use crate::prepull::Prepulled;
 use crate::spec::Folders;
-use crate::{MachineConfig, OpenError, firelens, names, probe, signal};
+use crate::{MachineConfig, OpenError, cdi, firelens, names, probe, signal};
 
 /// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
 const METADATA: &str = "169.254.170.2:80";
@@ -175,6 +175,10 @@ fn open_runtime(config: &MachineConfig) -> Result<(Runtime, Cgroups), OpenError>
 
 #[async_trait]
 impl Node for Machine {
+    fn gpus(&self) -> Vec<String> {
+        cdi::Gpus::read(&self.config.cdi_dirs).ids()
+    }
+
     async fn prepare(&self, task: &Arc<TaskPlan>) {
         self.prepare_task(task).await;
     }

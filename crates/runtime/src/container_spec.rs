@@ -39,6 +39,12 @@ pub struct ContainerSpec {
     pub ipc: Namespace,
     pub sysctls: BTreeMap<String, String>,
     pub devices: Vec<Device>,
+    /// Programs of the machine that take part in the container's start and end.
+    pub hooks: Vec<Hook>,
+    /// Of its first process, beside what its user has.
+    pub additional_gids: Vec<u32>,
+    /// A profile that the kernel has loaded, or `unconfined`.
+    pub apparmor_profile: Option<String>,
     /// The size of `/dev/shm`, in bytes; without one it is a folder like any other.
     pub shm_bytes: Option<u64>,
     pub etc: EtcFiles,
@@ -76,6 +82,9 @@ impl ContainerSpec {
             ipc: Namespace::Private,
             sysctls: BTreeMap::new(),
             devices: Vec::new(),
+            hooks: Vec::new(),
+            additional_gids: Vec::new(),
+            apparmor_profile: None,
             shm_bytes: Some(SHM_BYTES),
             etc: EtcFiles::default(),
             continues: None,
@@ -124,6 +133,8 @@ pub struct Mount {
 pub enum MountSource {
     /// A file or directory of the host, which must exist.
     Bind(PathBuf),
+    /// The same with options as mount(8) has them.
+    BindWith { source: PathBuf, options: Vec<String> },
     /// A directory of the host, which must exist. While it is empty, it is filled with what the image has at the target.
     Volume(PathBuf),
     /// An empty file system in memory. `options` as mount(8) has them.
@@ -146,6 +157,55 @@ pub struct Device {
     pub container_path: PathBuf,
     /// Some of `rwm`: read, write, make nodes.
     pub access: String,
+    /// Permission bits and owner of its node in the container; the host's when nothing is said.
+    pub mode: Option<u32>,
+    pub uid: Option<u32>,
+    pub gid: Option<u32>,
+}
+
+/// A program that the OCI runtime runs at a point of the container's life, and gives the container's state on its standard input.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hook {
+    pub stage: HookStage,
+    pub path: PathBuf,
+    /// With the program's own name as the first.
+    pub args: Vec<String>,
+    pub env: Vec<String>,
+    pub timeout_seconds: Option<i64>,
+}
+
+/// Source: the OCI runtime specification, "POSIX-platform Hooks".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookStage {
+    Prestart,
+    CreateRuntime,
+    CreateContainer,
+    StartContainer,
+    Poststart,
+    Poststop,
+}
+
+impl HookStage {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            HookStage::Prestart => "prestart",
+            HookStage::CreateRuntime => "createRuntime",
+            HookStage::CreateContainer => "createContainer",
+            HookStage::StartContainer => "startContainer",
+            HookStage::Poststart => "poststart",
+            HookStage::Poststop => "poststop",
+        }
+    }
+}
+
+impl std::str::FromStr for HookStage {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<HookStage, ()> {
+        use HookStage::*;
+        let all = [Prestart, CreateRuntime, CreateContainer, StartContainer, Poststart, Poststop];
+        all.into_iter().find(|stage| stage.as_str() == name).ok_or(())
+    }
 }
 
 /// The files in `/etc` that say where on the network a container is. `None` leaves the image's own.

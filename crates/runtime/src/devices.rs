@@ -39,7 +39,14 @@ pub fn resolve(spec: &ContainerSpec) -> Result<Vec<DeviceNode>, RuntimeError> {
 fn node(device: &Device) -> Result<DeviceNode, RuntimeError> {
     let metadata = fs::metadata(&device.host_path).map_err(RuntimeError::io("look at device", &device.host_path))?;
     let node = describe(&device.container_path, &metadata, &device.access);
-    node.ok_or_else(|| RuntimeError::InvalidSpec(format!("{} is not a device", device.host_path.display())))
+    let node =
+        node.ok_or_else(|| RuntimeError::InvalidSpec(format!("{} is not a device", device.host_path.display())))?;
+    Ok(DeviceNode {
+        mode: device.mode.unwrap_or(node.mode),
+        uid: device.uid.unwrap_or(node.uid),
+        gid: device.gid.unwrap_or(node.gid),
+        ..node
+    })
 }
 
 fn describe(path: &Path, metadata: &fs::Metadata, access: &str) -> Option<DeviceNode> {
@@ -82,10 +89,17 @@ mod tests {
 
     #[test]
     fn a_device_is_described_by_its_numbers() {
-        let device =
-            |host: &str| Device { host_path: host.into(), container_path: "/dev/x".into(), access: "rw".into() };
+        let device = |host: &str| Device {
+            host_path: host.into(),
+            container_path: "/dev/x".into(),
+            access: "rw".into(),
+            mode: Some(0o600),
+            uid: None,
+            gid: Some(7),
+        };
         let node = node(&device("/dev/null")).unwrap();
         assert_eq!((node.block, node.major, node.minor, node.path), (false, 1, 3, "/dev/x".into()));
+        assert_eq!((node.mode, node.uid, node.gid), (0o600, 0, 7));
         assert!(super::node(&device("/etc/passwd")).is_err());
     }
 }

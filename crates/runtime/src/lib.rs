@@ -56,7 +56,9 @@ use async_trait::async_trait;
 
 pub use attached::{Attach, Attached, AttachedControl, AttachedEnd};
 pub use cgroup::{Cgroups, Usage};
-pub use container_spec::{ContainerSpec, Device, EtcFiles, Limits, Mount, MountSource, Namespace, SHM_BYTES, Ulimit};
+pub use container_spec::{
+    ContainerSpec, Device, EtcFiles, Hook, HookStage, Limits, Mount, MountSource, Namespace, SHM_BYTES, Ulimit,
+};
 pub use devices::DeviceNode;
 pub use error::RuntimeError;
 pub use exec::Executed;

@@ -140,7 +140,9 @@ fn check_sources(spec: &ContainerSpec) -> Result<(), RuntimeError> {
             let message = format!("mount target {} is not an absolute path", mount.target.display());
             return Err(RuntimeError::InvalidSpec(message));
         }
-        if let MountSource::Bind(source) | MountSource::Volume(source) = &mount.source {
+        if let MountSource::Bind(source) | MountSource::BindWith { source, .. } | MountSource::Volume(source) =
+            &mount.source
+        {
             fs::metadata(source).map_err(RuntimeError::io("bind", source))?;
         }
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::devices::DeviceNode;
 use crate::host::Host;
 use crate::users::User;
-use crate::{ContainerSpec, Limits, Mount, MountSource, Namespace, RuntimeError, Stdin, capabilities, seccomp};
+use crate::{ContainerSpec, Hook, Limits, Mount, MountSource, Namespace, RuntimeError, Stdin, capabilities, seccomp};
 
 /// What was found out about the world for one container.
 #[derive(Debug, Clone)]
@@ -62,7 +62,24 @@ pub fn spec_json(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Valu
     if !spec.hostname.is_empty() && spec.network != Namespace::Host {
         config["hostname"] = json!(spec.hostname);
     }
+    if !spec.hooks.is_empty() {
+        config["hooks"] = hooks(&spec.hooks);
+    }
     Ok(config)
+}
+
+/// By the point of the container's life, each in the order in which they are given.
+fn hooks(hooks: &[Hook]) -> Value {
+    let mut stages = serde_json::Map::new();
+    for hook in hooks {
+        let mut entry = json!({ "path": hook.path, "args": hook.args, "env": hook.env });
+        if let Some(seconds) = hook.timeout_seconds {
+            entry["timeout"] = json!(seconds);
+        }
+        let stage = stages.entry(hook.stage.as_str()).or_insert_with(|| json!([]));
+        stage.as_array_mut().expect("a stage is a list").push(entry);
+    }
+    Value::Object(stages)
 }
 
 fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, RuntimeError> {
@@ -81,7 +98,7 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
         "user": {
             "uid": around.user.uid,
             "gid": around.user.gid,
-            "additionalGids": around.user.additional_gids,
+            "additionalGids": additional_gids(spec, &around.user),
         },
         "args": spec.args,
         "env": environment(spec, &around.user),
@@ -89,6 +106,9 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
         "capabilities": { "bounding": held, "effective": own, "permitted": own },
         "oomScoreAdj": host.oom_score_adj,
     });
+    if let Some(profile) = &spec.apparmor_profile {
+        process["apparmorProfile"] = json!(profile);
+    }
     // The key is left out rather than false: libcontainer takes its presence for a yes when it orders the filter.
     if spec.no_new_privileges {
         process["noNewPrivileges"] = json!(true);
@@ -110,6 +130,16 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
         process["rlimits"] = Value::Array(rlimits);
     }
     Ok(process)
+}
+
+fn additional_gids(spec: &ContainerSpec, user: &User) -> Vec<u32> {
+    let mut gids = user.additional_gids.clone();
+    for gid in &spec.additional_gids {
+        if !gids.contains(gid) {
+            gids.push(*gid);
+        }
+    }
+    gids
 }
 
 /// One entry for each name, the last one's value, in the order of first mention.
@@ -174,6 +204,13 @@ fn own_mount(mount: &Mount) -> Value {
             "source": source,
             "options": ["rbind", "rprivate", access],
         }),
+        MountSource::BindWith { source, options } => {
+            let mut all = options.clone();
+            if !options.iter().any(|option| option == "bind" || option == "rbind") {
+                all.push("rbind".to_owned());
+            }
+            json!({ "destination": mount.target, "type": "bind", "source": source, "options": all })
+        }
         MountSource::Tmpfs { size_bytes, options } => {
             let mut all = vec!["nosuid".to_owned(), "nodev".to_owned(), "noexec".to_owned(), access.to_owned()];
             all.extend(size_bytes.map(|size| format!("size={size}")));

@@ -183,7 +183,14 @@ async fn a_container_uses_its_own_devices_and_no_others() {
     task.start(&world.spec("web", words)).await.unwrap();
     let mut given = world.spec("given", words);
     let log = std::path::PathBuf::from("/dev/kmsg");
-    given.devices = vec![runtime::Device { host_path: log.clone(), container_path: log, access: "w".into() }];
+    given.devices = vec![runtime::Device {
+        host_path: log.clone(),
+        container_path: log,
+        access: "w".into(),
+        mode: None,
+        uid: None,
+        gid: None,
+    }];
     task.start(&given).await.unwrap();
     let privileged = ContainerSpec { privileged: true, ..world.spec("privileged", words) };
     task.start(&privileged).await.unwrap();

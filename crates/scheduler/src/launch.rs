@@ -1,12 +1,14 @@
 //! From a placement to the record of a task.
 
+use std::collections::BTreeSet;
+
 use model::task::{LaunchType, Provisioning, TaskOverride};
 use model::task_definition::NetworkMode;
 use model::{Container, HealthStatus, Probed, Tag, Task, TaskDefinition, TaskStatus};
-use state::{Changes, PlacementFence, Record, Snapshot};
+use state::{AnyRecord, Changes, Op, PlacementFence, Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
-use crate::{Placement, Request};
+use crate::{Placement, Request, request};
 
 /// What all tasks of one launch have in common.
 #[derive(Clone, Debug)]
@@ -34,6 +36,7 @@ impl Launch<'_> {
     ) -> Task {
         let mut task = self.task(ids, now);
         settle(&mut task, self.definition, placement);
+        give_gpus(&mut task, self.definition, placement, snapshot, changes);
         rely_on_instance(placement, snapshot, changes);
         changes.put(snapshot, &task);
         task
@@ -73,6 +76,7 @@ impl Launch<'_> {
                 health: HealthStatus::Unknown,
                 // It is not ready before its agent has said that it is.
                 probed: container.probes().ready.map(|_| Box::new(Probed { ready: Some(false), ..Probed::default() })),
+                gpus: Vec::new(),
             })
             .collect();
         Task {
@@ -123,6 +127,7 @@ pub fn place_waiting(
 ) {
     let mut task = task.clone();
     settle(&mut task, definition, placement);
+    give_gpus(&mut task, definition, placement, snapshot, changes);
     task.version += 1;
     rely_on_instance(placement, snapshot, changes);
     changes.put(snapshot, &task);
@@ -137,6 +142,41 @@ fn settle(task: &mut Task, definition: &TaskDefinition, placement: &Placement) {
     task.container_instance.clone_from(&placement.instance.id);
     task.capacity_provider.clone_from(&placement.capacity_provider);
     task.provisioning = None;
+}
+
+/// Each container gets as many of the instance's free GPUs as it asks for, in the order of their ids. The fence keeps
+/// everybody else's plan from giving them away too.
+fn give_gpus(
+    task: &mut Task,
+    definition: &TaskDefinition,
+    placement: &Placement,
+    snapshot: &Snapshot,
+    changes: &Changes,
+) {
+    if task.reserved.gpus == 0 {
+        return;
+    }
+    let arn = &placement.instance;
+    let name = format!("{}/{}/{}", arn.scope, arn.cluster, arn.id);
+    // One that has gone meanwhile is what the commit finds out.
+    let Some(instance) = snapshot.container_instances.get(&name) else { return };
+    let held = &snapshot.load(instance).gpu_ids;
+    let planned: BTreeSet<&String> = changes
+        .ops()
+        .filter_map(|op| match op {
+            Op::Put { record: Some(AnyRecord::Task(planned)), .. } => Some(planned),
+            _ => None,
+        })
+        .filter(|planned| planned.container_instance == arn.id && planned.cluster == arn.cluster)
+        .flat_map(|planned| planned.containers.iter().flat_map(|container| &container.gpus))
+        .collect();
+    let all = instance.registered.gpus.iter();
+    let mut free = all.filter(|gpu| !held.contains_key(*gpu) && !planned.contains(gpu));
+    let overrides = task.overrides.as_deref();
+    for (container, defined) in task.containers.iter_mut().zip(&definition.containers) {
+        let wanted = request::gpus(defined, overrides) as usize;
+        container.gpus = free.by_ref().take(wanted).cloned().collect();
+    }
 }
 
 /// The instance must still be there, still take tasks, and have the room that it was chosen for.

@@ -90,13 +90,17 @@ fn reservation(definition: &TaskDefinition, overrides: Option<&TaskOverride>) ->
         cpu: overrides.and_then(|all| all.cpu).or(definition.cpu).unwrap_or(cpu),
         memory: overrides.and_then(|all| all.memory).or(definition.memory).unwrap_or(memory),
         ports,
-        gpus: definition.containers.iter().map(gpus).sum(),
+        gpus: definition.containers.iter().map(|container| gpus(container, overrides)).sum(),
         network_interfaces: u32::from(definition.effective_network_mode() == NetworkMode::Awsvpc),
     }
 }
 
 /// Source: Amazon ECS API Reference, `ResourceRequirement`: the value for `GPU` is the number of them.
-fn gpus(container: &ContainerDefinition) -> u32 {
+pub(crate) fn gpus(container: &ContainerDefinition, overrides: Option<&TaskOverride>) -> u32 {
+    let changed = overrides.and_then(|all| all.containers.iter().find(|changed| changed.name == container.name));
+    if let Some(gpus) = changed.and_then(|changed| changed.gpus) {
+        return gpus;
+    }
     let wanted = container.resource_requirements.iter().filter(|one| one.kind == "GPU");
     wanted.filter_map(|one| one.value.parse::<u32>().ok()).sum()
 }

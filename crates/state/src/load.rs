@@ -20,6 +20,8 @@ pub struct Load {
     /// The fixed host ports in use, and by how many tasks: a stopping task and its successor may both count for a moment.
     pub ports: Ports,
     pub gpus: u32,
+    /// Which GPUs they are, and how many tasks hold each. A task that is only planned has none yet.
+    pub gpu_ids: OrdMap<String, u32>,
     pub network_interfaces: u32,
     groups: OrdMap<Arc<str>, u32>,
     pub tasks_running: u32,
@@ -59,6 +61,9 @@ impl Load {
 
     pub(crate) fn add(&mut self, task: &Task) {
         self.hold(&task.reserved, &task.group);
+        for gpu in task.containers.iter().flat_map(|container| &container.gpus) {
+            *self.gpu_ids.entry(gpu.clone()).or_default() += 1;
+        }
         *self.counter(task) += 1;
     }
 
@@ -84,6 +89,9 @@ impl Load {
         self.network_interfaces -= task.reserved.network_interfaces;
         for port in &task.reserved.ports {
             count_down(&mut self.ports, port);
+        }
+        for gpu in task.containers.iter().flat_map(|container| &container.gpus) {
+            count_down(&mut self.gpu_ids, gpu);
         }
         count_down(&mut self.groups, task.group.as_str());
         *self.counter(task) -= 1;

@@ -31,6 +31,7 @@ fn records_of_version_1() {
     check::<Task>("task-protected.v1.json");
     check::<Task>("task-provisioning.v1.json");
     check::<Task>("task-probed.v1.json");
+    check::<Task>("task-gpus.v1.json");
     check::<Service>("service.v1.json");
     check::<Service>("service-after-rollback.v1.json");
     check::<ServiceDeployment>("service-deployment.v1.json");

@@ -3,7 +3,7 @@
 mod world;
 
 use api_ecs::*;
-use world::{World, container, refused, registration, text};
+use world::{World, container, refused, registration, text, texts};
 
 const REFUSED: &str = "InvalidParameterException";
 
@@ -99,6 +99,67 @@ async fn an_instance_shows_the_gpus_and_interfaces_that_its_agent_registered() {
         assert_eq!(find("GPU").string_set_value, Some(vec!["GPU-1".to_owned(), "GPU-2".to_owned()]));
         assert_eq!(find("ENI").integer_value, Some(3));
     }
+}
+
+#[tokio::test]
+async fn each_container_gets_gpus_of_its_own() {
+    let world = World::new().await;
+    let mut input = registration(8192, 8192, &[]);
+    let device = |id: &str| PlatformDevice { id: text(id), r#type: text("GPU") };
+    input.platform_devices = Some(["GPU-1", "GPU-2", "GPU-3", "GPU-4"].map(device).to_vec());
+    let made = world.ecs.register_container_instance(&world.caller, input).await.unwrap().container_instance.unwrap();
+    let arn = made.container_instance_arn.unwrap();
+    world.change_instance(&arn, |instance| instance.agent_connected = true);
+    let gpus =
+        |value: &str| Some(vec![ResourceRequirement { r#type: text("GPU"), value: text(value), ..Default::default() }]);
+    let with = |name: &str, value: &str| ContainerDefinition {
+        resource_requirements: gpus(value),
+        essential: Some(name == "a"),
+        ..container(name)
+    };
+    let containers = vec![with("a", "1"), container("none"), with("b", "1")];
+    world.define_with("drawn", |input| input.container_definitions = Some(containers)).await.unwrap();
+    let ids = |task: &Task| {
+        let of = |one: &Container| one.gpu_ids.clone().unwrap_or_default().join("+");
+        task.containers.as_ref().unwrap().iter().map(of).collect::<Vec<_>>().join(" ")
+    };
+    let run = async |count, value: Option<&str>| {
+        let answer = world
+            .run(|input| {
+                input.task_definition = text("drawn");
+                input.count = Some(count);
+                input.overrides = value.map(|value| TaskOverride {
+                    container_overrides: Some(vec![ContainerOverride {
+                        name: text("b"),
+                        resource_requirements: gpus(value),
+                        ..Default::default()
+                    }]),
+                    ..Default::default()
+                });
+            })
+            .await;
+        answer.unwrap()
+    };
+    let two = run(2, None).await.tasks.unwrap();
+    let mut all = two.iter().map(ids).collect::<Vec<_>>();
+    all.sort();
+    assert_eq!(all, ["GPU-1  GPU-2", "GPU-3  GPU-4"]);
+    let full = run(1, None).await.failures.unwrap();
+    assert_eq!(full[0].reason, text("RESOURCE:GPU"));
+    let described = DescribeContainerInstancesRequest { container_instances: texts(&[&arn]), ..Default::default() };
+    let shown = world.ecs.describe_container_instances(&world.caller, described).await.unwrap();
+    let left = shown.container_instances.unwrap().remove(0).remaining_resources.unwrap();
+    let left = left.iter().find(|one| one.name.as_deref() == Some("GPU")).unwrap();
+    assert_eq!(left.string_set_value, Some(Vec::new()));
+
+    // What one task gives back, another gets; an override asks for more.
+    for task in &two {
+        world.report(task.task_arn.as_deref().unwrap(), "STOPPED", |_| {}).await;
+    }
+    let more = run(1, Some("3")).await.tasks.unwrap();
+    assert_eq!(ids(&more[0]), "GPU-1  GPU-2+GPU-3+GPU-4");
+    let overrides = more[0].overrides.as_ref().unwrap().container_overrides.as_ref().unwrap();
+    assert_eq!(overrides[0].resource_requirements, gpus("3"));
 }
 
 #[tokio::test]

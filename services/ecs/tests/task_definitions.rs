@@ -183,12 +183,23 @@ async fn definitions_that_are_refused() {
             Some(RuntimePlatform { operating_system_family: text("WINDOWS_SERVER_2022_CORE"), ..Default::default() });
     })
     .await;
-    check(later, "resourceRequirements is not supported by this version of Berth.", |input| {
-        let gpu = ResourceRequirement { r#type: text("GPU"), value: text("1"), sharing_strategy: None };
-        let with_gpu = ContainerDefinition { resource_requirements: Some(vec![gpu]), ..container("app") };
-        input.container_definitions = Some(vec![with_gpu]);
+    let with = |kind: &str, value: &str| {
+        let requirement = ResourceRequirement { r#type: text(kind), value: text(value), sharing_strategy: None };
+        ContainerDefinition { resource_requirements: Some(vec![requirement]), ..container("app") }
+    };
+    let accelerator = "A resource requirement of type InferenceAccelerator is not supported by this version of Berth.";
+    check(later, accelerator, |input| {
+        input.container_definitions = Some(vec![with("InferenceAccelerator", "device_1")]);
     })
     .await;
+    check(later, "inferenceAccelerators is not supported by this version of Berth.", |input| {
+        input.inference_accelerators =
+            Some(vec![InferenceAccelerator { device_name: text("device_1"), device_type: text("eia2.medium") }]);
+    })
+    .await;
+    let number =
+        "Invalid GPU resource requirement 'many' in container 'app': the value must be a whole number above 0.";
+    check("ClientException", number, |input| input.container_definitions = Some(vec![with("GPU", "many")])).await;
 }
 
 #[tokio::test]

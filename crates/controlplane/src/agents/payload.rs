@@ -11,9 +11,9 @@ use std::time::Duration;
 
 use agent_api::extras::{self, ContainerExtras, ImageHint, TaskExtras};
 use agent_api::payload::{
-    self, AsmAuthData, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData, EnvironmentFile,
-    FirelensConfiguration, HostVolume, MountPoint, PortMapping, RegistryAuthentication, RestartPolicy, Secret,
-    VolumeFrom,
+    self, AsmAuthData, Association, DependencyCondition, DependsOn, DesiredStatus, DockerVolume, EcrAuthData,
+    EncodedString, EnvironmentFile, FirelensConfiguration, HostVolume, MountPoint, PortMapping, RegistryAuthentication,
+    RestartPolicy, Secret, VolumeFrom,
 };
 use model::probe::Ask;
 use model::service_deployment::RevisionImage;
@@ -42,9 +42,20 @@ pub fn start(task: &Task, definition: &TaskDefinition, images: &[RevisionImage],
         service_name: task.service().map(str::to_owned),
         task_definition_account_id: Some(definition.scope.account.to_string()),
         enable_fault_injection: definition.enable_fault_injection,
+        associations: task.containers.iter().flat_map(associations).collect(),
         berth: Some(TaskExtras { availability_zone: None, created_at: Some(task.created_at.as_millis()) }),
         ..bare(task, DesiredStatus::Running)
     }
+}
+
+/// A GPU is an association of its container's that needs no content.
+fn associations(container: &model::Container) -> impl Iterator<Item = Association> {
+    container.gpus.iter().map(|gpu| Association {
+        containers: vec![container.name.clone()],
+        content: EncodedString { encoding: "base64".to_owned(), value: String::new() },
+        name: gpu.clone(),
+        kind: "gpu".to_owned(),
+    })
 }
 
 /// Stop this task.

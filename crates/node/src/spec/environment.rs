@@ -33,6 +33,12 @@ pub fn of_links(task: &TaskPlan, index: usize, peers: &[Option<Peer>]) -> Vec<St
     task.containers[index].payload.links.iter().flat_map(of_link).collect()
 }
 
+/// The GPUs of a container, as the official agent says them.
+pub fn of_gpus(task: &TaskPlan, plan: &ContainerPlan) -> Option<String> {
+    let gpus: Vec<&str> = task.payload.gpus(&plan.name).collect();
+    (!gpus.is_empty()).then(|| format!("NVIDIA_VISIBLE_DEVICES={}", gpus.join(",")))
+}
+
 fn own(task: &TaskPlan, plan: &ContainerPlan, files: &[(String, String)], credentials_id: Option<&str>) -> Vec<String> {
     let id = &plan.metadata_id;
     let mut variables = vec![

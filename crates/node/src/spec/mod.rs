@@ -24,6 +24,7 @@ pub use links::Peer;
 pub use ports::{mode, port_mappings, told};
 pub use volumes::{Folder, Folders, VolumeMount, folders};
 
+use crate::cdi::Edits;
 use crate::failure;
 
 /// What was found out about the world for one container.
@@ -53,6 +54,8 @@ pub struct Around<'a> {
     /// A program that can be a container's first process: Docker's `docker-init`.
     pub init: Option<&'a Path>,
     pub cgroup_v2: bool,
+    /// What its GPUs need.
+    pub gpus: Edits,
     /// The run that this one continues.
     pub continues: Option<ContainerId>,
     /// As its log driver wants it.
@@ -109,6 +112,13 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
     let mut env = environment::of_links(task, index, &around.peers);
     env.extend(environment(task, plan, around.image, &around.file_variables, around.credentials_id));
     env.extend(around.more_environment.iter().cloned());
+    let gpus = around.gpus.clone();
+    env.extend(gpus.env);
+    env.extend(environment::of_gpus(task, plan));
+    mounts.retain(|mount| !gpus.mounts.iter().any(|other| other.target == mount.target));
+    mounts.extend(gpus.mounts);
+    let mut devices = options::devices(&host.devices);
+    devices.extend(gpus.devices);
     Ok(ContainerSpec {
         env,
         cwd: given(&config.working_dir, &around.image.working_directory),
@@ -123,7 +133,9 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         no_new_privileges: options::no_new_privileges(&host.security_opt)?,
         pid: options::namespace(task.payload.pid_mode.as_deref(), around.shared.pid.as_ref()),
         sysctls: host.sysctls.clone(),
-        devices: options::devices(&host.devices),
+        devices,
+        hooks: gpus.hooks,
+        additional_gids: gpus.additional_gids,
         shm_bytes: options::shm_bytes(task, host),
         stdin: options::stdin(config),
         etc: etc::files(task, index, &hostname, &around)?,

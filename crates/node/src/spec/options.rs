@@ -105,6 +105,9 @@ pub fn devices(given: &[docker::Device]) -> Vec<Device> {
             host_path: device.path_on_host.clone().into(),
             container_path: or(&device.path_in_container, &device.path_on_host).into(),
             access: or(&device.cgroup_permissions, "rwm"),
+            mode: None,
+            uid: None,
+            gid: None,
         })
         .collect()
 }

@@ -72,6 +72,7 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         shared: Shared::default(),
         file_variables: Vec::new(),
         init: Some(Path::new("/usr/lib/tini")),
+        gpus: Edits::default(),
         cgroup_v2: false,
         continues: None,
         ring: runtime::Ring::default(),

@@ -13,6 +13,7 @@ use super::{linux_parameters, number};
 use crate::error::{Error, client, unsupported};
 
 pub(crate) fn parse(given: &api_ecs::ContainerDefinition) -> Result<ContainerDefinition, Error> {
+    check_sharing(given.resource_requirements.as_ref())?;
     if given.credential_specs.as_ref().is_some_and(|specs| !specs.is_empty()) {
         return Err(unsupported("credentialSpecs"));
     }
@@ -74,10 +75,7 @@ pub(crate) fn parse(given: &api_ecs::ContainerDefinition) -> Result<ContainerDef
         system_controls: list(&given.system_controls, |control| {
             (control.namespace.clone().unwrap_or_default(), control.value.clone().unwrap_or_default())
         }),
-        resource_requirements: list(&given.resource_requirements, |one| ResourceRequirement {
-            kind: one.r#type.clone().unwrap_or_default(),
-            value: one.value.clone().unwrap_or_default(),
-        }),
+        resource_requirements: list(&given.resource_requirements, resource_requirement),
         log_configuration: given.log_configuration.as_ref().map(|logs| LogConfiguration {
             driver: logs.log_driver.clone().unwrap_or_default(),
             options: map(&logs.options),
@@ -90,6 +88,21 @@ pub(crate) fn parse(given: &api_ecs::ContainerDefinition) -> Result<ContainerDef
         health_check: given.health_check.as_ref().map(health_check).transpose()?,
         linux_parameters: given.linux_parameters.as_ref().map(linux_parameters::parse).transpose()?,
     })
+}
+
+/// A GPU is one container's alone.
+pub(crate) fn check_sharing(given: Option<&Vec<api_ecs::ResourceRequirement>>) -> Result<(), Error> {
+    match given.into_iter().flatten().any(|one| one.sharing_strategy.is_some()) {
+        true => Err(unsupported("sharingStrategy")),
+        false => Ok(()),
+    }
+}
+
+pub(crate) fn resource_requirement(given: &api_ecs::ResourceRequirement) -> ResourceRequirement {
+    ResourceRequirement {
+        kind: given.r#type.clone().unwrap_or_default(),
+        value: given.value.clone().unwrap_or_default(),
+    }
 }
 
 fn port_mapping(given: &api_ecs::PortMapping) -> Result<PortMapping, Error> {

@@ -8,7 +8,7 @@ use super::container_definition::{list, pairs};
 use super::number;
 use crate::error::{Error, invalid, unsupported};
 use crate::limits::OVERRIDES_CHARS_MAX;
-use crate::ops::register_task_definition::settings::environment_file;
+use crate::ops::register_task_definition::settings::{environment_file, gpus};
 
 /// Nothing when there is nothing to change.
 pub(crate) fn parse(
@@ -42,9 +42,9 @@ fn container(given: &api_ecs::ContainerOverride, definition: &TaskDefinition) ->
     if definition.container(&name).is_none() {
         return Err(invalid(format!("Override for container named {name} is not a container in the TaskDefinition.")));
     }
-    if given.resource_requirements.as_ref().is_some_and(|requirements| !requirements.is_empty()) {
-        return Err(unsupported("overrides.resourceRequirements"));
-    }
+    super::container_definition::check_sharing(given.resource_requirements.as_ref())?;
+    let requirements = list(&given.resource_requirements, super::container_definition::resource_requirement);
+    let gpus = gpus(&requirements, &name).map_err(|error| invalid(error.message))?;
     let environment_files = list(&given.environment_files, |file| EnvironmentFile {
         value: file.value.clone().unwrap_or_default(),
         kind: file.r#type.clone().unwrap_or_default(),
@@ -60,6 +60,7 @@ fn container(given: &api_ecs::ContainerOverride, definition: &TaskDefinition) ->
         memory: number::memory(given.memory, "memory")?,
         memory_reservation: number::memory(given.memory_reservation, "memoryReservation")?,
         environment_files,
+        gpus: Some(gpus).filter(|_| !requirements.is_empty()),
     })
 }
 
@@ -88,7 +89,13 @@ pub(crate) fn view(kept: Option<&TaskOverride>) -> api_ecs::TaskOverride {
         environment_files: super::container_definition::shown(&one.environment_files, |file| {
             api_ecs::EnvironmentFile { value: Some(file.value.clone()), r#type: Some(file.kind.clone()) }
         }),
-        ..Default::default()
+        resource_requirements: one.gpus.map(|gpus| {
+            vec![api_ecs::ResourceRequirement {
+                r#type: Some("GPU".into()),
+                value: Some(gpus.to_string()),
+                ..Default::default()
+            }]
+        }),
     });
     api_ecs::TaskOverride {
         container_overrides: Some(containers),

@@ -111,10 +111,6 @@ fn refuse_what_is_not_there_yet(input: &RegisterTaskDefinitionRequest) -> Result
     if system.is_some_and(|system| system != "LINUX") {
         return Err(unsupported("An operating system other than LINUX"));
     }
-    let mut resources = input.container_definitions.iter().flatten().flat_map(|one| &one.resource_requirements);
-    if resources.any(|requirements| !requirements.is_empty()) {
-        return Err(unsupported("resourceRequirements"));
-    }
     Ok(())
 }
 

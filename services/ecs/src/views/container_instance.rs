@@ -29,6 +29,10 @@ pub(crate) fn container_instance(
             Protocol::Udp => remaining.ports_udp.insert(port.port),
         };
     }
+    let mut remaining = resources(&remaining);
+    for gpus in remaining.iter_mut().filter(|one| one.name.as_deref() == Some("GPU")) {
+        gpus.string_set_value.iter_mut().for_each(|ids| ids.retain(|gpu| !load.gpu_ids.contains_key(gpu)));
+    }
     let text = |value: &str| Some(value.to_owned()).filter(|value| !value.is_empty());
     api_ecs::ContainerInstance {
         container_instance_arn: Some(instance.arn().to_string()),
@@ -40,7 +44,7 @@ pub(crate) fn container_instance(
             docker_version: text(&instance.version_info.docker_version),
         }),
         registered_resources: Some(resources(&instance.registered)),
-        remaining_resources: Some(resources(&remaining)),
+        remaining_resources: Some(remaining),
         status: Some(instance.status.as_str().into()),
         status_reason: instance.status_reason.clone(),
         agent_connected: Some(instance.agent_connected),

@@ -111,6 +111,7 @@ fn container(
         network_bindings: Some(bindings),
         network_interfaces: Some(Vec::new()),
         health_status: Some(container.health.as_str().into()),
+        gpu_ids: Some(container.gpus.clone()).filter(|gpus| !gpus.is_empty()),
         managed_agents: task.execute_command_enabled.then(|| vec![exec_agent(task, container, instance)]),
         cpu: defined.map(|defined| defined.cpu.to_string()),
         memory: defined.and_then(|defined| defined.memory).map(|memory| memory.to_string()),

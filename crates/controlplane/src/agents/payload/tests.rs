@@ -47,6 +47,7 @@ fn task(definition: &TaskDefinition, overrides: Option<TaskOverride>) -> Task {
         network_bindings: Vec::new(),
         health: HealthStatus::Unknown,
         probed: None,
+        gpus: Vec::new(),
     };
     Task {
         scope: definition.scope.clone(),
@@ -112,6 +113,17 @@ fn web() -> ContainerDefinition {
         }),
         ..Default::default()
     }
+}
+
+#[test]
+fn gpus_are_associations_as_the_official_agent_reads_them() {
+    let definition = definition(vec![web()]);
+    let mut task = task(&definition, None);
+    assert!(start(&task, &definition, &[], "http://h:1").associations.is_empty());
+    task.containers[0].gpus = vec!["GPU-1".into(), "GPU-2".into()];
+    let payload = serde_json::to_value(start(&task, &definition, &[], "http://h:1")).unwrap();
+    let one = |name: &str| serde_json::json!({ "containers": ["web"], "content": { "encoding": "base64", "value": "" }, "name": name, "type": "gpu" });
+    assert_eq!(payload["associations"], serde_json::json!([one("GPU-1"), one("GPU-2")]));
 }
 
 #[test]

@@ -1,10 +1,10 @@
 //! What a container's settings may be, beyond what their types say.
 
 use model::TaskDefinition;
-use model::container_definition::{ContainerDefinition, LinuxParameters};
+use model::container_definition::{ContainerDefinition, LinuxParameters, ResourceRequirement};
 use model::task_definition::NetworkMode;
 
-use crate::error::{Error, client};
+use crate::error::{Error, client, unsupported};
 use crate::limits::{RESTART_PERIOD_SECONDS_MAX, RESTART_PERIOD_SECONDS_MIN, SWAPPINESS_MAX};
 
 /// Source: Amazon ECS API Reference, `Ulimit.name`.
@@ -108,7 +108,32 @@ fn of_container(container: &ContainerDefinition, definition: &TaskDefinition) ->
     for file in &container.environment_files {
         environment_file(&file.kind, &file.value, name)?;
     }
+    gpus(&container.resource_requirements, name)?;
     container.linux_parameters.as_ref().map_or(Ok(()), |linux| linux_parameters(linux, name))
+}
+
+/// How many GPUs a container asks for. An accelerator of the type `InferenceAccelerator` is refused by its name.
+///
+/// Source: Amazon ECS API Reference, `ResourceRequirement`: the value for `GPU` is the number of physical GPUs.
+pub(crate) fn gpus(requirements: &[ResourceRequirement], container: &str) -> Result<u32, Error> {
+    match requirements {
+        [] => Ok(0),
+        [one] if one.kind == "GPU" => one.value.parse().ok().filter(|gpus| *gpus > 0).ok_or_else(|| {
+            client(format!(
+                "Invalid GPU resource requirement '{}' in container '{container}': the value must be a whole number above 0.",
+                one.value
+            ))
+        }),
+        all => match all.iter().find(|one| one.kind != "GPU") {
+            Some(one) if one.kind == "InferenceAccelerator" => {
+                Err(unsupported("A resource requirement of type InferenceAccelerator"))
+            }
+            Some(one) => {
+                Err(client(format!("Unrecognized resource requirement type '{}' in container '{container}'.", one.kind)))
+            }
+            None => Err(client(format!("Duplicate GPU resource requirement in container '{container}'."))),
+        },
+    }
 }
 
 /// Source: Amazon ECS API Reference, `SystemControl`: what belongs to a namespace that the container shares with its machine is not
