@@ -32,9 +32,11 @@ fn do_it(command: &mut Command) {
 
 #[test]
 fn a_container_that_fills_the_disk_ends_alone() {
+    // Declared first, so that a test that fails ends its tasks before their disk goes.
+    let disk;
     let mut machine = Machine::new();
     let data = machine.data_dir();
-    let disk = Disk::mount(&machine.dir().join("disk.img"), &data, 300);
+    disk = Disk::mount(&machine.dir().join("disk.img"), &data, 300);
     let server = machine.dir().join("server").display().to_string();
     let mut server = machine.berth(&["server", "--data-dir", &server]);
     server.stdout(Stdio::null());
