@@ -102,10 +102,15 @@ impl Machine {
             memory_mib: memory_mib(&meminfo).unwrap_or(0),
             architecture: std::env::consts::ARCH,
             gpus: Vec::new(),
-            has_apparmor: std::fs::read(APPARMOR).is_ok_and(|enabled| enabled.starts_with(b"Y")),
+            has_apparmor: has_apparmor(),
             has_journal: std::path::Path::new(JOURNAL).exists(),
         }
     }
+}
+
+/// True where the kernel confines programs by AppArmor's profiles.
+pub fn has_apparmor() -> bool {
+    std::fs::read(APPARMOR).is_ok_and(|enabled| enabled.starts_with(b"Y"))
 }
 
 fn memory_mib(meminfo: &str) -> Option<u64> {

@@ -61,6 +61,7 @@ pub fn host_files() -> HostFiles {
         hostname: read("/proc/sys/kernel/hostname").trim().to_owned(),
         hosts: read("/etc/hosts"),
         resolv_conf: network::files::host_resolv_conf(),
+        has_apparmor: agent::has_apparmor(),
     }
 }
 

@@ -17,6 +17,8 @@ pub struct HostFiles {
     pub hostname: String,
     pub hosts: String,
     pub resolv_conf: String,
+    /// Its kernel confines programs by profiles of AppArmor.
+    pub has_apparmor: bool,
 }
 
 /// With the machine's network goes its name. Else a container is called as its definition says, or by its id.

@@ -131,6 +131,7 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         privileged: host.privileged.unwrap_or(false),
         readonly_rootfs: host.readonly_rootfs.unwrap_or(false),
         no_new_privileges: options::no_new_privileges(&host.security_opt)?,
+        apparmor_profile: options::apparmor_profile(&host.security_opt, around.host.has_apparmor)?,
         pid: options::namespace(task.payload.pid_mode.as_deref(), around.shared.pid.as_ref()),
         sysctls: host.sysctls.clone(),
         devices,

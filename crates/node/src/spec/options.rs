@@ -86,8 +86,10 @@ pub fn no_new_privileges(options: &[String]) -> Result<bool, Failure> {
         match option.replace('=', ":").as_str() {
             "no-new-privileges" | "no-new-privileges:true" => found = true,
             "no-new-privileges:false" => {}
-            // Nothing of it is on machines that we run on, so there is nothing to turn off.
+            // Berth confines nothing by profiles and labels of its own accord, so there is nothing to turn off.
             "apparmor:unconfined" | "label:disable" => {}
+            // `apparmor_profile` has it.
+            given if given.starts_with("apparmor:") => {}
             _ => {
                 let text = format!("security option {option:?} is not available on this container instance");
                 return Err(Failure::new(FailureKind::Create, text));
@@ -95,6 +97,24 @@ pub fn no_new_privileges(options: &[String]) -> Result<bool, Failure> {
         }
     }
     Ok(found)
+}
+
+/// The profile that confines the container; the last that is named. One that the kernel has not loaded is refused when the
+/// container starts.
+pub fn apparmor_profile(options: &[String], has_apparmor: bool) -> Result<Option<String>, Failure> {
+    let mut profile = None;
+    for option in options {
+        match option.strip_prefix("apparmor").and_then(|rest| rest.strip_prefix([':', '='])) {
+            None => {}
+            Some("unconfined") => profile = None,
+            Some(name) if has_apparmor => profile = Some(name.to_owned()),
+            Some(_) => {
+                let text = format!("security option {option:?} is not available on this container instance");
+                return Err(Failure::new(FailureKind::Create, text));
+            }
+        }
+    }
+    Ok(profile)
 }
 
 pub fn devices(given: &[docker::Device]) -> Vec<Device> {
@@ -136,6 +156,13 @@ mod tests {
         assert_eq!(options("no-new-privileges"), Ok(true));
         assert_eq!(options("no-new-privileges=true"), Ok(true));
         assert_eq!(options("no-new-privileges:false"), Ok(false));
-        assert!(options("seccomp=unconfined").is_err());
+        assert!(options("seccomp=unconfined").is_err() && options("label:type:svirt_t").is_err());
+        let profile = |text: &str, there| apparmor_profile(&[text.to_owned()], there);
+        assert_eq!(profile("apparmor:web", true), Ok(Some("web".to_owned())));
+        assert_eq!(profile("apparmor=web", true), Ok(Some("web".to_owned())));
+        assert_eq!(profile("apparmor:unconfined", false), Ok(None));
+        assert_eq!(profile("no-new-privileges", false), Ok(None));
+        let why = profile("apparmor:web", false).unwrap_err().reason();
+        assert!(why.ends_with("security option \"apparmor:web\" is not available on this container instance"), "{why}");
     }
 }
