@@ -446,6 +446,8 @@ impl World {
             memory_mib: node.shape.memory_mib,
             architecture: "x86_64",
             has_journal: false,
+            gpus: Vec::new(),
+            has_apparmor: false,
         };
         let request = say::registration(&config, &machine, node.identity.as_deref(), node.token.clone());
         let from = From::Registration { node: number, life: node.life };
