@@ -99,6 +99,11 @@ fn watch(snapshot: &Snapshot, service: &Service, deployment: &Deployment, record
         if deployment.is_rollback() && seen.status == MonitorStatus::Monitoring {
             let is_its_own = deployment.rollout_state_reason.starts_with(breaker::NAME);
             seen.status = if is_its_own { MonitorStatus::Triggered } else { MonitorStatus::MonitoringComplete };
+            // Those that came with its end have not been seen before.
+            let mut failed = service.deployments.iter().filter(|one| one.rollout_state == RolloutState::Failed);
+            if let Some(failed) = failed.find(|one| one.service_deployment == deployment.service_deployment) {
+                seen.failures = breaker::failures(snapshot, service, failed, record.updated_at).len() as u32;
+            }
         }
         return;
     }

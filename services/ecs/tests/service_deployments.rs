@@ -138,7 +138,7 @@ async fn the_circuit_breaker_rolls_back_and_says_so() {
     let end = describe(&world, bad.service_deployment_arn.as_deref().unwrap()).await;
     assert_eq!(end.status, text("ROLLBACK_SUCCESSFUL"));
     let seen = end.deployment_circuit_breaker.unwrap();
-    assert_eq!(seen.status, text("TRIGGERED"));
+    assert_eq!((seen.status, seen.failure_count, seen.threshold), (text("TRIGGERED"), Some(3), Some(3)));
     let rollback = end.rollback.unwrap();
     assert!(
         rollback.reason.unwrap().starts_with("ECS deployment circuit breaker: rolling back to deploymentId ecs-svc/")
