@@ -4,8 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use serde_json::json;
 
 pub const IMAGE: &str = "probe:1";
 
@@ -34,39 +33,16 @@ pub fn program() -> PathBuf {
 pub fn write(dir: &Path, program: &Path) -> PathBuf {
     let layer = layer(&fs::read(program).expect("it was compiled"));
     fs::write(dir.join("layer.tar"), &layer).expect("the folder can be written");
-    let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
-    let config = json!({
-        "architecture": architecture,
-        "os": "linux",
-        "config": {
-            "Entrypoint": ["/bin/probe"],
-            "Cmd": ["say", "the image's own command"],
-            "Env": ["PATH=/bin", "FROM=image", "WHO=image"],
-            "ExposedPorts": { "9000/tcp": {} },
-            "WorkingDir": "/srv",
-            "StopSignal": "SIGTERM",
-        },
-        "rootfs": { "type": "layers", "diff_ids": [digest(&layer)] },
+    let settings = json!({
+        "Entrypoint": ["/bin/probe"],
+        "Cmd": ["say", "the image's own command"],
+        "Env": ["PATH=/bin", "FROM=image", "WHO=image"],
+        "ExposedPorts": { "9000/tcp": {} },
+        "WorkingDir": "/srv",
+        "StopSignal": "SIGTERM",
     });
-    let config = config.to_string().into_bytes();
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.manifest.v1+json",
-        "config": descriptor("application/vnd.oci.image.config.v1+json", &config),
-        "layers": [descriptor("application/vnd.oci.image.layer.v1.tar", &layer)],
-    });
-    let manifest = manifest.to_string().into_bytes();
-    let mut entry = descriptor("application/vnd.oci.image.manifest.v1+json", &manifest);
-    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": IMAGE });
-    let index = json!({ "schemaVersion": 2, "manifests": [entry] });
     let folder = dir.join("image");
-    let blobs = folder.join("blobs/sha256");
-    fs::create_dir_all(&blobs).expect("the folder can be made");
-    fs::write(folder.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).expect("the folder can be written");
-    fs::write(folder.join("index.json"), index.to_string()).expect("the folder can be written");
-    for blob in [&config, &manifest, &layer] {
-        fs::write(blobs.join(digest(blob).replace("sha256:", "")), blob).expect("the folder can be written");
-    }
+    kit::image::write_layout(&folder, IMAGE, &settings, &layer).expect("the folder can be written");
     folder
 }
 
@@ -99,12 +75,4 @@ fn layer(program: &[u8]) -> Vec<u8> {
     add("etc/group", tar::EntryType::Regular, 0o644, GROUP, None);
     add("srv/data/given", tar::EntryType::Regular, 0o644, b"by the image\n", None);
     builder.into_inner().expect("a vector takes all")
-}
-
-fn descriptor(media_type: &str, bytes: &[u8]) -> Value {
-    json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() })
-}
-
-fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(bytes)))
 }

@@ -9,6 +9,7 @@
 
 mod clients;
 mod docker;
+pub mod image;
 mod leaks;
 mod machine;
 mod wait;
