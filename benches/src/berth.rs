@@ -19,7 +19,17 @@ use crate::first_line;
 
 const DEFINITION: &str = r#"
 register("bench", [hello(cpu=1, memory=16, logConfiguration={"logDriver": "json-file"})])
+register("alone", [hello(cpu=1, memory=16, portMappings=[], logConfiguration={"logDriver": "json-file"})], networkMode="none")
 "#;
+
+/// A task definition that [`Bench::launches`] can run.
+#[derive(Clone, Copy)]
+pub enum Network {
+    /// On a bridge, with a dynamic port.
+    Bridge,
+    /// Of network mode `none`.
+    None,
+}
 
 /// What the machine's own process does; see [`inside`].
 pub struct Bench<'a> {
@@ -32,8 +42,12 @@ impl<'a> Bench<'a> {
         Bench { machine }
     }
 
-    pub fn launches(&self, count: usize, together: usize) -> Launches {
-        let said = self.run(&["launches", &count.to_string(), &together.to_string()]);
+    pub fn launches(&self, network: Network, count: usize, together: usize) -> Launches {
+        let definition = match network {
+            Network::Bridge => "bench",
+            Network::None => "alone",
+        };
+        let said = self.run(&["launches", definition, &count.to_string(), &together.to_string()]);
         let mut numbers = said.split_whitespace().map(|number| number.parse::<f64>().expect("a number"));
         let per_second = numbers.next().expect("the first number is the rate");
         let numbers: Vec<Duration> = numbers.map(Duration::from_secs_f64).collect();
@@ -92,26 +106,26 @@ ecs.delete_service(service="kept", force=True)
     }
 }
 
-/// `bench inside launches COUNT TOGETHER`: the launches a second, then for each the seconds until it was `RUNNING` and
+/// `bench inside launches DEFINITION COUNT TOGETHER`: the launches a second, then for each the seconds until it was `RUNNING` and
 /// until its program's first line.
-pub async fn inside(count: usize, together: usize) {
+pub async fn inside(definition: &str, count: usize, together: usize) {
     let credentials = Credentials { access_key: "test".into(), secret: "test".into(), session_token: None };
     let client = Client::new("http://127.0.0.1:4566", credentials, "us-east-1").expect("an endpoint");
     // A connection and every cache are warm before anything is measured.
     // Whoever waits asks; more of them ask less often, or their questions would be what is measured.
     let pause = if together == 1 { Duration::from_micros(500) } else { Duration::from_millis(10) };
     for _ in 0..together {
-        stop(&client, launch(&client, pause).await.task).await;
+        stop(&client, launch(&client, definition, pause).await.task).await;
     }
     let left = Arc::new(AtomicUsize::new(count));
     let mut workers = Vec::new();
     let mut busy = Duration::ZERO;
     for _ in 0..together {
-        let (client, left) = (client.clone(), left.clone());
+        let (client, left, definition) = (client.clone(), left.clone(), definition.to_owned());
         workers.push(tokio::spawn(async move {
             let mut times = Vec::new();
             while left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
-                times.push(launch(&client, pause).await);
+                times.push(launch(&client, &definition, pause).await);
             }
             times
         }));
@@ -152,9 +166,9 @@ async fn said_first(launched: &Launched) -> Duration {
     }
 }
 
-async fn launch(client: &Client, pause: Duration) -> Launched {
+async fn launch(client: &Client, definition: &str, pause: Duration) -> Launched {
     let (called, began) = (SystemTime::now(), Instant::now());
-    let request = RunTaskRequest { task_definition: Some("bench".into()), ..Default::default() };
+    let request = RunTaskRequest { task_definition: Some(definition.into()), ..Default::default() };
     let answer = client.call::<RunTask>(request).await.expect("RunTask answers");
     let task = answer.tasks.and_then(|tasks| tasks.into_iter().next()).and_then(|task| task.task_arn);
     let task = task.unwrap_or_else(|| panic!("a task was not placed: {:?}", answer.failures));

@@ -1,11 +1,10 @@
 //! The peer: `docker run -d -p`, whose return means that the container runs.
 
-use std::sync::Mutex;
 use std::time::{Duration, Instant, SystemTime};
 
 use kit::{Docker, Machine, workspace};
 
-use crate::figures::{Launches, Times};
+use crate::figures::{Launches, Times, in_flight};
 use crate::first_line;
 
 pub struct Bench<'a> {
@@ -31,21 +30,12 @@ impl<'a> Bench<'a> {
     }
 
     pub fn launches(&self, count: usize, together: usize) -> Launches {
-        let (times, left) = (Mutex::new(Vec::new()), Mutex::new(count));
         let began = Instant::now();
-        std::thread::scope(|scope| {
-            for _ in 0..together {
-                scope.spawn(|| {
-                    while next(&left) {
-                        let (called, one) = (SystemTime::now(), Instant::now());
-                        let container = self.launch();
-                        times.lock().expect("no launch panics").push((container, called, one.elapsed()));
-                    }
-                });
-            }
+        let times = in_flight(count, together, || {
+            let (called, one) = (SystemTime::now(), Instant::now());
+            (self.launch(), called, one.elapsed())
         });
         let per_second = count as f64 / began.elapsed().as_secs_f64();
-        let times = times.into_inner().expect("no launch panics");
         let first_lines = times.iter().map(|(container, called, _)| self.first_line(container, *called)).collect();
         let times = times.into_iter().map(|(_, _, time)| time).collect();
         Launches { times: Times::new(times), first_lines: Times::new(first_lines), per_second }
@@ -69,11 +59,4 @@ impl<'a> Bench<'a> {
             self.docker.run(self.machine, &[&["rm", "-f"][..], &ids].concat());
         }
     }
-}
-
-fn next(left: &Mutex<usize>) -> bool {
-    let mut left = left.lock().expect("no launch panics");
-    let some = *left > 0;
-    *left = left.saturating_sub(1);
-    some
 }

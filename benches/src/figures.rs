@@ -1,5 +1,6 @@
 //! Times, and what to say of many of them.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 pub struct Times(Vec<Duration>);
@@ -45,6 +46,28 @@ impl Times {
     fn at(&self, percent: usize) -> Duration {
         self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
     }
+}
+
+/// What `count` calls gave, of which so many are always in flight together.
+pub fn in_flight<T: Send>(count: usize, together: usize, call: impl Fn() -> T + Sync) -> Vec<T> {
+    let (given, left) = (Mutex::new(Vec::new()), Mutex::new(count));
+    let next = || {
+        let mut left = left.lock().expect("no call panics");
+        let some = *left > 0;
+        *left = left.saturating_sub(1);
+        some
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..together {
+            scope.spawn(|| {
+                while next() {
+                    let one = call();
+                    given.lock().expect("no call panics").push(one);
+                }
+            });
+        }
+    });
+    given.into_inner().expect("no call panics")
 }
 
 fn milliseconds(time: Duration) -> String {

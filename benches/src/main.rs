@@ -9,6 +9,7 @@ mod agent;
 mod berth;
 mod containers;
 mod control;
+mod ctr;
 mod docker;
 mod exec;
 mod figures;
@@ -23,6 +24,7 @@ mod records;
 mod scale;
 mod services;
 
+use berth::Network;
 use kit::{Docker, Machine};
 
 /// Launches that are measured.
@@ -44,9 +46,9 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => all(),
-        ["inside", "launches", count, together] => {
+        ["inside", "launches", definition, count, together] => {
             let number = |text: &str| text.parse().expect("a number");
-            runtime().block_on(berth::inside(number(count), number(together)));
+            runtime().block_on(berth::inside(definition, number(count), number(together)));
         }
         ["inside", "rates", endpoint, operation, clients, subnet] => {
             let clients = clients.parse().expect("a number");
@@ -64,6 +66,7 @@ fn main() {
         }
         ["inside", "agent"] => runtime().block_on(agent::run()),
         ["launches"] => launches(),
+        ["ctr"] => beside_ctr(),
         ["lines"] => {
             let mut machine = Machine::new();
             start(&mut machine);
@@ -101,7 +104,7 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: bench [launches | lines | control | transitions | recovery | rates | images | containers | exec | idle | services \
+                "usage: bench [launches | ctr | lines | control | transitions | recovery | rates | images | containers | exec | idle | services \
                  | scale [--instances N] [--tasks N] [--services] | idle-services [N]]"
             );
             std::process::exit(2);
@@ -126,9 +129,33 @@ fn launches() {
     start(&mut machine);
     let bench = berth::Bench::new(&machine);
     for together in [1, TOGETHER] {
-        let launches = bench.launches(LAUNCHES, together);
+        let launches = bench.launches(Network::Bridge, LAUNCHES, together);
         let (p50, p99) = (launches.times.median(), launches.times.percentile(99));
         println!("{together} at once: p50 {p50} ms, p99 {p99} ms, {:.0} a second", launches.per_second);
+    }
+}
+
+/// Tasks without a network beside containers of containerd's own client, which makes none.
+fn beside_ctr() {
+    let mut machine = Machine::new();
+    start(&mut machine);
+    let ours = berth::Bench::new(&machine);
+    let ours = [1, TOGETHER].map(|together| ours.launches(Network::None, LAUNCHES, together));
+    let engine = Docker::start(&machine);
+    let peer = ctr::Bench::new(&machine, &engine);
+    let theirs = [1, TOGETHER].map(|together| peer.launches(PEER_LAUNCHES, together));
+    peer.clear();
+    println!(
+        "| launch: cached image, no network | p50 ms | p99 ms | a second | `ctr run -d` p50 ms | p99 ms | a second | ratio of p50 |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    for (what, (ours, (theirs, peer_rate))) in
+        ["one after another", "8 at once"].into_iter().zip(ours.iter().zip(&theirs))
+    {
+        let ratio = theirs.median_seconds() / ours.times.median_seconds();
+        let (p50, p99, rate) = (ours.times.median(), ours.times.percentile(99), ours.per_second);
+        let (peer_p50, peer_p99) = (theirs.median(), theirs.percentile(99));
+        println!("| {what} | {p50} | {p99} | {rate:.0} | {peer_p50} | {peer_p99} | {peer_rate:.1} | {ratio:.1} |");
     }
 }
 
@@ -139,7 +166,7 @@ fn all() {
     let idle = footprint::memory(&machine);
 
     let bench = berth::Bench::new(&machine);
-    let (one, many) = (bench.launches(LAUNCHES, 1), bench.launches(LAUNCHES, TOGETHER));
+    let (one, many) = [1, TOGETHER].map(|together| bench.launches(Network::Bridge, LAUNCHES, together)).into();
     let replaced = bench.replacements(REPLACEMENTS);
     bench.run_tasks(IDLE_TASKS);
     footprint::settle();
