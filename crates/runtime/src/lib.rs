@@ -86,7 +86,8 @@ pub trait ContainerRuntime: Send + Sync {
     async fn find_task(&self, id: &TaskId) -> Result<Option<Arc<dyn Task>>, RuntimeError>;
 
     /// Every task that an earlier process left here. The containers of one whose shim is gone have ended: what was left
-    /// of them is killed by the time this returns, and they report exit code 137 and a reason.
+    /// of them is killed by the time this returns, and they report exit code 137 and a reason. A task that cannot be taken up is
+    /// there without containers.
     async fn recover(&self) -> Result<Vec<Arc<dyn Task>>, RuntimeError>;
 }
 

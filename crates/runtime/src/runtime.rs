@@ -122,7 +122,10 @@ impl ContainerRuntime for Runtime {
         let mut tasks = Vec::<Arc<dyn Task>>::new();
         for id in ids {
             let task = self.task(&id).await;
-            task.recover().await?;
+            // Whoever ends or removes this one meets the error again. The others do not suffer for it.
+            if let Err(error) = task.recover().await {
+                tracing::error!(task = %id, %error, "a task of an earlier process cannot be taken up");
+            }
             tasks.push(task);
         }
         Ok(tasks)

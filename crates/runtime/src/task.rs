@@ -506,8 +506,12 @@ fn lost(pid: i32, pid_file: &Path) -> ExitRecord {
     ExitRecord { pid, exit_code: 128 + libc::SIGKILL, signal, oom_killed: false, started_at, finished_at, lost: true }
 }
 
-/// What a killed shim had begun to start would make anew what is about to be removed.
+/// What a killed shim had begun to start would make anew what is about to be removed. Without its bundle, which goes after this,
+/// nothing is being started: a look at every process of the machine is saved for each container of each stopped task.
 fn end_orphans(dir: &ContainerDir) -> Result<(), RuntimeError> {
+    if !dir.bundle().exists() {
+        return Ok(());
+    }
     orphans::end(&dir.bundle()).map_err(RuntimeError::io("end what was started for", dir.bundle()))
 }
 

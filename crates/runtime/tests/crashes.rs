@@ -119,6 +119,25 @@ async fn a_task_is_found_whose_shim_does_not_start() {
     world.leave().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_that_cannot_be_taken_up_hides_no_other() {
+    let mut world = World::new();
+    let task = world.task("t2").await;
+    task.start(&world.spec("web", "wait")).await.unwrap();
+    drop(task);
+    let broken = world.config.tasks_dir.join("t1");
+    std::fs::create_dir(&broken).unwrap();
+    std::fs::write(broken.join("containers"), "no directory").unwrap();
+    world.runtime = Runtime::new(world.config.clone()).unwrap();
+    let found = world.runtime.recover().await.unwrap();
+    assert_eq!(found.iter().map(|task| task.id().clone()).collect::<Vec<_>>(), [task_id("t1"), task_id("t2")]);
+    assert!(found[0].status().is_empty());
+    assert!(matches!(found[1].status()[0].state, ContainerState::Running { .. }), "{:?}", found[1].status());
+    std::fs::remove_dir_all(&broken).unwrap();
+    drop(found);
+    world.leave().await;
+}
+
 /// Nobody has written down yet what is about to be executed; and nobody would ever wait for it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_agent_was_about_to_execute_ends() {
