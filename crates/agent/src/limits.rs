@@ -8,6 +8,10 @@ pub const PREPULLS_WAITING_MAX: usize = 100;
 /// Stopped tasks whose directories and records are kept, however long the cleanup wait is; the oldest go first.
 pub const STOPPED_TASKS_MAX: usize = 1000;
 
+/// The shortest `ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION` and `ECS_CONTAINER_STOP_TIMEOUT`. Source: the official agent.
+pub const TASK_CLEANUP_WAIT_MIN: Duration = Duration::from_secs(60);
+pub const STOP_TIMEOUT_MIN: Duration = Duration::from_secs(1);
+
 /// Tasks whose reports are on their way at one moment. The official agent allows 10.
 pub const REPORTS_IN_FLIGHT_MAX: usize = 32;
 

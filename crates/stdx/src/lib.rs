@@ -4,8 +4,10 @@
 
 #![forbid(unsafe_code)]
 
+pub mod duration;
 pub mod ids;
 pub mod time;
 
+pub use duration::parse_duration;
 pub use ids::Ids;
 pub use time::Timestamp;

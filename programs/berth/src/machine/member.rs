@@ -72,16 +72,17 @@ impl Member {
         let metadata = MetadataListener::serving(endpoint, move |task, index| shown.container_info(task, index));
         let socket = node::control::serve(&dir.socket(), images, Some(machine.clone())).await?;
         let watch = membership.disk_pressure.watch(&membership.server, &membership.region, &membership.cluster)?;
+        let variable = |name: &str| std::env::var(name).ok();
         let config = AgentConfig {
             cluster: membership.cluster,
             region: membership.region,
             external: membership.external,
             instance_attributes: membership.attributes,
-            ..AgentConfig::new(membership.server, dir.node())
+            ..AgentConfig::new(membership.server, dir.node()).with_times(variable)
         };
         let agent = Agent::start(config, machine.clone(), Some(metadata)).await?;
         // The agent has taken up the tasks of an earlier one, so it is known what they run.
-        let cleanup = ImageCleanup::from_environment(|name| std::env::var(name).ok());
+        let cleanup = ImageCleanup::from_environment(variable);
         let cleanup = tokio::spawn(machine.clone().clean_images(cleanup));
         let pressure = tokio::spawn(watch.run(machine.clone(), agent.container_instance_arn().to_owned()));
         Ok(Member { machine, agent, cleanup, pressure, _socket: socket })
