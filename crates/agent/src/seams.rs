@@ -165,6 +165,7 @@ pub trait Node: Send + Sync + 'static {
     async fn release(&self, task: &Arc<TaskPlan>);
     /// Removes the task's directory.
     async fn remove(&self, task: &Arc<TaskPlan>);
-    /// After a restart: what is left of these runs. Whatever else of ours is found on the machine is removed.
-    async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)>;
+    /// After a restart: what is left of these runs. The tasks that have `ended` have none; their logs go on, and what they wrote stays
+    /// until it is removed. Whatever else of ours is found on the machine goes now.
+    async fn recover(&self, runs: Vec<Run>, ended: Vec<Arc<TaskPlan>>) -> Vec<(Run, Remains)>;
 }

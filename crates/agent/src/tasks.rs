@@ -249,9 +249,15 @@ impl Tasks {
                 }
             }
         }
-        let runs = ready.iter().flat_map(|(beginning, _)| runs(&beginning.plan, &beginning.task)).collect();
+        let (mut alive, mut ended) = (Vec::new(), Vec::new());
+        for (beginning, _) in &ready {
+            match runs(&beginning.plan, &beginning.task) {
+                none if none.is_empty() => ended.push(beginning.plan.clone()),
+                runs => alive.extend(runs),
+            }
+        }
         let mut remains: BTreeMap<String, Vec<(Run, Remains)>> = BTreeMap::new();
-        for (run, found) in self.node.recover(runs).await {
+        for (run, found) in self.node.recover(alive, ended).await {
             remains.entry(run.task.id.clone()).or_default().push((run, found));
         }
         for (mut beginning, rebooted) in ready {

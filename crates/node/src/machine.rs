@@ -249,8 +249,8 @@ impl Node for Machine {
         self.remove_task(task).await;
     }
 
-    async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
-        self.recover_runs(runs).await
+    async fn recover(&self, runs: Vec<Run>, ended: Vec<Arc<TaskPlan>>) -> Vec<(Run, Remains)> {
+        self.recover_runs(runs, ended).await
     }
 }
 

@@ -9,7 +9,7 @@ use agent::seams::{Remains, Run};
 use futures::future::join_all;
 use logs::{Drivers, Following};
 use network::Attachment;
-use runtime::{ContainerRuntime as _, ContainerState, Task};
+use runtime::{ContainerRuntime as _, ContainerState, ContainerStatus, Task};
 
 use crate::burials::Burial;
 use crate::keepsake::Keepsake;
@@ -20,10 +20,12 @@ use crate::release::kill_all;
 use crate::{Machine, firelens, names, watch};
 
 impl Machine {
-    /// A task whose directory is here and that no run names is ours and nobody's. Cgroups without a directory are left
+    /// A task whose directory is here and that nobody names is ours and nobody's. Cgroups without a directory are left
     /// alone: an official agent has its tasks below the same one.
-    pub(crate) async fn recover_runs(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
-        let plans: BTreeMap<&str, &Arc<TaskPlan>> = runs.iter().map(|run| (run.task.id.as_str(), &run.task)).collect();
+    pub(crate) async fn recover_runs(&self, runs: Vec<Run>, ended: Vec<Arc<TaskPlan>>) -> Vec<(Run, Remains)> {
+        let live: BTreeMap<&str, &Arc<TaskPlan>> = runs.iter().map(|run| (run.task.id.as_str(), &run.task)).collect();
+        let mut plans = live.clone();
+        plans.extend(ended.iter().map(|plan| (plan.id.as_str(), plan)));
         let found = self.runtime.recover().await.unwrap_or_else(|error| {
             tracing::error!(%error, "the tasks of an earlier agent cannot be listed");
             Vec::new()
@@ -35,10 +37,13 @@ impl Machine {
                 None => orphans.push(shim),
             }
         }
+        for plan in &ended {
+            drop(self.local(plan).close().await);
+        }
         join_all(orphans.iter().map(|orphan| kill_all(&**orphan))).await;
-        self.recover_network(plans.values()).await;
+        self.recover_network(live.values()).await;
         let owned: BTreeSet<String> = plans.keys().map(|id| (*id).to_owned()).collect();
-        drop(plans);
+        drop((plans, live));
         self.release_strange_memory(&owned);
         self.remove_unowned(owned).await;
         self.bury(orphans);
@@ -53,7 +58,7 @@ impl Machine {
         let task = self.local(plan);
         for container in shim.status() {
             let dir = shim.container_dir(&container.id);
-            let Some(keepsake) = Keepsake::read(&dir) else { continue };
+            let Some(keepsake) = Keepsake::read(&dir).filter(|_| has_run(&container)) else { continue };
             let name = container.id.as_str();
             if let Some(known) = task.containers.iter().find(|known| name.starts_with(&known.runtime_id)) {
                 known.note_image(keepsake.image.clone());
@@ -160,9 +165,20 @@ fn resume(logs: &Drivers, keepsake: &Keepsake, container_dir: &Path) -> Option<F
     }
 }
 
+/// One that failed to start has said nothing, and will not end: nobody waits for its log.
+fn has_run(container: &ContainerStatus) -> bool {
+    !matches!(container.state, ContainerState::Failed { .. })
+}
+
+/// Its logs need the directory and nothing else: shim and cgroup do not wait for somebody who may never take the lines.
 async fn bury(task: &dyn Task, logs: &Drivers, burial: &Burial) {
-    let dirs = task.status().into_iter().map(|status| task.container_dir(&status.id));
+    let dirs = task.status().into_iter().filter(has_run).map(|status| task.container_dir(&status.id));
     let followings: Vec<Following> = dirs.filter_map(|dir| resume(logs, &Keepsake::read(&dir)?, &dir)).collect();
+    if let Some(_under_way) = burial.proceed().await
+        && let Err(error) = task.end().await
+    {
+        tracing::error!(task = %task.id(), %error, "the shim of a task that nobody knows cannot be ended");
+    }
     let drained = join_all(followings.iter().map(|following| following.drained()));
     let is_drained = tokio::time::timeout(ORPHANED_LOGS_WITHIN, drained).await.is_ok();
     let Some(_under_way) = burial.proceed().await else { return };

@@ -36,7 +36,7 @@ fn no_image_is_taken_from_a_running_task() {
 
         // The next agent knows it from what the containers' directories say.
         let world = world.restart().await;
-        let remains = world.machine.recover(vec![run(&task, 0)]).await.remove(0).1;
+        let remains = world.machine.recover(vec![run(&task, 0)], Vec::new()).await.remove(0).1;
         let Remains::Running(launched) = remains else { panic!("it is gone") };
         assert_eq!(world.machine.clean_up(&eager()).await.unwrap(), Collected::default());
 

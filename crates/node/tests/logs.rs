@@ -130,7 +130,7 @@ fn a_container_goes_on_when_its_agent_stays_away() {
 
         let world = world.back().await;
         world.sink.hang(false);
-        let remains = world.machine.recover(vec![run(&task, 0)]).await.remove(0).1;
+        let remains = world.machine.recover(vec![run(&task, 0)], Vec::new()).await.remove(0).1;
         let Remains::Exited(exit) = remains else { panic!("its end is not known") };
         assert_eq!(exit.code, 0);
         world.machine.release(&task).await;

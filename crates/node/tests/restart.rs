@@ -20,7 +20,7 @@ fn delivered(world: &World, stream: &str) -> Vec<String> {
 }
 
 async fn recover(world: &World, runs: Vec<Run>) -> Vec<Remains> {
-    world.machine.recover(runs).await.into_iter().map(|(_, remains)| remains).collect()
+    world.machine.recover(runs, Vec::new()).await.into_iter().map(|(_, remains)| remains).collect()
 }
 
 fn running(remains: Remains) -> Launched {
@@ -175,6 +175,68 @@ fn what_nobody_knows_is_removed_after_its_log_was_delivered() {
         world.machine.stop(&run(&mine, 0)).await;
         assert_eq!(ended(kept).await.code, 0);
         world.finish(&mine).await;
+        world.leave().await;
+    });
+}
+
+/// A container that has said something which nobody takes, and what it says from here on.
+async fn undelivered(words: &str) -> (World, Arc<TaskPlan>, Launched) {
+    let world = World::new().await;
+    let volumes = json!({ "volumes": [{ "name": "v" }] });
+    let mounts = json!({ "mountPoints": [{ "sourceVolume": "v", "containerPath": "/v" }] });
+    let task = task_with("t1", volumes, vec![with(with(container("web", words), mounts), awslogs("web"))]);
+    let launched = world.start(&task, 0).await;
+    until("the first line is delivered", || (delivered(&world, "web") == ["first"]).then_some(())).await;
+    world.sink.hang(true);
+    std::fs::write(world.config.node_dir.join("volumes/tasks/t1/v/go"), "").unwrap();
+    (world, task, launched)
+}
+
+/// Nobody may ever take its lines.
+#[test]
+fn what_nobody_knows_gives_its_cgroup_back_before_its_log_is_delivered() {
+    on_own_host(async {
+        let (world, task, launched) = undelivered("say first await /v/go say last wait").await;
+        world.hear(&task, &launched.runtime_id, "last").await;
+        drop(launched);
+        let world = world.restart().await;
+        assert!(recover(&world, Vec::new()).await.is_empty());
+        until("its cgroup is gone", || cgroups_below(&world.config.cgroup_parent).is_empty().then_some(())).await;
+        let state = world.config.state_dir.join("tasks/t1");
+        until("what is kept in memory is gone", || (!state.exists()).then_some(())).await;
+        let dir = world.config.node_dir.join("tasks/t1");
+        assert!(dir.exists(), "its log is still to be delivered");
+        world.sink.hang(false);
+        until("its directory is gone", || (!dir.exists()).then_some(())).await;
+        assert_eq!(delivered(&world, "web")[..2], ["first", "last"]);
+        world.leave().await;
+    });
+}
+
+/// As long as the agent keeps a stopped task, it keeps all of it.
+#[test]
+fn a_stopped_task_keeps_its_log_and_its_files() {
+    on_own_host(async {
+        let (world, task, launched) = undelivered("say first await /v/go say last exit 3").await;
+        assert_eq!(ended(launched).await.code, 3);
+
+        // The agent dies before it has given anything back.
+        let world = world.restart().await;
+        assert!(world.machine.recover(Vec::new(), vec![task.clone()]).await.is_empty());
+        world.machine.release(&task).await;
+        assert!(cgroups_below(&world.config.cgroup_parent).is_empty());
+        let said = world.machine.said("t1", "").await.expect("the task is known");
+        assert_eq!(said.lines.iter().map(|line| line.text.as_str()).collect::<Vec<_>>(), ["first", "last"]);
+        assert!(world.config.node_dir.join("volumes/tasks/t1/v").exists());
+        // And once more, when everything was given back.
+        let world = world.restart().await;
+        assert!(world.machine.recover(Vec::new(), vec![task.clone()]).await.is_empty());
+        world.sink.hang(false);
+        // The followers of before, which in truth had died with their agents, may deliver it as well.
+        let is_last = || delivered(&world, "web").last().is_some_and(|last| last == "last").then_some(());
+        until("its log is delivered", is_last).await;
+        assert!(world.machine.start(&run(&task, 0)).await.is_err(), "it has ended");
+        world.machine.remove(&task).await;
         world.leave().await;
     });
 }

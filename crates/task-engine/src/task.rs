@@ -313,6 +313,8 @@ impl Task {
     fn recover(&mut self, found: Vec<(String, Found)>, now: Timestamp) {
         // The first record is written before the task sets out.
         self.begun = true;
+        // Whether everything was given back before the crash is not known, and twice does no harm.
+        self.released = false;
         self.reported = TaskStatus::Pending;
         self.flush_at = None;
         for container in &mut self.containers {
@@ -470,7 +472,7 @@ impl Task {
         }
         if all_stopped && !self.released {
             self.released = true;
-            self.execution_stopped_at = Some(now);
+            self.execution_stopped_at.get_or_insert(now);
             actions.push(Action::Release);
         }
     }

@@ -205,7 +205,7 @@ impl World {
         let exits: Vec<_> = self.coming.drain(..).filter(|(_, event)| matches!(event, Event::Exited { .. })).collect();
         self.coming = exits;
         self.told = Default::default();
-        self.stopped_reports = 0;
+        (self.released, self.stopped_reports) = (0, 0);
         let mut found = Vec::new();
         for container in self.task.containers().iter().filter(|container| container.alive()) {
             let name = &container.spec.name;

@@ -408,6 +408,9 @@ fn a_restarted_agent_tells_everything_again() {
     let event = Event::Recover(vec![("web".into(), exit), ("side".into(), Found::Nothing)]);
     let told = "release; report STOPPED (Essential container in task exited) [web STOPPED 7, side STOPPED]";
     check(&mut ended, vec![(9, event, told)]);
+    // The agent may have died before it had given everything back.
+    check(&mut ended, vec![(12, Event::Recover(Vec::new()), told), (13, Event::Tick, "")]);
+    assert_eq!(ended.stopped_at(), Some(at(9)));
 
     let mut lost = Task::from_json(&saved).unwrap();
     let event = Event::Recover(vec![("web".into(), Found::Nothing), ("side".into(), Found::Nothing)]);

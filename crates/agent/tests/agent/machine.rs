@@ -228,7 +228,8 @@ impl Node for Machine {
         drop(self.note(format!("remove {}", task.id)));
     }
 
-    async fn recover(&self, runs: Vec<Run>) -> Vec<(Run, Remains)> {
+    async fn recover(&self, runs: Vec<Run>, ended: Vec<Arc<TaskPlan>>) -> Vec<(Run, Remains)> {
+        ended.iter().for_each(|task| drop(self.note(format!("recover {}, which has ended", task.id))));
         let state = self.note("recover".to_owned());
         let found = |run: &Run| match state.processes.get(&key(run)) {
             None => Remains::Nothing,

@@ -79,7 +79,7 @@ impl World {
         config.cgroup_parent = format!("/{}", dir.path().file_name().unwrap().to_str().unwrap());
         change(&mut config);
         let machine = Machine::open(config.clone()).await.unwrap();
-        assert!(machine.recover(Vec::new()).await.is_empty());
+        assert!(machine.recover(Vec::new(), Vec::new()).await.is_empty());
         let guard = Guard { tasks_dir: config.node_dir.join("tasks"), cgroup_parent: config.cgroup_parent.clone() };
         World { dir, config, machine, sink, guard }
     }
@@ -325,7 +325,7 @@ pub fn processes(name: &str) -> Vec<String> {
         .collect()
 }
 
-fn cgroups_below(parent: &str) -> Vec<PathBuf> {
+pub fn cgroups_below(parent: &str) -> Vec<PathBuf> {
     let roots = ["", "cpu", "memory", "pids", "devices", "freezer", "blkio", "cpuset", "cpuacct", "unified"];
     roots
         .iter()
