@@ -1,5 +1,6 @@
 //! The processes under test: started, killed, started again.
 
+use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -96,11 +97,14 @@ impl<'m> Berth<'m> {
         let file = File::create(&output).context("failed to make a log")?;
         let mut command = self.machine.berth(&[name, "--data-dir"]);
         command.arg(data_dir).env("BERTH_FAIL", fail_at).stdout(file.try_clone()?).stderr(file);
+        // The shortest, so that tasks are forgotten while things die.
+        command.env("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", "1m");
         let child = command.spawn().with_context(|| format!("failed to start berth {name}"))?;
         Ok(Process { command: name, child, output })
     }
 
-    fn node_dir(&self) -> PathBuf {
+    /// The data directory of the node.
+    pub fn node_dir(&self) -> PathBuf {
         match self.shape {
             Shape::Up => self.machine.data_dir(),
             Shape::Split => self.machine.dir().join("node-data"),
@@ -174,6 +178,28 @@ impl<'m> Berth<'m> {
             }
         }
         killed
+    }
+
+    /// What the node keeps of the tasks that a text names by their ids: for whoever has to find out.
+    pub fn kept_of(&self, text: &str) -> String {
+        let node = self.node_dir().join("node");
+        let mut ids: Vec<&str> = text.split(|c: char| !c.is_ascii_hexdigit()).filter(|word| word.len() == 32).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let mut kept = String::new();
+        for id in ids {
+            let state = fs::read_to_string(node.join(format!("state/tasks/{id}.state"))).unwrap_or_default();
+            let containers =
+                fs::read_dir(node.join("tasks").join(id).join("containers")).into_iter().flatten().flatten();
+            let files = containers.map(|container| {
+                let files = fs::read_dir(container.path()).into_iter().flatten().flatten();
+                files.map(|file| file.file_name().to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+            });
+            let files = files.collect::<Vec<_>>();
+            let processes = kit::processes(id).into_iter().map(|(_, line)| line).collect::<Vec<_>>();
+            let _ = writeln!(kept, "{id}: {state}\n  its containers' files: {files:?}\n  its processes: {processes:?}");
+        }
+        kept
     }
 
     /// The end of what they said.

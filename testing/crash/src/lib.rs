@@ -1,6 +1,6 @@
 //! Kills Berth at random points under a random load, and looks what is true afterwards.
 //!
-//! A round: clients run, stop, create, update, delete and execute at random, containers of many kinds; the server, the agent, shims, or all of them die, by
+//! A round: clients run, stop, create, update, deploy, delete and execute at random, containers of many kinds; the server, the agent, shims, or all of them die, by
 //! `kill -9` at a random moment or at a fail point of their own; what died is started again. Then everything that was
 //! acknowledged must be there once: tasks, services, exit codes, log lines. And nothing may be there that nobody owns.
 //!
@@ -21,7 +21,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, ensure};
 use kit::Machine;
 
 use berth::Berth;
@@ -64,10 +64,11 @@ pub fn run(options: &Options) -> anyhow::Result<Outcome> {
         if options.verbose {
             println!("round {round}:{story}");
         }
-        done.with_context(|| {
-            let (seed, said) = (options.seed, world.berth.said());
-            format!("round {round} of seed {seed} ({:?}):{story}\nberth said:\n{said}\nit failed", options.shape)
-        })?;
+        if let Err(error) = done {
+            let (seed, said, kept) = (options.seed, world.berth.said(), world.berth.kept_of(&error.to_string()));
+            let at = format!("round {round} of seed {seed} ({:?}):{story}", options.shape);
+            return Err(error.context(format!("{at}\nberth said:\n{said}\nthe node keeps:\n{kept}\nit failed")));
+        }
         outcome.rounds += 1;
     }
     outcome.counts = world.load.count()?;
@@ -90,7 +91,7 @@ impl<'m> World<'m> {
         let mut berth = Berth::new(machine, options.shape);
         berth.start_first(options.patience)?;
         berth.load_image(&image)?;
-        let mut load = Load::start(machine, &marks, options.patience)?;
+        let mut load = Load::start(machine, &marks, &berth.node_dir(), options.patience)?;
         load.prepare()?;
         Ok(World { machine, berth, load, seed: options.seed, patience: options.patience })
     }

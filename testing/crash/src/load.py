@@ -2,20 +2,32 @@
 #
 # Reads a command a line on standard input and answers a line on standard output, both JSON. Comes after kit's BOTO.
 
-import collections, os, pty, queue, random, subprocess, threading
+import collections, os, pty, queue, random, re, subprocess, threading
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 
-MARKS, PATIENCE, BERTH = sys.argv[1], float(sys.argv[2]), sys.argv[3]
+MARKS, PATIENCE, BERTH, NODE_DIR = sys.argv[1], float(sys.argv[2]), sys.argv[3], sys.argv[4]
 GROUP = "crash"
 LIVE_MAX, SERVICES_MAX, LINES_MAX, SESSIONS_MAX = 10, 2, 40, 3
 # Nobody listens on this port.
 NOBODY = "127.0.0.1:9"
-# What containers and their tasks have besides what each has: a family each. The first is the most usual one.
+MARKED = {"sourceVolume": "marks", "containerPath": "/marks"}
+ASIDE = {"image": "crash:1", "memory": 16, "essential": False, "stopTimeout": 2}
+# What containers and their tasks have besides what each has, and who is beside them: a family each. The first is the most usual one.
 KINDS = {
     "plain": ({}, {}),
     "init": ({"linuxParameters": {"initProcessEnabled": True}}, {}),
     "terminal": ({"pseudoTerminal": True, "interactive": True}, {}),
     "ports": ({"portMappings": [{"containerPort": 80}, {"containerPortRange": "90-92"}]}, {}),
+    "probed": ({"environment": [{"name": "SERVE", "value": "80"}], "dockerLabels": {
+        "berth.health.http": "80/", "berth.health.interval": "5", "berth.ready.tcp": "80", "berth.ready.interval": "5"}}, {}),
+    "volume": ({"mountPoints": [MARKED, {"sourceVolume": "own", "containerPath": "/own"}]},
+               {"volumes": [{"name": "marks", "host": {"sourcePath": MARKS}}, {"name": "own"}]}),
+    "restarting": ({"restartPolicy": {"enabled": True, "restartAttemptPeriod": 60}}, {}),
+    "second": ({"dependsOn": [{"containerName": "first", "condition": "SUCCESS"}]}, {},
+               {**ASIDE, "name": "first", "command": ["first", "3", "0", "0"], "mountPoints": [MARKED]}),
+    "routed": ({"logConfiguration": {"logDriver": "awsfirelens", "options": {"Name": "stdout"}}}, {},
+               {**ASIDE, "name": "router", "command": ["router"], "firelensConfiguration": {"type": "fluentbit"}}),
+    "file": ({"logConfiguration": {"logDriver": "json-file"}}, {}),
     "limited": ({"healthCheck": {"command": ["CMD", "/program", "health", "0", "0", "0"], "interval": 5}},
                 {"cpu": "128", "memory": "32"}),
     "shared": ({}, {"pidMode": "task", "ipcMode": "task"}),
@@ -23,6 +35,9 @@ KINDS = {
         "fluentd-address": NOBODY, "fluentd-async": "true"}}}, {}),
     "syslog": ({"logConfiguration": {"logDriver": "syslog", "options": {"syslog-address": f"udp://{NOBODY}"}}}, {}),
 }
+# Their lines are on the node only, and there at least for so many seconds after their end.
+ON_NODE, KEPT = {"fluentd", "syslog", "routed", "file"}, 40
+REVISIONS, DEFINITIONS = 3, 20
 # What an answer may be while the control plane or the agent is away. Nothing was done then.
 NOT_NOW = {"ThrottlingException", "ServerException", "ServiceUnavailableException", "InternalFailure", "500", "503"}
 session = Config(retries={"max_attempts": 0}, connect_timeout=2, read_timeout=10, max_pool_connections=8)
@@ -62,7 +77,7 @@ class Task:
     def __init__(self, run, arn):
         self.run, self.arn, self.id = run, arn, arn.rsplit("/", 1)[1]
         self.stop = "no"  # or "tried", or "acknowledged"
-        self.lines_seen = 0
+        self.lines_seen, self.is_read = 0, False
 
 
 class Run:
@@ -96,7 +111,7 @@ class Service:
     def __init__(self, name):
         self.name = name
         self.made = "tried"
-        self.desired = set()
+        self.desired, self.revisions = set(), {1}
         self.deleted = "no"
 
 
@@ -105,18 +120,17 @@ finished = collections.deque(maxlen=200)
 lenient, load, counted = False, None, collections.Counter()
 
 
-def register(family, task={}, **more):
-    volumes = [{"name": "marks", "host": {"sourcePath": MARKS}}]
+def register(family, task={}, *beside, **more):
     container = {
         # A first process that has no handler yet does not hear the signal.
         "name": "c", "image": "crash:1", "memory": 16, "essential": True, "stopTimeout": 2,
-        "mountPoints": [{"sourceVolume": "marks", "containerPath": "/marks"}],
+        "mountPoints": [MARKED],
         "logConfiguration": {"logDriver": "awslogs", "options": {
             "awslogs-group": GROUP, "awslogs-region": "us-east-1", "awslogs-create-group": "true",
             "awslogs-stream-prefix": "s"}}}
     container.update(more)
-    answer = ask(ecs.register_task_definition, family=family, containerDefinitions=[container], volumes=volumes,
-                 **task)
+    task = {"volumes": [{"name": "marks", "host": {"sourcePath": MARKS}}], **task}
+    answer = ask(ecs.register_task_definition, family=family, containerDefinitions=[container, *beside], **task)
     return answer["taskDefinition"]["revision"]
 
 
@@ -179,8 +193,9 @@ class Load:
         elif what == "create" and sum(service.deleted == "no" for service in services.values()) < SERVICES_MAX:
             service = services[f"service-{name}"] = Service(f"service-{name}")
             service.desired = {dice.randrange(3)}
-            ask(ecs.create_service, serviceName=service.name, taskDefinition="crash-service",
-                desiredCount=min(service.desired))
+            how = dice.choice([{"strategy": "ROLLING"}, {"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 0}])
+            ask(ecs.create_service, serviceName=service.name, taskDefinition="crash-service:1",
+                desiredCount=min(service.desired), deploymentConfiguration=how)
             service.made = "acknowledged"
         elif what in ("update", "delete"):
             with lock:
@@ -194,9 +209,14 @@ class Load:
                 service.deleted = "tried"
                 ask(ecs.delete_service, service=service.name, force=True)
                 service.deleted = "acknowledged"
+            elif dice.choice([True, False]):
+                revision = dice.randint(1, REVISIONS)
+                service.revisions = service.revisions | {revision}
+                ask(ecs.update_service, service=service.name, taskDefinition=f"crash-service:{revision}")
+                service.revisions = {revision}
             else:
                 count = dice.randrange(4)
-                before, service.desired = service.desired, service.desired | {count}
+                service.desired = service.desired | {count}
                 ask(ecs.update_service, service=service.name, desiredCount=count)
                 service.desired = {count}
 
@@ -253,6 +273,19 @@ def messages(task):
         token = {"nextToken": page["nextForwardToken"]}
 
 
+def on_node(task):
+    """The same as the node knows it; nothing of a task that it never heard of."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        said = subprocess.run([BERTH, "logs", "--node", "--data-dir", NODE_DIR, task.id], capture_output=True, text=True)
+        if said.returncode == 0:
+            return re.findall(r"line \d+$", said.stdout, re.MULTILINE)
+        if "has no log of" in said.stderr:
+            return []
+        assert time.monotonic() < end, f"berth logs --node {task.id}: {said.stderr}"
+        time.sleep(0.02)
+
+
 def describe(tasks):
     found = {}
     for start in range(0, len(tasks), 100):
@@ -276,7 +309,7 @@ def why_not_settled(task, now):
 
 
 def check_stopped(task, now, ends):
-    run, container = task.run, now["containers"][0]
+    run, container = task.run, next(container for container in now["containers"] if container["name"] == "c")
     code, reason = container.get("exitCode"), now.get("stoppedReason")
     what = f"{task.id} of {run.name} ({run.kind}, {run.code}, stop {task.stop}): {code} {reason} {container.get('reason')}"
     if task.stop == "no" and not run.shims_killed:
@@ -292,15 +325,16 @@ def check_stopped(task, now, ends):
 
 def check_log(task, ended):
     run = task.run
-    if run.kind in ("fluentd", "syslog"):
+    if run.kind in ON_NODE and (task.is_read or not ended) or run.kind == "restarting" and run.shims_killed:
         return True
-    said = messages(task)
+    said = on_node(task) if run.kind in ON_NODE else messages(task)
     expected = [f"line {n}" for n in range(1, len(said) + 1)]
     assert said == expected, f"log lines are lost or doubled: {task.id} of {run.name} said {said}"
     assert len(said) >= task.lines_seen, f"log lines are lost again: {task.id} had {task.lines_seen}, has {len(said)}"
     task.lines_seen = len(said)
     whole = task.stop == "no" and not run.shims_killed
-    return not (ended and whole) or len(said) == run.lines
+    task.is_read = ended and (not whole or len(said) == run.lines)
+    return task.is_read or not (ended and whole)
 
 
 def settle(wait, why):
@@ -335,6 +369,8 @@ def check():
     live, verified = [], []
     for run in runs:
         begun, ends = marks(run.name)
+        # One that has lived for a minute is started again when its shim is killed.
+        begun = set(begun) if run.kind == "restarting" and run.shims_killed else begun
         assert len(begun) == len(set(begun)), f"a container of {run.name} began twice: {begun}"
         ran = [task for task in run.tasks if now[task.arn].get("startedAt")]
         assert len(begun) <= run.count, f"{run.name} has {run.count} tasks and {len(begun)} containers"
@@ -349,10 +385,19 @@ def check():
             settle(0.02, lambda: None if check_log(task, stopped) else f"log lines of {task.id} are missing")
         if all(now[task.arn]["lastStatus"] == "STOPPED" for task in run.tasks):
             verified.append(run)
-    for task in finished:
-        assert describe([task])[task.arn]["lastStatus"] == "STOPPED", f"{task.id} lives again"
+    for task in describe(list(finished)).values():
+        assert task["lastStatus"] == "STOPPED", f"{task['taskArn']} lives again"
+    kept = [task for task in finished if task.run.kind in ON_NODE]
+    if kept:
+        task = random.choice(kept)
+        now = describe([task])[task.arn]
+        stopped = now.get("executionStoppedAt", now["stoppedAt"]).timestamp()
+        said = on_node(task)
+        assert len(said) == task.lines_seen or time.time() - stopped > KEPT, f"{task.id} had {task.lines_seen} lines, has {said}"
     live += check_services()
-    for family, revision in list(definitions.items()):
+    # The newest, and some of the others: there are more in each round.
+    known = list(definitions.items())
+    for family, revision in known[-DEFINITIONS:] + random.sample(known, min(DEFINITIONS, len(known))):
         found = surely(ecs.describe_task_definition, taskDefinition=f"{family}:{revision}")["taskDefinition"]
         assert found["status"] == "ACTIVE", found
     for run in verified:
@@ -384,15 +429,23 @@ def check_services():
         service.deleted = "no"
         assert now["desiredCount"] in service.desired, f"{service.name}: {now['desiredCount']}, asked {service.desired}"
         service.desired = {now["desiredCount"]}
+        revision = int(now["taskDefinition"].rsplit(":", 1)[1])
+        assert revision in service.revisions, f"{service.name} has {revision}, asked {service.revisions}"
+        service.revisions = {revision}
 
         def unsettled():
             n = described()
             counts = n["runningCount"], n["pendingCount"], n["desiredCount"]
-            return None if counts[0] == counts[2] and not counts[1] else f"{service.name} has {counts}: {n['events'][:3]}"
+            states = [d["rolloutState"] for d in n["deployments"]]
+            steady = counts[0] == counts[2] and not counts[1] and states == ["COMPLETED"]
+            return None if steady else f"{service.name} has {counts}, {states}: {n['events'][:3]}"
 
         settle(0.02, unsettled)
         arns = surely(ecs.list_tasks, serviceName=service.name, desiredStatus="RUNNING")["taskArns"]
         assert len(arns) == now["desiredCount"], (arns, now)
+        tasks = surely(ecs.describe_tasks, tasks=arns)["tasks"] if arns else []
+        of = {task["taskDefinitionArn"] for task in tasks}
+        assert of <= {now["taskDefinition"]}, f"{service.name} is to run {now['taskDefinition']}, and runs {of}"
         live += [arn.rsplit("/", 1)[1] for arn in arns]
     return live
 
@@ -435,19 +488,20 @@ def obey(command):
         lenient = False
         return {"live": check()}
     elif what == "prepare":
-        for kind, (container, task) in KINDS.items():
-            surely_register(f"crash-{kind}", task, command=["nobody", "0", "0", "0"], **container)
-        surely_register("crash-service", command=["service", "3", "0", "wait"])
+        for kind, (container, task, *beside) in KINDS.items():
+            surely_register(f"crash-{kind}", task, *beside, command=["nobody", "0", "0", "0"], **container)
+        for _ in range(REVISIONS):
+            surely_register("crash-service", command=["service", "3", "0", "wait"])
     elif what == "count":
         return dict(counted)
     return {}
 
 
-def surely_register(family, task={}, **more):
+def surely_register(family, task={}, *beside, **more):
     end = time.monotonic() + PATIENCE
     while True:
         try:
-            return register(family, task, **more)
+            return register(family, task, *beside, **more)
         except Away:
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.02)

@@ -17,7 +17,8 @@ pub struct Load {
 }
 
 impl Load {
-    pub fn start(machine: &Machine, marks: &Path, patience: Duration) -> anyhow::Result<Load> {
+    /// `node_dir`: the data directory of the node that runs the tasks.
+    pub fn start(machine: &Machine, marks: &Path, node_dir: &Path, patience: Duration) -> anyhow::Result<Load> {
         let script = format!("{BOTO}\n{}", include_str!("load.py"));
         let mut process = machine
             .client("python3")
@@ -25,6 +26,7 @@ impl Load {
             .arg(marks)
             .arg(patience.as_secs().to_string())
             .arg(kit::berth())
+            .arg(node_dir)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
