@@ -39,6 +39,7 @@ mod overlay;
 #[doc(hidden)]
 pub mod parsers;
 mod prepare;
+mod resident;
 mod runtime;
 mod seccomp;
 mod spec_json;
@@ -68,6 +69,7 @@ pub use names::{ContainerId, InvalidName, TaskId};
 pub use open_files::raise_open_files;
 pub use overlay::probe as probe_overlay;
 pub use prepare::cgroup_path;
+pub use resident::{release_heap, release_program, share_one_heap};
 pub use runtime::{Runtime, RuntimeConfig};
 pub use shim_api::Stdin;
 pub use shim_api::log::{Ring, Stream, WhenFull};

@@ -57,7 +57,7 @@ fn main() -> ExitCode {
     match command {
         Command::Up(args) => machine::run(up::run(endpoint.region(), args)),
         Command::Server(args) => machine::run(server::run(endpoint.region(), args)),
-        Command::Agent(args) => machine::run(agent::run(endpoint.region(), args)),
+        Command::Agent(args) => machine::run_small(agent::run(endpoint.region(), args)),
         Command::Ps(args) => person::run(ps::run(&endpoint, args)),
         Command::Logs(args) => person::run(logs::run(&endpoint, args)),
         Command::Exec(args) => person::run_for_code(exec::run(&endpoint, args)),

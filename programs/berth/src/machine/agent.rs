@@ -7,6 +7,7 @@ use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::member::{Member, Membership};
 use super::pressure::DiskPressure;
+use super::slim;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -56,7 +57,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     let _ = writeln!(out, "This machine is container instance {} of cluster {cluster} at {server}.", member.arn());
     let _ = writeln!(out, "Ctrl-C ends the agent and leaves its tasks running; the next agent takes them up again.");
-    leave.asked().await;
+    tokio::select! {
+        () = leave.asked() => {}
+        () = slim::program_and_heap() => {}
+    }
     member.detach();
     Ok(())
 }

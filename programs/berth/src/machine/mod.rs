@@ -17,6 +17,7 @@ mod pressure;
 mod pulls;
 mod retention;
 pub mod server;
+mod slim;
 mod summary;
 pub mod up;
 mod upstreams;
@@ -30,6 +31,12 @@ use tracing_subscriber::EnvFilter;
 const WORKERS: usize = 2;
 /// Threads for what waits for a disk or the kernel. Hundreds at once are no faster, and stay as long as there is work for one.
 const BLOCKING_MAX: usize = 32;
+
+/// The same as [`run`], for what shall take little memory rather than use every core.
+pub fn run_small(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
+    runtime::share_one_heap();
+    run(command)
+}
 
 /// Runs one command to its end: 0 when it left as it was asked to, 1 when it could not run.
 pub fn run(command: impl Future<Output = anyhow::Result<()>>) -> ExitCode {

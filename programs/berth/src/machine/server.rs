@@ -12,6 +12,7 @@ use super::dirs::{self, DataDir};
 use super::leave::Leave;
 use super::listen::{self, Auth, TlsArgs};
 use super::retention::RetentionArgs;
+use super::slim;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -58,7 +59,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     );
     // Where a node shares the blobs, it is the node that makes room.
     let tidy = tokio::spawn(control.registry.clone().keep_tidy());
-    leave.asked().await;
+    tokio::select! {
+        () = leave.asked() => {}
+        () = slim::program() => {}
+    }
     tidy.abort();
     control.leave().await;
     Ok(())

@@ -19,6 +19,7 @@ use super::listen::{self, Auth, TlsArgs};
 use super::member::{Member, Membership, SharedRegistry};
 use super::pressure::DiskPressure;
 use super::retention::RetentionArgs;
+use super::slim;
 use super::summary::{self, Summary};
 
 #[derive(clap::Args)]
@@ -99,7 +100,10 @@ pub async fn run(region: String, args: Args) -> anyhow::Result<()> {
     let summary =
         Summary { url: &url, data_dir: dir.path(), region: &region, ready, demo: demo.as_ref(), snapshot: &snapshot };
     let _ = writeln!(out, "{}", summary::text(&summary));
-    leave.asked().await;
+    tokio::select! {
+        () = leave.asked() => {}
+        () = slim::program() => {}
+    }
     tidy.inspect(tokio::task::JoinHandle::abort);
     let _ = writeln!(out, "\nStopping the tasks; Ctrl-C again leaves at once.");
     tokio::select! {
