@@ -104,6 +104,11 @@ impl Backoff {
     }
 
     pub fn next(&mut self) -> Duration {
+        self.next_with(&mut jitter)
+    }
+
+    /// The same, with a jitter of the caller's.
+    pub fn next_with(&mut self, jitter: &mut dyn FnMut(Duration) -> Duration) -> Duration {
         let wait = self.next;
         self.next = self.next.mul_f64(self.factor).min(self.most);
         wait + jitter(wait.mul_f64(self.jitter))

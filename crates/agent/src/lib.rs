@@ -6,7 +6,7 @@
 //!
 //! It never forks a container and never outlives its use: processes belong to the shims, and survive the agent.
 //!
-//! Start at [`Agent`], then `acs.rs` (what comes down), `tasks.rs` (what becomes of it) and `worker.rs` (one task).
+//! Start at [`Agent`], then `session.rs` and `acs.rs` (what comes down), `tasks.rs` (what becomes of it) and `worker.rs` (one task).
 
 #![forbid(unsafe_code)]
 
@@ -30,6 +30,7 @@ mod reporter;
 mod role_keys;
 mod samples;
 pub mod seams;
+pub mod session;
 mod socket;
 mod stats;
 mod tasks;

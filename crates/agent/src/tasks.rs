@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_api::payload::{self, DesiredStatus};
 use agent_api::{ManifestTask, RoleCredentials};
 use futures::future::{BoxFuture, join_all};
-use task_engine::{Action, Event, Found, Phase, Task, TaskStatus};
+use task_engine::{Action, Event, Found, Phase, Task};
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -17,6 +17,7 @@ use crate::records::{RecordError, Records, TaskRecord};
 use crate::reporter::Reporter;
 use crate::role_keys::RoleKeys;
 use crate::seams::{Exit, ExitWatch, Node, Remains, Run};
+use crate::session;
 use crate::worker::{self, Beginning, Handle, Surroundings};
 
 const UNKNOWN_TASK: &str = "TaskStateError: Agent could not progress task's state to stopped";
@@ -209,18 +210,11 @@ impl Tasks {
 
     /// The tasks here that a manifest does not want to run.
     pub fn strangers(&self, manifest: &[ManifestTask]) -> Vec<ManifestTask> {
-        let wanted = |arn: &str| {
-            manifest.iter().any(|task| task.task_arn == arn && task.desired_status == TaskStatus::Running.name())
-        };
-        let running = self.all().into_iter().filter(|handle| handle.status() != TaskStatus::Stopped);
-        let strangers = running.filter(|handle| !wanted(handle.plan.arn()));
-        strangers
-            .map(|handle| ManifestTask {
-                task_arn: handle.plan.arn().to_owned(),
-                task_cluster_arn: handle.plan.payload.task_cluster_arn.clone(),
-                desired_status: TaskStatus::Stopped.name().to_owned(),
-            })
-            .collect()
+        let all = self.all();
+        let here = all
+            .iter()
+            .map(|handle| (handle.plan.arn(), handle.plan.payload.task_cluster_arn.as_str(), handle.status()));
+        session::strangers(here, manifest)
     }
 
     /// False for a task that is not here, or has ended: keys live as long as their task.

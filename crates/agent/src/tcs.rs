@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use agent_api::close::{AfterClose, after_close};
 use agent_api::extras::Probed;
 use agent_api::query::TcsQuery;
 use agent_api::tcs::{
@@ -11,17 +10,15 @@ use agent_api::tcs::{
     TASKS_MAX, TaskHealth, TaskMetric, ToAgent,
 };
 use task_engine::{Phase, Task};
-use tokio::time::{Instant, sleep_until};
 
-use crate::clock::{self, Backoff, jitter, new_id, now};
+use crate::clock::{self, jitter, new_id, now};
 use crate::endpoints::{EndpointCache, socket_url};
-use crate::limits::{
-    CONNECTION_AGE, CONNECTION_AGE_JITTER, INACTIVITY, PUBLISH_EVERY, RECONNECT_AT_ONCE, SAMPLE_EVERY,
-};
+use crate::limits::{PUBLISH_EVERY, SAMPLE_EVERY};
 use crate::plan::TaskPlan;
 use crate::registration::{AGENT_HASH, AGENT_VERSION, ENGINE_VERSION};
 use crate::samples::Samples;
 use crate::seams::{ControlPlane, Node, Run};
+use crate::session::{Due, Ended, Line};
 use crate::socket::{Incoming, Socket};
 use crate::tasks::Tasks;
 use crate::worker::Handle;
@@ -38,24 +35,16 @@ pub struct Tcs {
 impl Tcs {
     /// Connects, and connects again, for ever. Nothing else depends on it.
     pub async fn run(self) {
-        let mut backoff = Backoff::tcs();
+        let mut line = Line::tcs();
         let mut samples = Samples::default();
         loop {
-            let began = Instant::now();
-            let next = match self.connect().await {
-                Some((socket, url)) => self.session(socket, &url, &mut samples).await,
-                None => AfterClose::BackOff,
+            line.begins(clock::steady());
+            let ended = match self.connect().await {
+                Some((socket, url)) => self.session(socket, &url, &mut line, &mut samples).await,
+                None => Ended::Failed,
             };
-            if began.elapsed() > INACTIVITY {
-                backoff.reset();
-            }
-            match next {
-                AfterClose::ReconnectAtOnce => {
-                    backoff.reset();
-                    tokio::time::sleep(RECONNECT_AT_ONCE).await;
-                }
-                AfterClose::BackOff => tokio::time::sleep(backoff.next()).await,
-            }
+            let wait = line.ended(ended, clock::steady(), &mut jitter);
+            tokio::time::sleep(wait).await;
         }
     }
 
@@ -79,19 +68,17 @@ impl Tcs {
         }
     }
 
-    async fn session(&self, mut socket: Socket, url: &str, samples: &mut Samples) -> AfterClose {
-        let expires = Instant::now() + CONNECTION_AGE + jitter(CONNECTION_AGE_JITTER);
-        let mut silent_until = Instant::now() + INACTIVITY + jitter(INACTIVITY);
-        let mut expired = false;
+    async fn session(&self, mut socket: Socket, url: &str, line: &mut Line, samples: &mut Samples) -> Ended {
+        line.opened(clock::steady(), &mut jitter);
         let mut publish = tokio::time::interval(PUBLISH_EVERY);
         let mut sample = tokio::time::interval(SAMPLE_EVERY);
         let mut status_told = false;
         loop {
             tokio::select! {
                 incoming = socket.next() => match incoming {
-                    Incoming::Closed(code) => return after_close(code),
+                    Incoming::Closed(code) => return Ended::Closed(code),
                     Incoming::Text(text) => if matches!(ToAgent::decode(&text), Ok(agent_api::Decoded::Known(_))) {
-                        silent_until = Instant::now() + INACTIVITY + jitter(INACTIVITY);
+                        line.heard(clock::steady(), &mut jitter);
                     },
                 },
                 _ = publish.tick() => {
@@ -110,11 +97,11 @@ impl Tcs {
                     self.send(&mut socket, url, &health).await;
                 },
                 _ = sample.tick() => self.sample(samples).await,
-                () = sleep_until(silent_until) => return AfterClose::BackOff,
-                () = sleep_until(expires), if !expired => {
-                    expired = true;
-                    socket.close("connection expired").await;
-                }
+                () = line.waits() => match line.due(clock::steady()) {
+                    Some(Due::Silent) => return Ended::Silent,
+                    Some(Due::Expired) => socket.close("connection expired").await,
+                    None => {}
+                },
             }
         }
     }
