@@ -13,6 +13,7 @@ use crate::views;
 
 mod capabilities;
 mod check;
+mod fargate;
 mod firelens;
 pub(crate) mod settings;
 
@@ -40,6 +41,10 @@ pub(crate) fn define(
     family: String,
     ctx: &mut Ctx<'_>,
 ) -> Result<(TaskDefinition, Changes), Error> {
+    if fargate::is_asked_for(input) {
+        fargate::check(input)?;
+        return Err(unsupported("The compatibility FARGATE"));
+    }
     refuse_what_is_not_there_yet(input)?;
     let mut definition = TaskDefinition {
         scope: ctx.scope.clone(),

@@ -138,7 +138,7 @@ pub(crate) fn parse_launch_type(given: Option<&str>, has_network_configuration: 
     match given.unwrap_or("EC2") {
         "EC2" => Ok(LaunchType::Ec2),
         "EXTERNAL" => Ok(LaunchType::External),
-        "FARGATE" => Err(unsupported("The launch type FARGATE")),
+        kind @ ("FARGATE" | "MANAGED_INSTANCES") => Err(unsupported(&format!("The launch type {kind}"))),
         other => Err(invalid(format!("Unknown launch type: {other}"))),
     }
 }

@@ -9,7 +9,7 @@ use model::{MemoryMib, Probes, TaskDefinition};
 
 use super::super::create_cluster::valid_name;
 use super::firelens;
-use crate::error::{Error, client};
+use crate::error::{Error, client, unsupported};
 use crate::limits::{CONTAINERS_MAX, MEMORY_MIB_MIN, TIMEOUT_SECONDS_MAX};
 
 /// Source: Amazon ECS API Reference, `LogConfiguration.logDriver`, on EC2.
@@ -26,7 +26,7 @@ pub(super) fn definition(definition: &TaskDefinition) -> Result<(), Error> {
     for compatibility in &definition.requires_compatibilities {
         match compatibility.as_str() {
             "EC2" | "EXTERNAL" => {}
-            "FARGATE" => return Err(crate::error::unsupported("The compatibility FARGATE")),
+            "MANAGED_INSTANCES" => return Err(unsupported("The compatibility MANAGED_INSTANCES")),
             other => return Err(client(format!("Unrecognized compatibility: {other}"))),
         }
     }
