@@ -124,7 +124,15 @@ pub struct DaemonRevision {
     pub ecs_managed_tags_enabled: bool,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub execute_command_enabled: bool,
+    /// On AWS the instance goes when its task fails. Here nobody would bring another one, so it is kept and shown.
+    #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+    pub critical: bool,
     pub created_at: Timestamp,
+}
+
+/// Source: Amazon ECS API Reference, `DaemonRevision.critical`: the default.
+fn yes() -> bool {
+    true
 }
 
 impl Versioned for DaemonRevision {

@@ -24,6 +24,7 @@ pub(crate) struct NewRevision<'a> {
     pub propagate_tags: bool,
     pub ecs_managed_tags_enabled: bool,
     pub execute_command_enabled: bool,
+    pub critical: bool,
 }
 
 /// One that daemons may be made of.
@@ -86,6 +87,7 @@ pub(crate) fn deploy(ctx: &mut Ctx<'_>, daemon: &mut Daemon, new: NewRevision<'_
         propagate_tags: new.propagate_tags,
         ecs_managed_tags_enabled: new.ecs_managed_tags_enabled,
         execute_command_enabled: new.execute_command_enabled,
+        critical: new.critical,
         created_at: ctx.now,
     };
     daemon.revision.clone_from(&revision.id);

@@ -474,3 +474,22 @@ async fn each_request_is_checked() {
     let input = ListTagsForResourceRequest { resource_arn: text(DAEMON) };
     assert_eq!(world.ecs.list_tags_for_resource(&world.caller, input).await.unwrap().tags.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn whether_it_is_critical_is_shown() {
+    let fleet = Fleet::of(1).await;
+    let shown = async || {
+        let daemon = fleet.world.snapshot().daemons.iter().next().unwrap().clone();
+        let arns = Some(vec![daemon.revision_arn(&daemon.revision).to_string()]);
+        let input = DescribeDaemonRevisionsRequest { daemon_revision_arns: arns };
+        let answer = fleet.world.ecs.describe_daemon_revisions(&fleet.world.caller, input).await.unwrap();
+        answer.daemon_revisions.unwrap()[0].critical
+    };
+    fleet.create(|_| {}).await.unwrap();
+    assert_eq!(shown().await, Some(true), "as on AWS, where nothing is said");
+    fleet.register(1000).await;
+    fleet.update(|input| input.critical = Some(false)).await.unwrap();
+    assert_eq!(shown().await, Some(false));
+    fleet.update(|_| {}).await.unwrap();
+    assert_eq!(shown().await, Some(false), "it stays");
+}

@@ -52,6 +52,7 @@ pub(crate) fn apply(input: &CreateDaemonRequest, ctx: &mut Ctx<'_>) -> Applied<C
         propagate_tags: input.propagate_tags.as_deref() == Some("DAEMON"),
         ecs_managed_tags_enabled: input.enable_ecs_managed_tags.unwrap_or_default(),
         execute_command_enabled: input.enable_execute_command.unwrap_or_default(),
+        critical: input.critical.unwrap_or(true),
     };
     daemon::deploy(ctx, &mut record, revision, &mut changes);
     changes.put(ctx.snapshot, &record);

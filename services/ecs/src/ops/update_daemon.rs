@@ -25,6 +25,7 @@ pub(crate) fn apply(input: &UpdateDaemonRequest, ctx: &mut Ctx<'_>) -> Applied<U
         propagate_tags: stays(propagates, before.map(|one| one.propagate_tags)),
         ecs_managed_tags_enabled: stays(input.enable_ecs_managed_tags, before.map(|one| one.ecs_managed_tags_enabled)),
         execute_command_enabled: stays(input.enable_execute_command, before.map(|one| one.execute_command_enabled)),
+        critical: input.critical.or(before.map(|one| one.critical)).unwrap_or(true),
     };
     let mut changes = Changes::new();
     daemon::deploy(ctx, &mut record, revision, &mut changes);

@@ -137,7 +137,7 @@ pub(crate) fn revision(kept: &DaemonRevision) -> api_ecs::DaemonRevision {
         propagate_tags: Some(if kept.propagate_tags { "DAEMON".into() } else { "NONE".into() }),
         enable_ecs_managed_tags: Some(kept.ecs_managed_tags_enabled),
         enable_execute_command: Some(kept.execute_command_enabled),
-        critical: None,
+        critical: Some(kept.critical),
     }
 }
 
