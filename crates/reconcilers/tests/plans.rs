@@ -439,6 +439,7 @@ stories! {
     breaker_has_nothing_to_go_back_to
     breaker_counts_from_the_last_good_task
     breaker_counts_every_failure
+    breaker_counts_sick_tasks_one_after_the_other
     breaker_after_two_failures
     breaker_of_a_percentage
     breaker_fails_fast

@@ -7,13 +7,13 @@ use std::time::Duration;
 use model::daemon::{DaemonStatus, started_by};
 use model::service::FailureThreshold;
 use model::service_deployment::{MonitorStatus, Rollback};
-use model::{DaemonDeployment, DaemonDeploymentStatus, HealthStatus};
+use model::{DaemonDeployment, DaemonDeploymentStatus};
 use state::Record;
 use stdx::Timestamp;
 
 use super::Act;
 use super::view::DaemonView;
-use crate::service::backoff::{failed, left_sick, proven_at};
+use crate::service::backoff::{failed, left_sick};
 
 const TRIPPED: &str = "ECS deployment circuit breaker: daemon tasks failed to start.";
 
@@ -56,10 +56,8 @@ fn failures(view: &DaemonView<'_>, deployment: &DaemonDeployment, threshold: usi
     let began = deployment.rollback.as_ref().map_or(deployment.created_at, |rollback| rollback.started_at);
     let own = started_by(&view.daemon.revision);
     let live = view.places.iter().flat_map(|place| &place.current);
-    let proven = live.filter_map(|task| match task.health {
-        HealthStatus::Healthy => task.started_at,
-        _ => proven_at(task, Some(view.now)),
-    });
+    let proven = live.filter(|task| view.proof.counts(task));
+    let proven = proven.filter_map(|task| view.proof.proven_at(task).or(task.started_at));
     let since = proven.max().unwrap_or(began).max(began);
     let stopped = view.stopped().take_while(|task| task.stopped_at >= Some(since));
     let of_revision = stopped.filter(|task| task.started_by == own);

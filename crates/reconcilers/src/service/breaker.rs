@@ -10,11 +10,12 @@ use model::{Deployment, DeploymentStatus, RolloutState, Service, StopCode, Task}
 use state::Snapshot;
 use stdx::{Ids, Timestamp};
 
-use super::backoff::{failed, left_sick, proven_at, stopped};
+use super::backoff::{failed, left_sick, stopped};
 use super::blue_green::{self, hooks};
 use super::message;
 use super::view::ServiceView;
 use crate::alarms::{self, Alarms};
+use crate::proof::Proof;
 
 /// How every reason of the circuit breaker begins.
 pub(crate) const NAME: &str = "ECS deployment circuit breaker";
@@ -149,10 +150,9 @@ pub(crate) fn failures<'a>(
     let own = |task: &&Task| task.started_by == deployment.id;
     let resets = service.deployment_configuration.circuit_breaker.is_none_or(|breaker| breaker.reset_on_healthy_task);
     let live = snapshot.tasks.by("service", &state::Record::name(service)).map(|task| &**task).filter(own);
-    let proven = live.filter_map(|task| match task.health {
-        model::HealthStatus::Healthy => task.started_at,
-        _ => proven_at(task, Some(now)),
-    });
+    // Whose health check has not passed yet, or fails, has proved nothing by having run for a while.
+    let proof = Proof::new(snapshot, now);
+    let proven = live.filter(|task| proof.counts(task)).filter_map(|task| proof.proven_at(task).or(task.started_at));
     let since = proven.max().filter(|_| resets).unwrap_or(deployment.created_at).max(deployment.created_at);
     let stopped = stopped(snapshot, service).take_while(|task| task.stopped_at >= Some(since)).filter(own);
     stopped.filter(|task| failed(task) || left_sick(task)).take(failures_max(service)).collect()
