@@ -231,6 +231,9 @@ async fn what_probes_say_is_shown_while_it_matters() {
         tcs.send_text(message.to_string()).await;
         assert!(tcs.text().await.unwrap().contains("AckPublishHealth"));
     };
+    // Whoever never says that it is ready is given up; whoever said so once is not.
+    let awaits = || plane.plane.snapshot().tasks.iter().any(|task| task.awaits_readiness());
+    assert!(awaits());
     for (health, probed, reason) in [
         (
             "HEALTHY",
@@ -247,9 +250,13 @@ async fn what_probes_say_is_shown_while_it_matters() {
             Some("Health probe failed: TCP :80 found nobody who listens"),
         ),
     ] {
+        let was_ready = probed["ready"] == json!(true);
         told(health, probed).await;
         assert_eq!(shown().await, both(health, reason));
+        assert!(!was_ready || !awaits());
     }
+    told("HEALTHY", json!({"ready": false})).await;
+    assert!(!awaits(), "it was ready before");
 }
 
 #[tokio::test]

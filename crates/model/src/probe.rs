@@ -15,6 +15,23 @@ pub const CAPABILITY: &str = "ecs.capability.berth.probes";
 pub const NOT_READY: &str = "Not ready";
 pub const HEALTH_FAILED: &str = "Health probe failed: ";
 
+/// On a service or a daemon: how many seconds its tasks may run before they are ready for the first time, or `off`.
+pub const READY_WITHIN: &str = "berth:ready-within";
+const OFF: &str = "off";
+/// Ours. Load balancers of AWS give a target up after two and a half minutes, Kubernetes a deployment after ten.
+const READY_WITHIN_DEFAULT: Duration = Duration::from_secs(5 * 60);
+const READY_WITHIN_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What the value of that tag says. Nothing where they are waited for without end; what cannot be read is no reason to.
+pub fn ready_within(tag: Option<&str>) -> Option<Duration> {
+    let seconds = |text: &str| text.parse().ok().map(Duration::from_secs).filter(|time| !time.is_zero());
+    match tag.map(str::trim) {
+        Some(OFF) => None,
+        Some(text) => Some(seconds(text).unwrap_or(READY_WITHIN_DEFAULT).min(READY_WITHIN_MAX)),
+        None => Some(READY_WITHIN_DEFAULT),
+    }
+}
+
 /// Longer ones are refused: a path ends up in a request and in messages. Ours.
 const PATH_BYTES_MAX: usize = 1024;
 
@@ -160,6 +177,16 @@ mod tests {
     fn probe(ask: Ask, [interval, timeout, retries, start]: [u32; 4]) -> Probe {
         let seconds = |seconds: u32| Duration::from_secs(seconds.into());
         Probe { ask, interval: seconds(interval), timeout: seconds(timeout), retries, start_period: seconds(start) }
+    }
+
+    #[test]
+    fn readiness_is_waited_for_as_the_tag_says() {
+        let seconds = |tag| ready_within(tag).map(|time| time.as_secs());
+        assert_eq!([None, Some("off"), Some(" 60 ")].map(seconds), [Some(300), None, Some(60)]);
+        assert_eq!(
+            [Some("0"), Some("-1"), Some("soon"), Some("999999")].map(seconds),
+            [300, 300, 300, 86_400].map(Some)
+        );
     }
 
     #[test]

@@ -111,9 +111,15 @@ impl Task {
     }
 
     /// False while a container with a readiness probe does not want work yet. Whoever sends work to tasks, and whoever lets
-    /// an older task go because of this one, asks this besides its health; nobody replaces a task that is not ready.
+    /// an older task go because of this one, asks this besides its health; nobody replaces a task that was ready and is not.
     pub fn is_ready(&self) -> bool {
         self.readiness() != Some(false)
+    }
+
+    /// True until every container with a readiness probe has been ready once.
+    pub fn awaits_readiness(&self) -> bool {
+        let live = self.containers.iter().filter(|container| container.last_status != TaskStatus::Stopped);
+        live.filter_map(|container| container.probed.as_ref()).any(|probed| probed.awaited)
     }
 
     /// When its task scale-in protection ends, while it has any.
@@ -333,6 +339,9 @@ pub struct Probed {
     /// Nothing when nobody asks.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready: Option<bool>,
+    /// It has not been ready once since its task began.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub awaited: bool,
     /// How the last probe of its health failed; empty when it did not.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub health_says: String,

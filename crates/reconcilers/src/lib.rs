@@ -15,6 +15,7 @@ pub mod managed_daemon;
 pub mod prepull;
 mod proof;
 pub mod provisioning;
+mod readiness;
 mod reliance;
 pub mod service;
 pub mod task_set;

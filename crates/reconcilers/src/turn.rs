@@ -8,6 +8,7 @@ use scheduler::{Explanation, Indexes, Launch, Placement, Request, Scheduler};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
 
+use crate::readiness::Patience;
 use crate::service::message::{self, Cause};
 use crate::{Plan, history, provisioning};
 
@@ -100,6 +101,15 @@ impl<'a> Turn<'a> {
             task.request_stop(StopCode::ServiceSchedulerInitiated, reason, self.now);
             self.changes.put(self.snapshot, &task);
         }
+    }
+
+    /// Those that were never ready in their time.
+    pub fn give_up(&mut self, tasks: &[&Task], patience: &Patience<'_>, speaker: &str) {
+        for task in tasks {
+            self.stop(&[task], &patience.reason(task));
+            self.record(patience.event(speaker, task));
+        }
+        self.record(message::stopped(speaker, tasks));
     }
 
     /// Nothing when the definition is gone, or asks for something that cannot be read: it was checked when it came in, and a

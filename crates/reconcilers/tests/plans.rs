@@ -425,6 +425,12 @@ stories! {
     rolling_one_task_stalls
     rolling_waits_for_health
     rolling_waits_for_readiness
+    rolling_gives_up_who_is_never_ready
+    readiness_is_waited_for_as_the_owner_says
+    readiness_is_waited_for_without_end
+    who_was_ready_once_is_not_given_up
+    task_set_gives_up_who_is_never_ready
+    daemon_gives_up_who_is_never_ready
     one_task_not_ready
     those_not_ready_leave_first
     those_not_ready_make_room

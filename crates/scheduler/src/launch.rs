@@ -75,7 +75,10 @@ impl Launch<'_> {
                 network_bindings: Vec::new(),
                 health: HealthStatus::Unknown,
                 // It is not ready before its agent has said that it is.
-                probed: container.probes().ready.map(|_| Box::new(Probed { ready: Some(false), ..Probed::default() })),
+                probed: container
+                    .probes()
+                    .ready
+                    .map(|_| Box::new(Probed { ready: Some(false), awaited: true, ..Probed::default() })),
                 gpus: Vec::new(),
             })
             .collect();

@@ -162,7 +162,8 @@ fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
     for container in &mut task.containers {
         let Some(told) = told.get(container.name.as_str()) else { continue };
         container.health = health(told.health_status);
-        container.probed = told.berth.as_ref().map(|probed| Box::new(self::probed(probed)));
+        let is_awaited = container.probed.as_ref().is_some_and(|before| before.awaited);
+        container.probed = told.berth.as_ref().map(|probed| Box::new(self::probed(probed, is_awaited)));
     }
     let checked = definition.containers.iter().filter(|container| container.essential && container.has_health_check());
     let known: Vec<HealthStatus> = checked
@@ -178,9 +179,14 @@ fn apply(task: &mut Task, definition: &TaskDefinition, reported: &TaskHealth) {
 }
 
 /// Agents keep it short; one that does not is cut.
-fn probed(reported: &agent_api::extras::Probed) -> Probed {
+fn probed(reported: &agent_api::extras::Probed, is_awaited: bool) -> Probed {
     let short = |text: &str| text.chars().take(PROBE_CHARS_MAX).collect();
-    Probed { ready: reported.ready, health_says: short(&reported.health_says), ready_says: short(&reported.ready_says) }
+    Probed {
+        ready: reported.ready,
+        awaited: is_awaited && reported.ready != Some(true),
+        health_says: short(&reported.health_says),
+        ready_says: short(&reported.ready_says),
+    }
 }
 
 fn health(reported: agent_api::tcs::HealthStatus) -> HealthStatus {

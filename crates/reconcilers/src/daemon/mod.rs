@@ -17,7 +17,7 @@ use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
 
 use self::rollout::Rollout;
-pub(crate) use self::rollout::{Why, superfluous};
+pub(crate) use self::rollout::{Superfluous, Why, superfluous};
 use self::view::DaemonView;
 use crate::service::{backoff, breaker, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Turn, Wanted, request};
@@ -40,7 +40,7 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, service: &Service, now:
     let rollout = rollout::decide(&view);
     let mut look_again = rollout.look_again;
 
-    stop(&mut turn, &rollout);
+    stop(&mut turn, &view, &rollout);
     match &wanted {
         Some(wanted) => look_again = [look_again, start(&mut turn, &rollout, wanted)].into_iter().flatten().min(),
         None if service.status == ServiceStatus::Active => {
@@ -108,11 +108,15 @@ pub(crate) fn held_by_old<'a>(
     held
 }
 
-fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {
+fn stop(turn: &mut Turn<'_>, view: &DaemonView<'_>, rollout: &Rollout<'_>) {
     let name = turn.service.name.clone();
     let deployment = turn.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
     for (why, tasks) in &rollout.stop {
         let reason = match why {
+            Why::NeverReady => {
+                turn.give_up(tasks, &view.patience, &name);
+                continue;
+            }
             Why::Deployment | Why::Drained => format!("Scaling activity initiated by (deployment {deployment})"),
             Why::Unhealthy => "Task failed container health checks".to_owned(),
             Why::Constraints => "Task no longer satisfies the placement constraints of its service".to_owned(),
@@ -125,7 +129,7 @@ fn stop(turn: &mut Turn<'_>, rollout: &Rollout<'_>) {
                     "(service {name}) (task {}) no longer satisfies the placement constraints of the service.",
                     task.id
                 )),
-                Why::Deployment | Why::Drained => {}
+                Why::Deployment | Why::Drained | Why::NeverReady => {}
             }
         }
         turn.record(message::stopped(&name, tasks));

@@ -12,6 +12,7 @@ use scheduler::Rejection;
 use stdx::Timestamp;
 
 use super::view::{DaemonView, Place, Standing};
+use crate::readiness::Patience;
 use crate::service::view::works;
 
 #[derive(Default)]
@@ -33,6 +34,8 @@ pub(crate) enum Why {
     /// A newer deployment takes over, or the service is deleted.
     Deployment,
     Unhealthy,
+    /// It has run for long and was never ready.
+    NeverReady,
     /// Its instance may not have it any more.
     Constraints,
     /// Its instance goes, and everybody else has left.
@@ -58,9 +61,9 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     rollout.stop(Why::Drained, drained);
 
     let eligible: Vec<&Place<'a>> = view.places.iter().filter(|place| place.standing == Standing::Eligible).collect();
-    let (mut extra, sick) = superfluous(&eligible);
+    let Superfluous { mut extra, sick, late, late_at } = superfluous(&eligible, &view.patience);
     extra.retain(|task| protection(task).is_none());
-    let leaving = |task: &Task| extra.iter().chain(&sick).any(|one| one.id == task.id);
+    let leaving = |task: &Task| extra.iter().chain(&sick).chain(&late).any(|one| one.id == task.id);
 
     let desired = view.desired();
     let bounds = &view.service.deployment_configuration;
@@ -108,6 +111,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
         rollout.look_again = drained_at;
         rollout.stop(Why::Deployment, extra);
         rollout.stop(Why::Unhealthy, sick);
+        // What never worked stays to be looked at.
         return rollout;
     }
     let spare = (ready + old.working.len() + old.waiting + old.protected).saturating_sub(tasks_min);
@@ -118,6 +122,8 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
     look_again = earliest(look_again, if held > 0 { proven_at } else { awaited_at });
     rollout.stop(Why::Deployment, [extra, old.idle, old.working].concat());
     rollout.stop(Why::Unhealthy, sick);
+    rollout.stop(Why::NeverReady, late);
+    look_again = earliest(look_again, late_at);
 
     let mut room = tasks_max.saturating_sub(view.live);
     for place in &eligible {
@@ -154,17 +160,31 @@ struct OldTasks<'a> {
     protected: usize,
 }
 
-/// Of several tasks of the newest deployment on one instance, all but the best; and those whose health check fails.
-pub(crate) fn superfluous<'a>(eligible: &[&Place<'a>]) -> (Vec<&'a Task>, Vec<&'a Task>) {
-    let (mut extra, mut sick) = (Vec::new(), Vec::new());
+/// The tasks of the newest deployment that are not to stay.
+pub(crate) struct Superfluous<'a> {
+    /// Of several on one instance, all but the best.
+    pub extra: Vec<&'a Task>,
+    /// Their health check fails.
+    pub sick: Vec<&'a Task>,
+    /// Never ready, for longer than anybody waits.
+    pub late: Vec<&'a Task>,
+    /// When the first of the others will be late.
+    pub late_at: Option<Timestamp>,
+}
+
+pub(crate) fn superfluous<'a>(eligible: &[&Place<'a>], patience: &Patience<'_>) -> Superfluous<'a> {
+    let mut found = Superfluous { extra: Vec::new(), sick: Vec::new(), late: Vec::new(), late_at: None };
     for place in eligible {
         let is_sick = |task: &&Task| task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy;
-        let (ill, mut well): (Vec<&Task>, Vec<&Task>) = place.current.iter().copied().partition(is_sick);
-        sick.extend(ill);
+        let (ill, others): (Vec<&Task>, Vec<&Task>) = place.current.iter().copied().partition(is_sick);
+        let (late, mut well): (Vec<&Task>, Vec<&Task>) = others.into_iter().partition(|task| patience.is_over(task));
+        found.sick.extend(ill);
+        found.late.extend(late);
         well.sort_by_key(|task| (Reverse(works(task)), task.created_at, &task.id));
-        extra.extend(well.into_iter().skip(1));
+        found.late_at = found.late_at.into_iter().chain(well.iter().filter_map(|task| patience.ends(task))).min();
+        found.extra.extend(well.into_iter().skip(1));
     }
-    (extra, sick)
+    found
 }
 
 impl<'a> Rollout<'a> {

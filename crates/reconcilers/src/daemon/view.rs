@@ -8,6 +8,7 @@ use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use crate::proof::Proof;
+use crate::readiness::Patience;
 
 pub(crate) struct DaemonView<'a> {
     pub service: &'a Service,
@@ -15,6 +16,7 @@ pub(crate) struct DaemonView<'a> {
     /// All its tasks that have not stopped and can still be reached.
     pub live: usize,
     pub proof: Proof<'a>,
+    pub patience: Patience<'a>,
     pub now: Timestamp,
 }
 
@@ -70,7 +72,8 @@ impl<'a> DaemonView<'a> {
             by_instance.entry(&task.container_instance).or_default().push(task);
         }
         let primary = service.primary();
-        let mut view = DaemonView { service, places: Vec::new(), live: 0, proof: Proof::new(snapshot, now), now };
+        let (proof, patience) = (Proof::new(snapshot, now), Patience::of_service(snapshot, service, now));
+        let mut view = DaemonView { service, places: Vec::new(), live: 0, proof, patience, now };
         let here = |status| !matches!(status, ContainerInstanceStatus::Inactive);
         let instances = snapshot.container_instances.range(&format!("{}/{}/", service.scope, service.cluster));
         for instance in instances.filter(|instance| here(instance.status)) {

@@ -163,14 +163,15 @@ impl Act<'_> {
 
     fn stop(&mut self, view: &DaemonView<'_>, rollout: &Rollout<'_>) {
         for (why, tasks) in &rollout.stop {
-            let reason = match why {
-                Why::Deployment | Why::Drained => {
-                    format!("Scaling activity initiated by (daemon-deployment {})", self.daemon.deployment)
-                }
-                Why::Unhealthy => "Task failed container health checks".to_owned(),
-                Why::Constraints => "The container instance is of no capacity provider of the daemon".to_owned(),
-            };
             for task in tasks {
+                let reason = match why {
+                    Why::Deployment | Why::Drained => {
+                        format!("Scaling activity initiated by (daemon-deployment {})", self.daemon.deployment)
+                    }
+                    Why::Unhealthy => "Task failed container health checks".to_owned(),
+                    Why::NeverReady => view.patience.reason(task),
+                    Why::Constraints => "The container instance is of no capacity provider of the daemon".to_owned(),
+                };
                 let mut task = Task::clone(task);
                 task.request_stop(StopCode::ServiceSchedulerInitiated, &reason, self.now);
                 self.changes.put(self.snapshot, &task);

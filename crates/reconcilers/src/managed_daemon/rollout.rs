@@ -9,7 +9,7 @@ use stdx::Timestamp;
 
 use super::view::DaemonView;
 use super::{Place, Standing};
-use crate::daemon::{Why, superfluous};
+use crate::daemon::{Superfluous, Why, superfluous};
 use crate::service::view::works;
 
 #[derive(Default)]
@@ -37,12 +37,16 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>, is_open: bool) -> Rollout<'a> {
     rollout.stop(Why::Drained, on(Some(Standing::Drained)));
 
     let eligible: Vec<&Place<'a>> = view.eligible().collect();
-    let (extra, sick) = superfluous(&eligible);
+    let Superfluous { extra, sick, late, late_at } = superfluous(&eligible, &view.patience);
     if is_open {
         rollout.replace(view, &eligible);
     }
     rollout.stop(Why::Deployment, extra);
     rollout.stop(Why::Unhealthy, sick);
+    if is_open {
+        rollout.stop(Why::NeverReady, late);
+        rollout.look_again = rollout.look_again.into_iter().chain(late_at).min();
+    }
     let is_free = |place: &&&Place<'_>| place.all().next().is_none();
     rollout.start = eligible.iter().filter(is_free).map(|place| place.instance).collect();
     rollout

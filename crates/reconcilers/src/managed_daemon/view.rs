@@ -10,6 +10,7 @@ use stdx::Timestamp;
 
 use super::{Place, Standing, providers, standing};
 use crate::proof::Proof;
+use crate::readiness::Patience;
 
 pub(crate) struct DaemonView<'a> {
     snapshot: &'a Snapshot,
@@ -18,6 +19,7 @@ pub(crate) struct DaemonView<'a> {
     /// All its tasks that have not stopped.
     pub live: usize,
     pub proof: Proof<'a>,
+    pub patience: Patience<'a>,
     pub now: Timestamp,
 }
 
@@ -29,7 +31,8 @@ impl<'a> DaemonView<'a> {
             by_instance.entry(&task.container_instance).or_default().push(task);
         }
         let live = by_instance.values().map(Vec::len).sum();
-        let mut view = DaemonView { snapshot, daemon, places: Vec::new(), live, proof: Proof::new(snapshot, now), now };
+        let (proof, patience) = (Proof::new(snapshot, now), Patience::of_tags(snapshot, &daemon.tags, now));
+        let mut view = DaemonView { snapshot, daemon, places: Vec::new(), live, proof, patience, now };
         let of_newest = started_by(&daemon.revision);
         let providers: Vec<&CapacityProvider> = providers(snapshot, daemon).collect();
         let instances = snapshot.container_instances.range(&format!("{}/{}/", daemon.scope, daemon.cluster));

@@ -12,6 +12,7 @@ use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use super::view::{PROVEN_AFTER, ServiceView};
+use crate::readiness;
 
 /// So many failures in a row cost nothing: the world stumbles now and then.
 const FREE_FAILURES: u32 = 3;
@@ -43,8 +44,10 @@ pub(crate) fn failed(task: &Task) -> bool {
     left && proven_at(task, task.stopped_at).is_none()
 }
 
+/// Its scheduler stopped it because its health check failed, or because it was never ready.
 pub(crate) fn left_sick(task: &Task) -> bool {
-    task.stop_code == Some(StopCode::ServiceSchedulerInitiated) && task.health == HealthStatus::Unhealthy
+    let by_scheduler = task.stop_code == Some(StopCode::ServiceSchedulerInitiated);
+    by_scheduler && task.health == HealthStatus::Unhealthy || readiness::was_given_up(task)
 }
 
 /// When the task had proved itself by having run for a while, if it had by `until`.

@@ -190,7 +190,8 @@ fn listed(items: &[String]) -> String {
 pub(crate) fn stopped_reason(why: Why, deployment: &str) -> String {
     match why {
         Why::Scaling | Why::Rebalancing => format!("Scaling activity initiated by (deployment {deployment})"),
-        Why::Unhealthy => "Task failed container health checks".to_owned(),
+        // What was never ready is given up elsewhere, each task with a reason of its own.
+        Why::Unhealthy | Why::NeverReady => "Task failed container health checks".to_owned(),
     }
 }
 

@@ -20,6 +20,7 @@ use stdx::{Ids, Timestamp};
 
 use crate::Plan;
 use crate::alarms::Alarms;
+use crate::readiness::Patience;
 use crate::turn::{STARTS_PER_TURN_MAX, Turn};
 pub use backoff::failed_tasks;
 use place::Trial;
@@ -124,6 +125,10 @@ impl<'a> Act<'a> {
 
     fn stop(&mut self, view: &ServiceView<'_>, tasks: &[&Task], why: Why) {
         let primary = self.turn.service.primary().map(|primary| primary.id.clone()).unwrap_or_default();
+        if why == Why::NeverReady {
+            let service = &view.service;
+            return self.turn.give_up(tasks, &Patience::of_service(view.snapshot, service, view.now), &service.name);
+        }
         self.turn.stop(tasks, &message::stopped_reason(why, &primary));
         if why == Why::Unhealthy {
             for task in tasks {

@@ -39,6 +39,8 @@ pub(crate) enum Why {
     /// There are more than desired, or a newer deployment takes over.
     Scaling,
     Unhealthy,
+    /// It has run for long and was never ready.
+    NeverReady,
     /// Another one does its work in a zone with fewer tasks.
     Rebalancing,
 }
@@ -103,7 +105,7 @@ impl<'a> Need<'a> {
 pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capacity) -> Rollout<'a> {
     let mut rollout = Rollout::default();
     if view.service.status == ServiceStatus::Draining {
-        let all = [&view.current[..], &view.sick, &view.outgoing].concat();
+        let all = [&view.current[..], &view.sick, &view.late, &view.outgoing].concat();
         rollout.stop(Why::Scaling, all);
         return rollout;
     }
@@ -116,6 +118,8 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let evens_out = zones::are_balanced(view) && zones::is_rebalancing(view.service);
     rollout.stop(if evens_out { Why::Rebalancing } else { Why::Scaling }, extra);
 
+    // They never did any work, so nobody waits for their successors.
+    rollout.stop(Why::NeverReady, view.late.clone());
     let sick_leaving = sick_leaving(view, &kept, ready, startable);
     rollout.stop(Why::Unhealthy, sick_leaving);
 
@@ -163,7 +167,7 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     let waiting = waits || kept.len() + leaving < view.live.len() - view.stopping;
     let proven = if waiting { kept.iter().filter_map(|task| view.awaited_at(task)).min() } else { None };
     let unprotected = rollout.protected.iter().filter_map(|task| task.protection(view.now)).min();
-    rollout.look_again = [awaited, proven, unprotected, view.grace_ends()].into_iter().flatten().min();
+    rollout.look_again = [awaited, proven, unprotected, view.grace_ends(), view.late_at].into_iter().flatten().min();
     rollout.is_stalled = !view.has_failed()
         && rollout.protected.is_empty()
         && missing > 0

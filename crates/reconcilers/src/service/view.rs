@@ -10,6 +10,7 @@ use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use crate::proof::proven_without_check;
+use crate::readiness::Patience;
 
 /// A task without a health check that ran this long has proved itself: it may replace another, and its end is no failure
 /// to start.
@@ -28,6 +29,11 @@ pub(crate) struct ServiceView<'a> {
     pub current: Vec<&'a Task>,
     /// Like `current`, but its health check fails: each needs a successor.
     pub sick: Vec<&'a Task>,
+    /// Meant to run, but never ready, for longer than anybody waits: of no use, and followed by others. None of a deployment
+    /// that has failed: what it has is left as it is.
+    pub late: Vec<&'a Task>,
+    /// When the first of the others will be late, if it goes on as it is.
+    pub late_at: Option<Timestamp>,
     /// Meant to run, but of an older deployment, or on an instance that drains: each needs a successor.
     pub outgoing: Vec<&'a Task>,
     /// How many were asked to stop and have not stopped yet.
@@ -56,12 +62,16 @@ impl<'a> ServiceView<'a> {
             live: Vec::new(),
             current: Vec::new(),
             sick: Vec::new(),
+            late: Vec::new(),
+            late_at: None,
             outgoing: Vec::new(),
             stopping: 0,
             now,
             checked: BTreeMap::new(),
         };
         let mut standings = BTreeMap::new();
+        let patience = Patience::of_service(snapshot, service, now);
+        let gives_up = !view.has_failed();
         for task in snapshot.tasks.by("service", &service.name()) {
             let standing = *standings.entry(&task.container_instance).or_insert_with(|| standing(snapshot, task));
             if standing == Standing::Gone {
@@ -71,8 +81,14 @@ impl<'a> ServiceView<'a> {
             view.checked.entry(definition).or_insert_with(|| has_health_check(snapshot, task));
             view.live.push(task);
             let of_primary = view.is_current(task);
+            if gives_up && task.desired_status == TaskStatus::Running {
+                let ends = patience.ends(task).filter(|at| *at > now);
+                view.late_at = view.late_at.into_iter().chain(ends).min();
+            }
             if task.desired_status == TaskStatus::Stopped {
                 view.stopping += 1;
+            } else if gives_up && patience.is_over(task) {
+                view.late.push(task);
             } else if !of_primary || standing == Standing::Drains {
                 view.outgoing.push(task);
             } else if is_sick(task) && view.grace_until(task).is_none() {
@@ -89,6 +105,7 @@ impl<'a> ServiceView<'a> {
         let own = |task: &&'a Task| self.primary.is_some_and(|primary| primary.has(task));
         self.live.retain(own);
         self.outgoing.retain(own);
+        self.late.retain(own);
         self.stopping = self.live.iter().filter(|task| task.desired_status == TaskStatus::Stopped).count();
         self
     }

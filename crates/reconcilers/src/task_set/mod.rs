@@ -14,6 +14,7 @@ use stdx::{Ids, Timestamp};
 
 use self::scale::{Scale, TaskSetView, Why};
 use crate::proof::Proof;
+use crate::readiness::Patience;
 use crate::service::{backoff, message};
 use crate::turn::{STARTS_PER_TURN_MAX, Spots, Turn};
 use crate::{Plan, daemon};
@@ -55,6 +56,11 @@ fn carry_out<'a>(
     let speaker = speaker(view.service, set);
     for (why, tasks) in &scale.stop {
         let reason = match why {
+            Why::NeverReady => {
+                let patience = Patience::of_service(turn.snapshot, view.service, turn.now);
+                turn.give_up(tasks, &patience, &speaker);
+                continue;
+            }
             Why::Scaling => format!("Scaling activity initiated by (taskSet {})", set.id),
             Why::Unhealthy => "Task failed container health checks".to_owned(),
         };

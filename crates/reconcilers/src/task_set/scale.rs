@@ -14,6 +14,7 @@ use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use crate::proof::Proof;
+use crate::readiness::Patience;
 use crate::service::view::{serves, works};
 
 pub(crate) struct TaskSetView<'a> {
@@ -25,6 +26,9 @@ pub(crate) struct TaskSetView<'a> {
     /// Meant to run, not found sick, on an instance that stays.
     current: Vec<&'a Task>,
     sick: Vec<&'a Task>,
+    /// Never ready, for longer than anybody waits.
+    late: Vec<&'a Task>,
+    late_at: Option<Timestamp>,
     /// On an instance that drains.
     leaving: Vec<&'a Task>,
     proof: &'a Proof<'a>,
@@ -44,6 +48,8 @@ pub(crate) struct Scale<'a> {
 pub(crate) enum Why {
     Scaling,
     Unhealthy,
+    /// It has run for long and was never ready.
+    NeverReady,
 }
 
 impl<'a> TaskSetView<'a> {
@@ -56,8 +62,10 @@ impl<'a> TaskSetView<'a> {
     ) -> Self {
         let is_ending = set.status == TaskSetStatus::Draining || service.status == ServiceStatus::Draining;
         let desired = if is_ending { 0 } else { set.computed_desired_count(service.desired_count) };
-        let (live, current, sick, leaving) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let mut view = TaskSetView { service, set, desired, live, current, sick, leaving, proof, now };
+        let (live, current, leaving) = (Vec::new(), Vec::new(), Vec::new());
+        let (sick, late, late_at) = (Vec::new(), Vec::new(), None);
+        let mut view = TaskSetView { service, set, desired, live, current, sick, late, late_at, leaving, proof, now };
+        let patience = Patience::of_service(snapshot, service, now);
         let mut standings: BTreeMap<&str, Option<ContainerInstanceStatus>> = BTreeMap::new();
         for task in snapshot.tasks.by("service", &service.name()).filter(|task| task.started_by == set.id) {
             let look = || {
@@ -73,6 +81,11 @@ impl<'a> TaskSetView<'a> {
             if task.desired_status == TaskStatus::Stopped {
                 continue;
             }
+            if patience.is_over(task) {
+                view.late.push(task);
+                continue;
+            }
+            view.late_at = view.late_at.into_iter().chain(patience.ends(task)).min();
             if standing != Some(ContainerInstanceStatus::Active) {
                 view.leaving.push(task);
             } else if task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy {
@@ -109,6 +122,7 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
         scale.protected = kept[desired..].to_vec();
     }
     scale.stop(Why::Scaling, extra);
+    scale.stop(if deleted { Why::Scaling } else { Why::NeverReady }, view.late.clone());
 
     let bounds = &view.service.deployment_configuration;
     let tasks_max = (bounds.tasks_max(view.desired) as usize).max(desired);
@@ -142,6 +156,7 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
         let proven_at = unproven.filter_map(|task| view.proof.proven_at(task)).min();
         scale.look_again = [scale.look_again, proven_at].into_iter().flatten().min();
     }
+    scale.look_again = scale.look_again.into_iter().chain(view.late_at).min();
     scale
 }
 

@@ -301,7 +301,9 @@ impl World {
     pub fn readiness(&self, id: &str, ready: bool) {
         self.report(id, |task| {
             for container in &mut task.containers {
-                container.probed = Some(Box::new(Probed { ready: Some(ready), ..Probed::default() }));
+                let was_awaited = container.probed.as_ref().is_some_and(|probed| probed.awaited);
+                let probed = Probed { ready: Some(ready), awaited: was_awaited && !ready, ..Probed::default() };
+                container.probed = Some(Box::new(probed));
             }
         });
     }

@@ -78,7 +78,7 @@ impl Cluster {
             let input = DescribeServicesRequest {
                 cluster: Some(self.name.clone()),
                 services: Some(batch.to_vec()),
-                ..DescribeServicesRequest::default()
+                include: Some(vec!["TAGS".to_owned()]),
             };
             services.extend(self.call::<DescribeServices>(input).await?.services.unwrap_or_default());
         }

@@ -150,9 +150,9 @@ fn counts<'a>(view: &View, tasks: impl Iterator<Item = &'a Task>) -> Counts {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    use api_ecs::{DeploymentConfiguration, Service, ServiceDeploymentBrief, ServiceEvent};
+    use api_ecs::{Container, DeploymentConfiguration, Service, ServiceDeploymentBrief, ServiceEvent, Tag};
     use expect_test::{Expect, expect};
 
     use super::*;
@@ -194,7 +194,15 @@ mod tests {
             deployment_configuration: Some(configuration),
             ..Service::default()
         };
-        View { service, tasks, checked: BTreeSet::new(), newest: None, detail: None, baking_since: None }
+        View {
+            service,
+            tasks,
+            checked: BTreeSet::new(),
+            begins: BTreeMap::new(),
+            newest: None,
+            detail: None,
+            baking_since: None,
+        }
     }
 
     fn task(id: u32, definition: &str, status: &str, desired: &str) -> Task {
@@ -334,6 +342,28 @@ mod tests {
               1 task of web:1 to be replaced: the health check fails. The first has run for 4s.
         "#]],
         );
+    }
+
+    #[test]
+    fn those_that_are_not_ready() {
+        let deployments =
+            vec![deployment("web:2", "PRIMARY", "IN_PROGRESS"), deployment("web:1", "ACTIVE", "COMPLETED")];
+        let reason = some("Not ready: GET :80/ready answered 503");
+        let container = Container { reason, last_status: some("RUNNING"), ..Container::default() };
+        let unready = Task { containers: Some(vec![container]), ..task(7, "web:2", "RUNNING", "RUNNING") };
+        let mut view =
+            view(1, (100, 200), deployments, [vec![unready], tasks(1, "web:1", "RUNNING", "RUNNING")].concat());
+        view.begins.insert("web:2".to_owned(), std::time::Duration::from_secs(20));
+        let tag = |value: &str| Some(vec![Tag { key: some("berth:ready-within"), value: some(value) }]);
+        let waits = |view: &View| super::super::waits::waits(view, NOW).join("\n");
+        expect![[r#"
+            1 task of web:2 to be ready, running for 2s.
+            00000000: Not ready: GET :80/ready answered 503. It is given up 320s after its start."#]]
+        .assert_eq(&waits(&view));
+        view.service.tags = tag("60");
+        assert!(waits(&view).ends_with("given up 80s after its start."), "{}", waits(&view));
+        view.service.tags = tag("off");
+        assert!(waits(&view).ends_with("answered 503."), "{}", waits(&view));
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What is known of a service while it is watched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use api_ecs::{Deployment, Service, ServiceDeployment, ServiceDeploymentBrief, Task, TaskDefinition};
-use model::probe::HEALTH;
+use model::Probes;
+use model::probe::{HEALTH, READY_WITHIN, ready_within};
 use shape::Timestamp;
 
 use super::stages;
@@ -28,6 +30,8 @@ pub struct View {
     pub tasks: Vec<Task>,
     /// The definitions whose essential containers have a health check.
     pub checked: BTreeSet<String>,
+    /// How long the readiness probes of each definition give it to begin.
+    pub begins: BTreeMap<String, Duration>,
     /// The newest of its service deployments.
     pub newest: Option<ServiceDeploymentBrief>,
     /// The same at length, where it has stages.
@@ -100,6 +104,15 @@ impl View {
         self.checked.contains(last(task.task_definition_arn.as_deref().unwrap_or_default()))
     }
 
+    /// How long such a task may run before it is ready for the first time; nothing when it is waited for without end.
+    pub fn ready_within(&self, task: &Task) -> Option<Duration> {
+        let tags = self.service.tags.iter().flatten();
+        let tag = tags.filter(|tag| tag.key.as_deref() == Some(READY_WITHIN)).find_map(|tag| tag.value.as_deref());
+        let begins = self.begins.get(last(task.task_definition_arn.as_deref().unwrap_or_default())).copied();
+        let grace = Duration::from_secs(positive(self.service.health_check_grace_period_seconds).into());
+        Some(ready_within(tag)? + grace.max(begins.unwrap_or_default()))
+    }
+
     /// One deployment, which has come to its end, and no task on its way.
     pub fn is_over(&self) -> bool {
         if self.service.status.as_deref() != Some("ACTIVE") {
@@ -163,8 +176,8 @@ pub struct Watcher {
     /// The tasks that were seen and have not stopped: those that were asked to stop are in no list but the long one of all
     /// that have stopped.
     seen: BTreeSet<String>,
-    /// By `family:revision`: true when it has a health check.
-    definitions: BTreeMap<String, bool>,
+    /// By `family:revision`: true when it has a health check, and how long its readiness probes give it to begin.
+    definitions: BTreeMap<String, (bool, Duration)>,
     /// The service deployment that bakes, and when it was last changed before: nothing else changes during a bake as a rule.
     baking: Option<(String, Timestamp)>,
 }
@@ -187,7 +200,9 @@ impl Watcher {
         for deployment in service.deployments.iter().flatten() {
             self.note(deployment).await?;
         }
-        let checked = self.definitions.iter().filter(|(_, checked)| **checked).map(|(name, _)| name.clone()).collect();
+        let definitions = || self.definitions.iter();
+        let checked = definitions().filter(|(_, (checked, _))| *checked).map(|(name, _)| name.clone()).collect();
+        let begins = definitions().map(|(name, (_, begins))| (name.clone(), *begins)).collect();
         let newest = match is_deleted {
             true => None,
             false => self.cluster.newest_service_deployment(&self.name).await?,
@@ -200,7 +215,7 @@ impl Watcher {
         };
         self.note_bake(detail.as_ref());
         let baking_since = self.baking.as_ref().map(|(_, since)| *since);
-        Ok(View { service, tasks, checked, newest, detail, baking_since })
+        Ok(View { service, tasks, checked, begins, newest, detail, baking_since })
     }
 
     fn note_bake(&mut self, detail: Option<&ServiceDeployment>) {
@@ -216,11 +231,27 @@ impl Watcher {
         if !self.definitions.contains_key(last(arn)) && !arn.is_empty() {
             // Deleted while its last tasks run: then nobody knows any more.
             let known = self.cluster.task_definition_exists(arn).await?;
-            let has = known && has_health_check(&self.cluster.task_definition(arn).await?);
-            self.definitions.insert(last(arn).to_owned(), has);
+            let about = match known {
+                true => {
+                    let definition = self.cluster.task_definition(arn).await?;
+                    (has_health_check(&definition), begins_within(&definition))
+                }
+                false => (false, Duration::ZERO),
+            };
+            self.definitions.insert(last(arn).to_owned(), about);
         }
         Ok(())
     }
+}
+
+/// The longest start period of its readiness probes.
+fn begins_within(definition: &TaskDefinition) -> Duration {
+    let containers = definition.container_definitions.iter().flatten();
+    let probes = containers.filter_map(|one| {
+        let labels: Vec<(String, String)> = one.docker_labels.clone().unwrap_or_default().into_iter().collect();
+        Probes::parse(&labels).ok()?.ready
+    });
+    probes.map(|probe| probe.start_period).max().unwrap_or_default()
 }
 
 fn has_health_check(definition: &TaskDefinition) -> bool {

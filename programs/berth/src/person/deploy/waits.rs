@@ -1,6 +1,7 @@
 //! What a deployment waits for, in sentences.
 
 use api_ecs::{Deployment, Task};
+use model::probe::NOT_READY;
 use shape::Timestamp;
 
 use super::stages;
@@ -67,11 +68,26 @@ fn of_deployment(waits: &mut Vec<String>, view: &View, deployment: &Deployment, 
         let newest = young.iter().filter_map(|task| task.started_at).max();
         say(&young, "to stay up for a while, having no health check; the newest runs for", newest);
     }
+    waits.extend(unready.first().and_then(|task| unreadiness(view, task, now)));
     let failed = positive(deployment.failed_tasks);
     if failed > 0 && deployment.rollout_state.as_deref() != Some("COMPLETED") {
         let what = format!("{} of {name} failed to start or to stay.", count(failed as usize, "task"));
         waits.push(format!("{what}{}", last_failure(view, deployment)));
     }
+}
+
+/// What the oldest of those says that are not ready yet, and what will become of it.
+fn unreadiness(view: &View, task: &Task, now: Timestamp) -> Option<String> {
+    let reasons = task.containers.iter().flatten().filter_map(|container| container.reason.as_deref());
+    let reason = reasons.into_iter().find(|reason| reason.starts_with(NOT_READY))?;
+    let within = view.ready_within(task).filter(|within| {
+        let runs = now.as_millis() - task.started_at.unwrap_or(now).as_millis();
+        u128::from(runs.max(0) as u64) < within.as_millis()
+    });
+    let end =
+        within.map(|within| format!(" It is given up {}s after its start.", within.as_secs())).unwrap_or_default();
+    let id = short(task.task_arn.as_deref().unwrap_or_default());
+    Some(format!("{id}: {}.{end}", reason.trim_end_matches('.')))
 }
 
 fn is_pulling(task: &Task) -> bool {
