@@ -200,6 +200,9 @@ pub struct Deployment {
     /// Whether alarms can end it, decided when it is first looked at. Nothing before, and where none are configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alarms_watched: Option<bool>,
+    /// Since when its early success criteria are met: its bake time counts from there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baking_since: Option<Timestamp>,
     /// The alarms that ended it, or the one that it is the way back from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub triggered_alarms: Vec<String>,
@@ -297,6 +300,45 @@ pub struct DeploymentConfiguration {
     pub bake_time_in_minutes: Option<u32>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifecycle_hooks: Vec<LifecycleHook>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub early_success: Option<EarlySuccess>,
+}
+
+/// When a rolling deployment has succeeded before all its tasks are there.
+///
+/// Source: Amazon ECS API Reference, `DeploymentEarlySuccessCriteria`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EarlySuccess {
+    pub enable: bool,
+    /// So many of the desired tasks, in percent, are healthy and of the new revision.
+    pub healthy_percent: u32,
+    pub cleanup: RevisionCleanup,
+}
+
+impl EarlySuccess {
+    /// How many tasks of a service of `desired` have to be healthy.
+    pub fn tasks(&self, desired: u32) -> u32 {
+        u64::from(desired).saturating_mul(u64::from(self.healthy_percent)).div_ceil(100) as u32
+    }
+}
+
+/// When the old tasks go. Source: the same, `sourceServiceRevisionCleanup`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RevisionCleanup {
+    /// Before the deployment has succeeded.
+    Blocking,
+    /// In the background, after it.
+    Deferred,
+}
+
+impl RevisionCleanup {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RevisionCleanup::Blocking => "BLOCKING",
+            RevisionCleanup::Deferred => "DEFERRED",
+        }
+    }
 }
 
 impl Default for DeploymentConfiguration {
@@ -310,6 +352,7 @@ impl Default for DeploymentConfiguration {
             strategy: DeploymentStrategy::Rolling,
             bake_time_in_minutes: None,
             lifecycle_hooks: Vec::new(),
+            early_success: None,
         }
     }
 }

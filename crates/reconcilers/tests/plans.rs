@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use expect_test::expect_file;
-use model::service::{CircuitBreaker, FailureThreshold, StopType};
+use model::service::{CircuitBreaker, EarlySuccess, FailureThreshold, RevisionCleanup, StopType};
 use model::{ContainerInstanceStatus, HealthStatus, RolloutState, StopCode, Task, TaskStatus};
 use state::Snapshot;
 
@@ -103,6 +103,18 @@ impl Story {
                 let mut service = world.service();
                 let breaker = circuit_breaker(wishes);
                 service.deployment_configuration.circuit_breaker = Some(breaker);
+                world.put(&service);
+            }
+            ["early", percent, cleanup] => {
+                let mut service = world.service();
+                let cleanup = if cleanup == "blocking" { RevisionCleanup::Blocking } else { RevisionCleanup::Deferred };
+                let early = EarlySuccess { enable: true, healthy_percent: number(percent), cleanup };
+                service.deployment_configuration.early_success = Some(early);
+                world.put(&service);
+            }
+            ["bake", minutes] => {
+                let mut service = world.service();
+                service.deployment_configuration.bake_time_in_minutes = Some(number(minutes));
                 world.put(&service);
             }
             ["tag", key, value] => {
@@ -434,6 +446,8 @@ stories! {
     one_task_not_ready
     those_not_ready_leave_first
     those_not_ready_make_room
+    rolling_succeeds_early
+    rolling_bakes_before_its_early_success
     rolling_bad_revision
     scale_in_around_a_protected_task
     rolling_around_a_protected_task

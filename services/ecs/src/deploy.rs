@@ -86,6 +86,7 @@ pub(crate) fn begin(ctx: &mut Ctx<'_>, service: &mut Service, definition: &TaskD
         stop_requested: None,
         lifecycle,
         alarms_watched: None,
+        baking_since: None,
         triggered_alarms: Vec::new(),
         created_at: now,
         updated_at: now,

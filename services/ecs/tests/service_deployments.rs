@@ -184,10 +184,50 @@ async fn the_circuit_breakers_threshold_is_the_owners() {
         update(&world, |input| input.force_new_deployment = Some(true)).await;
         assert_eq!(newest(&world).await.deployment_circuit_breaker.unwrap().threshold, Some(threshold), "{kind}");
     }
-    let early = DeploymentEarlySuccessCriteria { enable: Some(true), ..Default::default() };
-    let criteria = DeploymentConfiguration { early_success_criteria: Some(early), ..Default::default() };
-    let refusal = "deploymentConfiguration.earlySuccessCriteria is not supported by this version of Berth.";
-    refused(call(criteria).await, "UnsupportedFeatureException", refusal);
+}
+
+#[tokio::test]
+async fn a_deployment_may_succeed_before_all_its_tasks_are_there() {
+    let (world, _) = World::ready().await;
+    world.service("s", 3).await.unwrap();
+    let criteria = |percent, cleanup: &str| DeploymentEarlySuccessCriteria {
+        enable: Some(true),
+        healthy_percent: percent,
+        source_service_revision_cleanup: text(cleanup),
+    };
+    let with = |early| DeploymentConfiguration {
+        minimum_healthy_percent: Some(50),
+        early_success_criteria: Some(early),
+        ..Default::default()
+    };
+    let call = |configuration| {
+        let input = UpdateServiceRequest {
+            service: text("s"),
+            deployment_configuration: Some(configuration),
+            ..Default::default()
+        };
+        world.ecs.update_service(&world.caller, input)
+    };
+    let missing =
+        "healthyPercent and sourceServiceRevisionCleanup must be specified when earlySuccessCriteria is enabled.";
+    refused(call(with(criteria(None, "BLOCKING"))).await, "InvalidParameterException", missing);
+    let low = "healthyPercent must be greater than or equal to minimumHealthyPercent.";
+    refused(call(with(criteria(Some(49), "BLOCKING"))).await, "InvalidParameterException", low);
+    let other = "earlySuccessCriteria can only be specified with the ROLLING deployment strategy.";
+    let strategy =
+        |early| DeploymentConfiguration { strategy: text("BLUE_GREEN"), bake_time_in_minutes: Some(1), ..with(early) };
+    refused(call(strategy(criteria(Some(50), "BLOCKING"))).await, "InvalidParameterException", other);
+    let rolling = "bakeTimeInMinutes cannot be specified with the ROLLING deployment strategy.";
+    let bake = DeploymentConfiguration { bake_time_in_minutes: Some(2), ..Default::default() };
+    refused(call(bake.clone()).await, "InvalidParameterException", rolling);
+
+    let given = DeploymentConfiguration { bake_time_in_minutes: Some(2), ..with(criteria(Some(50), "DEFERRED")) };
+    let shown = call(given.clone()).await.unwrap().service.unwrap().deployment_configuration.unwrap();
+    assert_eq!(shown.early_success_criteria, given.early_success_criteria);
+    assert_eq!(shown.bake_time_in_minutes, Some(2));
+    let off = DeploymentEarlySuccessCriteria { enable: Some(false), ..criteria(Some(50), "DEFERRED") };
+    let shown = call(with(off.clone())).await.unwrap().service.unwrap().deployment_configuration.unwrap();
+    assert_eq!((shown.early_success_criteria, shown.bake_time_in_minutes), (Some(off), Some(0)));
 }
 
 #[tokio::test]

@@ -229,6 +229,7 @@ impl Failure {
                 stop_requested: None,
                 lifecycle: back,
                 alarms_watched: None,
+                baking_since: None,
                 triggered_alarms: failed.triggered_alarms,
                 created_at: now,
                 updated_at: now,

@@ -5,6 +5,7 @@
 pub(crate) mod backoff;
 pub mod blue_green;
 pub(crate) mod breaker;
+mod early;
 pub(crate) mod message;
 pub(crate) mod place;
 mod rollout;
@@ -173,15 +174,19 @@ impl<'a> Act<'a> {
         service
             .deployments
             .retain(|one| one.status == DeploymentStatus::Primary || view.live.iter().any(|task| one.has(task)));
-        if !view.is_steady() {
+        let (is_steady, early) = (view.is_steady(), early::Early::of(view));
+        if !is_steady && early.is_none() {
             return None;
         }
         let mut also = None;
         let primary = service.deployments.iter_mut().find(|one| one.status == DeploymentStatus::Primary);
         if let Some(primary) = primary.filter(|one| one.rollout_state == RolloutState::InProgress) {
+            if let Some(until) = early.as_ref().map(|early| early.waits(primary, view.now)).unwrap_or_default() {
+                return until;
+            }
             // What ends right after its start would have completed its deployment before anybody saw it fail.
             let awaited = view.current.iter().filter_map(|task| view.awaited_at(task)).min();
-            if view.has_breaker() && awaited.is_some() {
+            if view.has_breaker() && awaited.is_some() && early.is_none() {
                 return awaited;
             }
             primary.rollout_state = RolloutState::Completed;
@@ -200,7 +205,9 @@ impl<'a> Act<'a> {
             // A service that has just become steady may lie unevenly over the zones.
             also = view.service.availability_zone_rebalancing.then_some(self.turn.now);
         }
-        self.turn.record_once(message::steady_state(&self.name));
+        if is_steady {
+            self.turn.record_once(message::steady_state(&self.name));
+        }
         also
     }
 }

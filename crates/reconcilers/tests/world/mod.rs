@@ -183,6 +183,7 @@ impl World {
             stop_requested: None,
             lifecycle: None,
             alarms_watched: None,
+            baking_since: None,
             triggered_alarms: Vec::new(),
             created_at: self.now,
             updated_at: self.now,

@@ -1,9 +1,12 @@
 //! What a service is given at its creation and its updates, and how its deployment settings are shown.
 
-use model::service::{CircuitBreaker, DeploymentAlarms, DeploymentConfiguration, FailureThreshold};
+use model::DeploymentStrategy;
+use model::service::{
+    CircuitBreaker, DeploymentAlarms, DeploymentConfiguration, EarlySuccess, FailureThreshold, RevisionCleanup,
+};
 
 use super::strategy;
-use crate::error::{Error, invalid, unsupported};
+use crate::error::{Error, invalid};
 
 /// Source: Amazon ECS API Reference, `DeploymentConfiguration`. What is not given stays as `current` has it.
 pub(crate) fn deployment_configuration(
@@ -11,10 +14,11 @@ pub(crate) fn deployment_configuration(
     current: DeploymentConfiguration,
 ) -> Result<DeploymentConfiguration, Error> {
     let Some(given) = given else { return Ok(current) };
-    if given.early_success_criteria.as_ref().is_some_and(|criteria| criteria.enable == Some(true)) {
-        return Err(unsupported("deploymentConfiguration.earlySuccessCriteria"));
-    }
     let strategy = strategy::strategy(given, current.strategy)?;
+    let early_success = match &given.early_success_criteria {
+        Some(criteria) => early_success(criteria, strategy)?,
+        None => current.early_success.filter(|_| strategy.is_rolling()),
+    };
     let percent = |value: Option<i32>, current: u32, what: &str| match value {
         None => Ok(current),
         Some(value) => u32::try_from(value).map_err(|_| invalid(format!("{what} cannot be negative."))),
@@ -38,11 +42,21 @@ pub(crate) fn deployment_configuration(
                 rollback: alarms.rollback.unwrap_or_default(),
             }),
         },
-        bake_time_in_minutes: strategy::bake_time(given, strategy, current.bake_time_in_minutes)?,
+        bake_time_in_minutes: strategy::bake_time(
+            given,
+            strategy,
+            current.bake_time_in_minutes,
+            early_success.is_some_and(|early| early.enable),
+        )?,
+        early_success,
         lifecycle_hooks: strategy::hooks(given.lifecycle_hooks.as_ref(), strategy, current.lifecycle_hooks)?,
         strategy,
     };
     strategy::refuse_without_load_balancer(strategy)?;
+    let early = configuration.early_success.filter(|early| early.enable);
+    if early.is_some_and(|early| early.healthy_percent < configuration.minimum_healthy_percent) {
+        return Err(invalid("healthyPercent must be greater than or equal to minimumHealthyPercent."));
+    }
     if configuration.maximum_percent < 100 && configuration.maximum_percent <= configuration.minimum_healthy_percent
         || configuration.maximum_percent == 0
     {
@@ -54,6 +68,29 @@ pub(crate) fn deployment_configuration(
         return Err(invalid("maximumPercent must be greater than minimumHealthyPercent."));
     }
     Ok(configuration)
+}
+
+/// Nothing when they are given to be off and say nothing more.
+fn early_success(
+    given: &api_ecs::DeploymentEarlySuccessCriteria,
+    strategy: DeploymentStrategy,
+) -> Result<Option<EarlySuccess>, Error> {
+    let enable = given.enable.unwrap_or_default();
+    if enable && !strategy.is_rolling() {
+        return Err(invalid("earlySuccessCriteria can only be specified with the ROLLING deployment strategy."));
+    }
+    let percent = given.healthy_percent.and_then(|percent| u32::try_from(percent).ok());
+    let cleanup = given.source_service_revision_cleanup.as_deref().map(|cleanup| match cleanup {
+        "DEFERRED" => RevisionCleanup::Deferred,
+        _ => RevisionCleanup::Blocking,
+    });
+    match (percent, cleanup) {
+        (Some(healthy_percent), Some(cleanup)) => Ok(Some(EarlySuccess { enable, healthy_percent, cleanup })),
+        _ if enable => Err(invalid(
+            "healthyPercent and sourceServiceRevisionCleanup must be specified when earlySuccessCriteria is enabled.",
+        )),
+        _ => Ok(None),
+    }
 }
 
 /// What is not given is as on AWS without it, not as it was before: the breaker is given as a whole.
@@ -118,6 +155,10 @@ pub(crate) fn deployment_configuration_view(kept: &DeploymentConfiguration) -> a
         lifecycle_hooks: strategy::hooks_view(&kept.lifecycle_hooks),
         linear_configuration: strategy::linear_view(kept.strategy),
         canary_configuration: strategy::canary_view(kept.strategy),
-        early_success_criteria: None,
+        early_success_criteria: kept.early_success.map(|early| api_ecs::DeploymentEarlySuccessCriteria {
+            enable: Some(early.enable),
+            healthy_percent: Some(early.healthy_percent as i32),
+            source_service_revision_cleanup: Some(early.cleanup.as_str().into()),
+        }),
     }
 }

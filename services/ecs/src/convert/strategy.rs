@@ -69,10 +69,13 @@ pub(crate) fn bake_time(
     given: &api_ecs::DeploymentConfiguration,
     strategy: DeploymentStrategy,
     current: Option<u32>,
+    succeeds_early: bool,
 ) -> Result<Option<u32>, Error> {
     let given = minutes(given.bake_time_in_minutes, "bakeTimeInMinutes")?;
     if strategy.is_rolling() {
         return match given {
+            // Source: Amazon ECS API Reference, `DeploymentEarlySuccessCriteria.healthyPercent`.
+            _ if succeeds_early => Ok(given.or(current)),
             None | Some(0) => Ok(None),
             Some(_) => Err(invalid("bakeTimeInMinutes cannot be specified with the ROLLING deployment strategy.")),
         };

@@ -96,7 +96,7 @@ pub(crate) fn apply(input: &CreateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
     };
     service.availability_zone_rebalancing =
         convert::rebalancing::of_new(input.availability_zone_rebalancing.as_deref(), &service)?;
-    kind.check_strategy(service.deployment_configuration.strategy)?;
+    kind.check_strategy(&service.deployment_configuration)?;
     let mut changes = Changes::new();
     if let Some(definition) = definition {
         deploy::begin(ctx, &mut service, &definition, &mut changes);

@@ -27,7 +27,7 @@ pub(crate) fn apply(input: &UpdateServiceRequest, ctx: &mut Ctx<'_>) -> Applied<
         input.deployment_configuration.as_ref(),
         service.deployment_configuration.clone(),
     )?;
-    Kind::of_service(&service).check_strategy(service.deployment_configuration.strategy)?;
+    Kind::of_service(&service).check_strategy(&service.deployment_configuration)?;
     if input.placement_constraints.is_some() {
         service.placement_constraints = convert::placement::constraints(input.placement_constraints.as_ref(), None)?;
     }

@@ -2,7 +2,7 @@
 
 use api_ecs::{CreateServiceRequest, UpdateServiceRequest};
 use model::service::DeploymentConfiguration;
-use model::{DeploymentController, DeploymentStrategy, SchedulingStrategy, Service};
+use model::{DeploymentController, SchedulingStrategy, Service};
 
 use crate::error::{Error, invalid, unsupported};
 
@@ -64,10 +64,15 @@ impl Kind {
     }
 
     /// Source: Amazon ECS API Reference, `DeploymentConfiguration.strategy`: a way of the ECS controller to deploy replicas.
-    pub fn check_strategy(self, strategy: DeploymentStrategy) -> Result<(), Error> {
+    pub fn check_strategy(self, configuration: &DeploymentConfiguration) -> Result<(), Error> {
+        let strategy = configuration.strategy;
         let name = strategy.as_str();
         if strategy.is_rolling() {
-            return Ok(());
+            let is_early = configuration.early_success.is_some_and(|early| early.enable);
+            return match is_early && (self.is_daemon() || self.is_external()) {
+                true => Err(unsupported("earlySuccessCriteria of a DAEMON service or an EXTERNAL deployment")),
+                false => Ok(()),
+            };
         }
         if self.is_daemon() {
             return Err(invalid(format!(
