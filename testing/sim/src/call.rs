@@ -24,6 +24,10 @@ pub enum Call {
     DeregisterTaskDefinition(DeregisterTaskDefinitionRequest),
     DeleteTaskDefinitions(DeleteTaskDefinitionsRequest),
     CreateCapacityProvider(CreateCapacityProviderRequest),
+    RegisterDaemonTaskDefinition(RegisterDaemonTaskDefinitionRequest),
+    CreateDaemon(CreateDaemonRequest),
+    UpdateDaemon(UpdateDaemonRequest),
+    DeleteDaemon(DeleteDaemonRequest),
     PutClusterCapacityProviders(PutClusterCapacityProvidersRequest),
     UpdateContainerInstancesState(UpdateContainerInstancesStateRequest),
     DeregisterContainerInstance(DeregisterContainerInstanceRequest),
@@ -68,6 +72,10 @@ impl Call {
             Call::DeregisterTaskDefinition(_) => "DeregisterTaskDefinition",
             Call::DeleteTaskDefinitions(_) => "DeleteTaskDefinitions",
             Call::CreateCapacityProvider(_) => "CreateCapacityProvider",
+            Call::RegisterDaemonTaskDefinition(_) => "RegisterDaemonTaskDefinition",
+            Call::CreateDaemon(_) => "CreateDaemon",
+            Call::UpdateDaemon(_) => "UpdateDaemon",
+            Call::DeleteDaemon(_) => "DeleteDaemon",
             Call::PutClusterCapacityProviders(_) => "PutClusterCapacityProviders",
             Call::UpdateContainerInstancesState(_) => "UpdateContainerInstancesState",
             Call::DeregisterContainerInstance(_) => "DeregisterContainerInstance",
@@ -114,6 +122,12 @@ impl Call {
             }
             Call::DeleteTaskDefinitions(input) => now(ecs.delete_task_definitions(caller, input), |_| Answer::Done),
             Call::CreateCapacityProvider(input) => now(ecs.create_capacity_provider(caller, input), |_| Answer::Done),
+            Call::DeleteDaemon(input) => now(ecs.delete_daemon(caller, input), |_| Answer::Done),
+            Call::UpdateDaemon(input) => now(ecs.update_daemon(caller, input), |_| Answer::Done),
+            Call::CreateDaemon(input) => now(ecs.create_daemon(caller, input), |_| Answer::Done),
+            Call::RegisterDaemonTaskDefinition(input) => {
+                now(ecs.register_daemon_task_definition(caller, input), |_| Answer::Done)
+            }
             Call::PutClusterCapacityProviders(input) => {
                 now(ecs.put_cluster_capacity_providers(caller, input), |_| Answer::Done)
             }

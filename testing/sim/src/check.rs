@@ -1,6 +1,7 @@
 //! What must be true, whatever happens. Most of it is looked at in each commit, for the records that it touched; the rest every few
 //! simulated seconds, and at the end.
 
+mod daemons;
 mod rules;
 mod wanted;
 
@@ -14,7 +15,9 @@ use model::{
 use state::{Record, Revision, Snapshot, Touched};
 use stdx::Timestamp;
 
+use self::daemons::{daemon_as_wanted, drained, only_one};
 use self::rules::{forward, lacks, maximum, minimum, offered, one_each, reason, resources, should_have_ended, spared};
+pub(crate) use self::rules::{shares, succeeded};
 use self::wanted::as_wanted;
 use crate::engine::{Author, Batch};
 use crate::node::{Node, Run, short};
@@ -55,6 +58,14 @@ pub enum Checker {
     GoesOn,
     /// An agent counts as connected that is not there.
     Absent,
+    /// A daemon deployment takes its task from more instances at a time than its drain percent allows.
+    TooManyAtOnce,
+    /// Tasks are shared out among capacity providers by other numbers than their bases and weights.
+    Shares,
+    /// A task runs, is never ready, and nobody gives it up.
+    NeverReady,
+    /// A deployment has succeeded, and not so many of its tasks work as its owner wants.
+    TooEarly,
 }
 
 /// The first thing that must not be.
@@ -83,6 +94,8 @@ const REMEMBERED: Duration = Duration::from_secs(45 * 60);
 const DISAGREE: Duration = Duration::from_secs(15 * 60);
 /// How long a lost agent may count as connected: until its replica misses it, or is missed itself.
 const ABSENT: Duration = Duration::from_secs(5 * 60);
+/// How long a task may run before it is ready for the first time, if its service says nothing.
+const READY_WITHIN: Duration = Duration::from_secs(5 * 60);
 /// Turns of one service at one revision within one second, when no time that it named has come.
 const TURNS_MAX: u32 = 20;
 /// The same, when such a time has come: tasks that started together prove themselves one after the other.
@@ -108,6 +121,8 @@ pub struct Checks {
     ended: BTreeMap<String, ServiceDeploymentStatus>,
     /// Since when an agent is away whose record says that it is connected.
     absent: BTreeMap<String, Timestamp>,
+    /// Since when a task has run for too long without being ready.
+    late: BTreeMap<String, Timestamp>,
     /// Since when a deployment should go on no more.
     goes_on: BTreeMap<String, Timestamp>,
     started: BTreeSet<Run>,
@@ -217,7 +232,7 @@ impl World {
 
     fn look_at(&mut self, before: &Snapshot, batch: &Batch) -> Result<(), (Checker, String)> {
         let after = &*batch.snapshot;
-        let (mut services, mut instances) = (BTreeSet::new(), BTreeSet::new());
+        let (mut services, mut instances, mut daemons) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for touched in &batch.touched {
             match touched {
                 Touched::Task(task) => {
@@ -234,6 +249,7 @@ impl World {
                             offered(after, was.map(|task| &**task), task).map_err(|what| (Checker::Elsewhere, what))?;
                         }
                     }
+                    daemons.extend(daemons::of_task(task));
                     services.extend(task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)));
                     instances.insert(format!("{}/{}/{}", task.scope, task.cluster, task.container_instance));
                 }
@@ -245,8 +261,18 @@ impl World {
                     }
                     instances.insert(instance.name());
                 }
-                Touched::Cluster | Touched::TaskDefinition | Touched::Daemon(_) | Touched::Bookkeeping => {}
+                Touched::Daemon(daemon) => drop(daemons.insert(daemon.name())),
+                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
             }
+        }
+        for name in &daemons {
+            if let (Author::Service(author), Some(daemon)) = (&batch.author, after.daemons.get(name))
+                && author == name
+            {
+                only_one(before, after, daemon).map_err(|what| (Checker::Twice, what))?;
+                drained(before, after, daemon).map_err(|what| (Checker::TooManyAtOnce, what))?;
+            }
+            self.count_commit(name, &batch.author)?;
         }
         for name in &services {
             if let Some(service) = after.services.get(name) {
@@ -261,7 +287,7 @@ impl World {
         for instance in instances.iter().filter_map(|name| after.container_instances.get(name)) {
             resources(after, instance)?;
         }
-        let about = |touched: &Touched| matches!(touched, Touched::Task(_) | Touched::Service(_));
+        let about = |touched: &Touched| matches!(touched, Touched::Task(_) | Touched::Service(_) | Touched::Daemon(_));
         if batch.author != Author::Janitor && batch.touched.iter().any(about) {
             self.checks.changed_at = self.now;
         }
@@ -322,8 +348,40 @@ impl World {
         }
         self.words(snapshot)?;
         self.deployments(snapshot)?;
+        self.readiness(snapshot)?;
         self.presence(snapshot)?;
         self.agreement(snapshot)
+    }
+
+    /// What its service wants runs, and is given up if it is never ready.
+    fn readiness(&mut self, snapshot: &Snapshot) -> Result<(), (Checker, String)> {
+        let now = self.now;
+        let all_there = self.replicas.iter().all(|replica| replica.is_up && replica.slow_until < now);
+        let mut late = BTreeMap::new();
+        let running = snapshot
+            .tasks
+            .iter()
+            .filter(|task| task.last_status == TaskStatus::Running && task.desired_status == TaskStatus::Running);
+        for task in running.filter(|task| all_there && task.awaits_readiness()) {
+            let name = task.service().map(|name| format!("{}/{}/{name}", task.scope, task.cluster)).unwrap_or_default();
+            let service = snapshot.services.get(&name).filter(|one| one.status == ServiceStatus::Active);
+            let goes_on = service.and_then(|one| one.primary()).is_some_and(|primary| {
+                primary.has(task) && primary.rollout_state != model::RolloutState::Failed && primary.stage().is_none()
+            });
+            let is_late = task.started_at.is_some_and(|at| now.since(at) > READY_WITHIN);
+            let set = service.is_some_and(|one| one.task_sets.iter().any(|set| set.id == task.started_by));
+            if !is_late || !goes_on && !set {
+                continue;
+            }
+            let since = self.checks.late.get(&task.id).copied().unwrap_or(now);
+            if now.since(since) > WORDLESS {
+                let what = format!("{} runs, is never ready, and nobody gives it up", short(&task.id));
+                return Err((Checker::NeverReady, what));
+            }
+            late.insert(task.id.clone(), since);
+        }
+        self.checks.late = late;
+        Ok(())
     }
 
     /// While any replica is there, a lost agent is not connected for long.
@@ -436,6 +494,9 @@ impl World {
         for service in snapshot.services.iter() {
             as_wanted(snapshot, service)?;
         }
+        for daemon in snapshot.daemons.iter() {
+            daemon_as_wanted(snapshot, daemon)?;
+        }
         if let Some(task) =
             snapshot.tasks.iter().find(|task| task.is_live() && task.desired_status == TaskStatus::Stopped)
         {
@@ -511,7 +572,8 @@ impl World {
                         lines.push(format!("instance {} is {}, {connected}", short(&is.id), is.status.as_str()));
                     }
                 }
-                Touched::Cluster | Touched::TaskDefinition | Touched::Daemon(_) | Touched::Bookkeeping => {}
+                Touched::Daemon(daemon) => lines.extend(daemons::told(before, after, &daemon.name())),
+                Touched::Cluster | Touched::TaskDefinition | Touched::Bookkeeping => {}
             }
         }
         let author = batch.author.to_string();

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use api_ecs::*;
 use model::{
-    ContainerInstanceStatus, DeploymentController as Controller, RolloutState, Service, ServiceStatus, TaskSetStatus,
+    ContainerInstanceStatus, DaemonDeploymentStatus, DaemonStatus, DeploymentController as Controller, RolloutState,
+    Service, ServiceStatus, TaskSetStatus,
 };
-use state::Snapshot;
+use state::{Record, Snapshot};
 use stdx::Ids;
 
 use crate::call::{Answer, Call};
@@ -56,9 +57,12 @@ impl World {
     /// What is there before the story begins.
     pub(crate) fn prepare(&mut self) {
         let definitions = Kind::ALL.iter().flat_map(|kind| (0..REVISIONS).map(|_| kind.definition()));
+        let of_daemons = Kind::OF_DAEMONS.iter();
+        let of_daemons = of_daemons.flat_map(|kind| (0..REVISIONS).map(|_| kind.daemon_definition()));
         let calls: Vec<Call> = [Call::CreateCluster(CreateClusterRequest::default())]
             .into_iter()
             .chain(definitions.map(Call::RegisterTaskDefinition))
+            .chain(of_daemons.map(Call::RegisterDaemonTaskDefinition))
             .chain(GROUPS.map(|group| Call::CreateCapacityProvider(provider(group))))
             .chain([Call::PutClusterCapacityProviders(PutClusterCapacityProvidersRequest {
                 cluster: Some("default".to_owned()),
@@ -142,6 +146,25 @@ impl World {
                 Some(set) => Call::DeleteTaskSet(delete_task_set(&name(service), &set)),
                 None => return,
             },
+            Step::CreateDaemon { daemon, kind, drain, both } => {
+                let token = self.client.ids.uuid();
+                Call::CreateDaemon(CreateDaemonRequest {
+                    daemon_name: Some(daemon_name(daemon)),
+                    cluster_arn: Some("default".to_owned()),
+                    daemon_task_definition_arn: Some(kind.family().to_owned()),
+                    capacity_provider_arns: Some(providers(both)),
+                    deployment_configuration: Some(drains(drain)),
+                    client_token: Some(token),
+                    ..Default::default()
+                })
+            }
+            Step::UpdateDaemon { daemon, kind, revision, drain, both } => {
+                let definition = format!("{}:{revision}", kind.family());
+                Call::UpdateDaemon(update_daemon(daemon_arn(&daemon_name(daemon)), definition, drain, both))
+            }
+            Step::DeleteDaemon { daemon } => {
+                Call::DeleteDaemon(DeleteDaemonRequest { daemon_arn: Some(daemon_arn(&daemon_name(daemon))) })
+            }
             Step::Forget { kind, revision } => {
                 let definition = format!("{}:{revision}", kind.family());
                 self.ask(Call::DeregisterTaskDefinition(DeregisterTaskDefinitionRequest {
@@ -298,6 +321,7 @@ impl World {
         }
         let services = || snapshot.services.iter().filter(|service| service.status == ServiceStatus::Active);
         calls.extend(services().flat_map(mended));
+        calls.extend(snapshot.daemons.iter().filter_map(|daemon| mended_daemon(&snapshot, daemon)));
         // Twice as much as wanted, for deployments; and a machine for each task that wants one of its own. In each zone, and of
         // each group.
         let tasks: u32 = services().map(|service| reconcilers::desired_tasks(service) * 2 + 1).sum();
@@ -319,7 +343,9 @@ impl World {
             service.status == ServiceStatus::Active
                 && service.primary().is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
         };
-        let calls: Vec<Call> = snapshot.services.iter().filter(failed).flat_map(mended).collect();
+        let services = snapshot.services.iter().filter(failed).flat_map(mended);
+        let daemons = snapshot.daemons.iter().filter_map(|daemon| mended_daemon(&snapshot, daemon));
+        let calls: Vec<Call> = services.chain(daemons).collect();
         calls.into_iter().for_each(|call| self.ask(call));
     }
 }
@@ -341,7 +367,12 @@ fn mended(service: &std::sync::Arc<Service>) -> Vec<Call> {
     // A daemon's new task may find no room beside the old one.
     let roomy = if service.is_daemon() { (0, 100) } else { (100, 200) };
     let moves = if service.is_daemon() { bounds.tasks_min(desired) < desired } else { moves };
-    let configuration = (!moves || !evens_out).then(|| configuration(roomy));
+    // Nobody is to succeed with fewer than have to stay up.
+    let never = DeploymentEarlySuccessCriteria { enable: Some(false), ..Default::default() };
+    let configuration = (!moves || !evens_out).then(|| DeploymentConfiguration {
+        early_success_criteria: bounds.early_success.map(|_| never),
+        ..configuration(roomy)
+    });
     let task_definition = (!works).then(|| format!("{}:1", Kind::Web.family()));
     let again = (works && primary.rollout_state == RolloutState::Failed).then_some(true);
     let is_mended = configuration.is_some() || task_definition.is_some() || again.is_some();
@@ -353,6 +384,47 @@ fn mended(service: &std::sync::Arc<Service>) -> Vec<Call> {
         ..Default::default()
     };
     is_mended.then_some(Call::UpdateService(update)).into_iter().collect()
+}
+
+/// A daemon that cannot work, or whose deployment has failed, is made of what works.
+fn mended_daemon(snapshot: &Snapshot, daemon: &model::Daemon) -> Option<Call> {
+    let of = |id: &str| snapshot.daemon_revisions.get(&format!("{}/{id}", daemon.name()));
+    let deployment = snapshot.daemon_deployments.get(&format!("{}/{}", daemon.name(), daemon.deployment));
+    let works = of(&daemon.revision).and_then(|revision| Kind::of(&revision.family)).is_some_and(Kind::works);
+    let has_failed = deployment.is_some_and(|one| {
+        matches!(one.status, DaemonDeploymentStatus::Stopped | DaemonDeploymentStatus::RollbackFailed)
+    });
+    if daemon.status != DaemonStatus::Active || works && !has_failed {
+        return None;
+    }
+    let arn = daemon.arn().to_string();
+    Some(Call::UpdateDaemon(update_daemon(arn, format!("{}:1", Kind::Web.family()), 100, true)))
+}
+
+fn daemon_name(daemon: usize) -> String {
+    format!("d{daemon}")
+}
+
+fn daemon_arn(name: &str) -> String {
+    format!("arn:aws:ecs:us-east-1:123456789012:daemon/default/{name}")
+}
+
+fn providers(both: bool) -> Vec<String> {
+    GROUPS.iter().take(if both { 2 } else { 1 }).map(|group| (*group).to_owned()).collect()
+}
+
+fn drains(percent: u32) -> DaemonDeploymentConfiguration {
+    DaemonDeploymentConfiguration { drain_percent: Some(percent.into()), ..Default::default() }
+}
+
+fn update_daemon(arn: String, definition: String, drain: u32, both: bool) -> UpdateDaemonRequest {
+    UpdateDaemonRequest {
+        daemon_arn: Some(arn),
+        daemon_task_definition_arn: Some(definition),
+        capacity_provider_arns: Some(providers(both)),
+        deployment_configuration: Some(drains(drain)),
+        ..Default::default()
+    }
 }
 
 fn wants_its_own(service: &Service) -> bool {
@@ -403,16 +475,33 @@ fn create(
         weight: Some(weight),
     };
     let is_external = manner == Manner::External;
+    let rolls = matches!(manner, Manner::Replica | Manner::Guarded { .. } | Manner::Provided { .. });
+    let early = (rolls && desired % 3 == 2).then(|| DeploymentEarlySuccessCriteria {
+        enable: Some(true),
+        healthy_percent: Some(bounds.0.max(50) as i32),
+        source_service_revision_cleanup: Some(if desired == 5 { "BLOCKING" } else { "DEFERRED" }.to_owned()),
+    });
     CreateServiceRequest {
         service_name: Some(name(service)),
         task_definition: (!is_external).then(|| kind.family().to_owned()),
         desired_count: (manner != Manner::Daemon).then_some(desired as i32),
         scheduling_strategy: (manner == Manner::Daemon).then(|| "DAEMON".to_owned()),
         deployment_controller: is_external.then(|| DeploymentController { r#type: Some("EXTERNAL".to_owned()) }),
-        deployment_configuration: (!is_external)
-            .then(|| DeploymentConfiguration { deployment_circuit_breaker: breaker, ..configured(manner, bounds) }),
+        deployment_configuration: (!is_external).then(|| {
+            let bakes = early.is_some() && desired == 5;
+            let configured = configured(manner, bounds);
+            DeploymentConfiguration {
+                deployment_circuit_breaker: breaker,
+                bake_time_in_minutes: configured.bake_time_in_minutes.or(bakes.then_some(1)),
+                early_success_criteria: early,
+                ..configured
+            }
+        }),
         capacity_provider_strategy: match manner {
-            Manner::Provided { both: true } => Some(vec![item(GROUPS[0], 1, 1), item(GROUPS[1], 0, 2)]),
+            Manner::Provided { both: true } => {
+                let (base, weight) = (desired % 4, 1 + desired % 3);
+                Some(vec![item(GROUPS[0], base as i32, weight as i32), item(GROUPS[1], 0, 2)])
+            }
             Manner::Provided { both: false } => Some(vec![item(GROUPS[1], 0, 1)]),
             _ => None,
         },

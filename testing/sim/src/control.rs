@@ -9,6 +9,7 @@ use agent_api::close::{UpgradeRefusal, code};
 use agent_api::{FromAgent, ToAgent};
 use controlplane::decide::{self, Agenda, Arrival, Attendant, Effect, InstanceWake, Look, ServiceWake, Subject};
 use futures::FutureExt;
+use model::{RolloutState, Service};
 use reconcilers::janitor::Retention;
 use reconcilers::{Indexes, Plan};
 use service_ecs::EcsService;
@@ -21,7 +22,7 @@ use crate::check::Checker;
 use crate::dice::Dice;
 use crate::engine::{Author, Doom, Engine, Seat};
 use crate::node::CALL_TIMEOUT;
-use crate::world::{Clock, Event, From, World};
+use crate::world::{Channel, Clock, Event, From, World};
 
 /// Short, so that much is forgotten within a story.
 const RETENTION: Retention = Retention {
@@ -55,6 +56,8 @@ pub struct Replica {
     /// How long it will be down after its doom.
     down_after: Duration,
     attended: BTreeMap<String, Attended>,
+    /// The connections of agents that publish, by instance: the newest.
+    telemetry: BTreeMap<String, u64>,
 }
 
 struct Attended {
@@ -89,6 +92,7 @@ impl Replica {
             turn_at: None,
             down_after: Duration::ZERO,
             attended: BTreeMap::new(),
+            telemetry: BTreeMap::new(),
         }
     }
 
@@ -168,6 +172,7 @@ impl World {
         replica.pending = None;
         replica.turn_at = None;
         replica.attended.clear();
+        replica.telemetry.clear();
         let down = replica.down_after;
         self.note(name, || "dies".to_owned());
         let broken: Vec<u64> =
@@ -289,6 +294,9 @@ impl World {
         let name = subject.name();
         let plan = plan.map(|plan| crate::sabotage::plan(self.sabotage, plan, &view, name, now, &mut replica.ids));
         let due = plan.as_ref().and_then(|plan| plan.look_again);
+        if let (Some(plan), Some(service)) = (&plan, view.services.get(name)) {
+            self.examine_plan(&view, plan, service);
+        }
         if let Err(what) = self.checks.turned(number, name, view.revision, due, now) {
             self.violate(Checker::Spins, what);
         }
@@ -306,6 +314,22 @@ impl World {
                 self.replicas[number].agenda.put(&subject, plan.and_then(|plan| plan.look_again));
                 self.schedule_turn(number, now);
             }
+        }
+    }
+
+    /// What a turn decides has to be right for what it has seen.
+    fn examine_plan(&mut self, view: &Snapshot, plan: &Plan, service: &Service) {
+        let is_split = service.capacity_provider_strategy.len() > 1;
+        let goes_on = service.primary().is_some_and(|one| one.rollout_state == RolloutState::InProgress);
+        if plan.changes.is_empty() || !is_split && !goes_on {
+            return;
+        }
+        let Ok(planned) = view.with(&plan.changes, view.revision) else { return };
+        if let Err(what) = crate::check::shares(view, &planned, service) {
+            self.violate(Checker::Shares, what);
+        }
+        if let Err(what) = crate::check::succeeded(&planned, service) {
+            self.violate(Checker::TooEarly, what);
         }
     }
 
@@ -416,6 +440,12 @@ impl World {
         let wire = self.wires.get_mut(&id).expect("it was there just now");
         (wire.replica_life, wire.open_above) = (life, true);
         wire.instance.clone_from(&name);
+        if wire.channel == Channel::Tcs {
+            if let Some(old) = self.replicas[number].telemetry.insert(name, id) {
+                self.close_above(old, code::POLICY);
+            }
+            return self.welcome(id);
+        }
         let fresh = || Attended { attendant: Attendant::new(name.clone()), wire: None, tick_at: None };
         let attended = self.replicas[number].attended.entry(name.clone()).or_insert_with(fresh);
         let old = attended.wire.replace(id);
@@ -435,13 +465,16 @@ impl World {
         self.attend(number, &instance, |attendant, view, now| attendant.received(message, view, now));
     }
 
-    pub(crate) fn health(&mut self, id: u64, message: &agent_api::tcs::FromAgent) {
+    pub(crate) fn health(&mut self, id: u64, message: Option<&agent_api::tcs::FromAgent>) {
         let Some(wire) = self.wires.get(&id).filter(|wire| wire.open_above) else { return };
         let (number, node, instance) = (wire.replica, wire.node, wire.instance.clone());
         // Health comes again in a while.
         if self.is_unplugged(node) {
             return;
         }
+        let takes = self.nodes[node].crosses(self.now, &mut self.dice);
+        self.after(takes, Event::Acknowledged { wire: id });
+        let Some(message) = message else { return };
         match message {
             agent_api::tcs::FromAgent::PublishHealth(health) => {
                 self.transact(number, Author::Connection, |snapshot| decide::health(snapshot, &instance, health));
@@ -458,6 +491,10 @@ impl World {
         let Some(wire) = self.wires.get_mut(&id).filter(|wire| wire.open_above) else { return };
         wire.open_above = false;
         let (number, instance) = (wire.replica, wire.instance.clone());
+        if wire.channel == Channel::Tcs {
+            self.replicas[number].telemetry.retain(|_, known| *known != id);
+            return;
+        }
         if let Some(attended) = self.replicas[number].attended.get_mut(&instance)
             && attended.wire == Some(id)
         {

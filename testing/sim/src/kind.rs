@@ -1,6 +1,10 @@
 //! What the tasks of the simulation are made of.
 
-use api_ecs::{ContainerDefinition, ContainerDependency, HealthCheck, PortMapping, RegisterTaskDefinitionRequest};
+use api_ecs::{
+    ContainerDefinition, ContainerDependency, DaemonContainerDefinition, HealthCheck, PortMapping,
+    RegisterDaemonTaskDefinitionRequest, RegisterTaskDefinitionRequest,
+};
+use model::daemon::DAEMON_FAMILY;
 
 /// A task definition family. Each has several revisions, which differ in nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,6 +27,10 @@ pub enum Kind {
     Batch,
     /// Its health check never passes.
     Sickly,
+    /// With a readiness probe.
+    Ready,
+    /// Its readiness probe never passes.
+    Unready,
 }
 
 /// Revisions of each family.
@@ -36,7 +44,7 @@ pub const MIB: i32 = 128;
 pub const CPU: i32 = 64;
 
 impl Kind {
-    pub const ALL: [Kind; 9] = [
+    pub const ALL: [Kind; 11] = [
         Kind::Web,
         Kind::Api,
         Kind::Edge,
@@ -46,7 +54,11 @@ impl Kind {
         Kind::Crashing,
         Kind::Batch,
         Kind::Sickly,
+        Kind::Ready,
+        Kind::Unready,
     ];
+    /// Those that managed daemons are made of, too. Their containers have no ports and no labels.
+    pub const OF_DAEMONS: [Kind; 5] = [Kind::Web, Kind::Api, Kind::Broken, Kind::Crashing, Kind::Sickly];
 
     pub fn family(self) -> &'static str {
         match self {
@@ -59,16 +71,19 @@ impl Kind {
             Kind::Crashing => "crashing",
             Kind::Batch => "batch",
             Kind::Sickly => "sickly",
+            Kind::Ready => "ready",
+            Kind::Unready => "unready",
         }
     }
 
     pub fn of(family: &str) -> Option<Kind> {
+        let family = family.strip_prefix(DAEMON_FAMILY).unwrap_or(family);
         Kind::ALL.into_iter().find(|kind| kind.family() == family)
     }
 
     /// A service of it can reach its desired count.
     pub fn works(self) -> bool {
-        !matches!(self, Kind::Broken | Kind::Crashing | Kind::Batch | Kind::Sickly)
+        !matches!(self, Kind::Broken | Kind::Crashing | Kind::Batch | Kind::Sickly | Kind::Unready)
     }
 
     /// Its definition, as a client registers it.
@@ -93,6 +108,10 @@ impl Kind {
                     condition: Some("START".into()),
                 }]);
             }
+            Kind::Ready | Kind::Unready => {
+                let labels = [("berth.ready.tcp", "80"), ("berth.ready.interval", "5")];
+                app.docker_labels = Some(labels.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
+            }
             Kind::Broken | Kind::Crashing | Kind::Batch => {}
         }
         let mut containers = vec![app];
@@ -102,6 +121,28 @@ impl Kind {
         RegisterTaskDefinitionRequest {
             family: Some(self.family().into()),
             container_definitions: Some(containers),
+            ..Default::default()
+        }
+    }
+}
+
+impl Kind {
+    /// The same for a managed daemon.
+    pub fn daemon_definition(self) -> RegisterDaemonTaskDefinitionRequest {
+        let one = self.definition().container_definitions.into_iter().flatten().next().unwrap_or_default();
+        let app = DaemonContainerDefinition {
+            name: one.name,
+            image: one.image,
+            cpu: one.cpu,
+            memory: one.memory,
+            essential: one.essential,
+            stop_timeout: one.stop_timeout,
+            health_check: one.health_check,
+            ..Default::default()
+        };
+        RegisterDaemonTaskDefinitionRequest {
+            family: Some(self.family().into()),
+            container_definitions: Some(vec![app]),
             ..Default::default()
         }
     }

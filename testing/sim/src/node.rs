@@ -11,11 +11,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use agent::plan::{Identity, TaskPlan};
+use agent::session::{Due, Effect, Ended, Jitter, Line, Session};
 use agent::{AgentConfig, Machine, say};
-use agent_api::close::{AfterClose, INACTIVE_INSTANCE_WAIT, after_close};
+use agent_api::close::code;
 use agent_api::payload::{self, DesiredStatus};
 use agent_api::tcs::{HealthMetadata, PublishHealth};
-use agent_api::{Ack, FromAgent, HeartbeatAck, ManifestTask, TaskManifest, TaskStopVerification, ToAgent};
+use agent_api::{FromAgent, ToAgent};
 use api_ecs::SubmitTaskStateChangeRequest;
 use model::capacity_provider::GROUP_ATTRIBUTE;
 use stdx::{Ids, Timestamp};
@@ -29,19 +30,15 @@ use crate::check::Checker;
 use crate::dice::Dice;
 use crate::kind::{EDGE_PORT, Kind};
 use crate::scenario::Shape;
-use crate::world::{Event, From, Wire, World};
+use crate::world::{Channel, Event, From, Wire, World};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an agent remembers a task whose end it has told.
 const CLEANUP_WAIT: Duration = Duration::from_secs(10 * 60);
 const UNKNOWN_TASK: &str = "TaskStateError: Agent could not progress task's state to stopped";
-/// Source: the agent's own limits.
-const INACTIVITY_MS: u64 = 60_000;
 const PUBLISH_EVERY: Duration = Duration::from_secs(20);
 const REPORT_WAIT_FIRST: Duration = Duration::from_millis(60);
 const REPORT_WAIT_MAX: Duration = Duration::from_secs(300);
-const CONNECT_WAIT_FIRST: Duration = Duration::from_millis(250);
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(120);
 /// A request whose answer is lost.
 pub const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -53,8 +50,10 @@ pub type Run = (String, String, u32);
 pub enum Happening {
     Boots,
     Registers,
-    Connects,
-    /// Has the control plane been silent?
+    Connects {
+        channel: Channel,
+    },
+    /// Has the control plane been silent, or is the connection old?
     Listens {
         wire: u64,
     },
@@ -127,6 +126,8 @@ pub struct Node {
     pub shape: Shape,
     pub slow_until: Timestamp,
     pub sick_until: Timestamp,
+    pub unready_until: Timestamp,
+    pub flips_until: Timestamp,
     /// What goes over its wire takes long.
     pub behind_until: Timestamp,
     unplugged_until: Timestamp,
@@ -139,11 +140,11 @@ pub struct Node {
     pub wire: Option<u64>,
     /// Since when its agent has been there and connected without a break.
     pub connected_since: Option<Timestamp>,
-    heard_at: Timestamp,
-    connect_wait: Duration,
+    /// The agent's own rules of the conversation, and of the one about telemetry.
+    session: Session,
+    tcs: Line,
+    tcs_wire: Option<u64>,
     token: String,
-    timeline: Option<i64>,
-    manifest: Option<String>,
     pub tasks: BTreeMap<String, AgentTask>,
     mail: BTreeMap<String, Mail>,
     pub processes: BTreeMap<Run, Process>,
@@ -163,6 +164,8 @@ impl Node {
             shape,
             slow_until: Timestamp::EPOCH,
             sick_until: Timestamp::EPOCH,
+            unready_until: Timestamp::EPOCH,
+            flips_until: Timestamp::EPOCH,
             behind_until: Timestamp::EPOCH,
             unplugged_until: Timestamp::EPOCH,
             is_burnt: false,
@@ -173,11 +176,10 @@ impl Node {
             identity: None,
             wire: None,
             connected_since: None,
-            heard_at: Timestamp::EPOCH,
-            connect_wait: CONNECT_WAIT_FIRST,
+            session: Session::default(),
+            tcs: Line::tcs(),
+            tcs_wire: None,
             token: String::new(),
-            timeline: None,
-            manifest: None,
             tasks: BTreeMap::new(),
             mail: BTreeMap::new(),
             processes: BTreeMap::new(),
@@ -210,6 +212,27 @@ impl Node {
     fn takes(&mut self, now: Timestamp, low: u64, high: u64) -> Duration {
         let wait = self.dice.millis(low, high);
         if now < self.slow_until { wait * 10 } else { wait }
+    }
+
+    /// How long until it connects again.
+    fn hangs_up(&mut self, channel: Channel, how: Ended, now: Timestamp) -> Duration {
+        self.with_line(channel, |line, jitter| line.ended(how, now, jitter))
+    }
+
+    fn with_line<T>(&mut self, channel: Channel, act: impl FnOnce(&mut Line, Jitter<'_>) -> T) -> T {
+        let Node { session, tcs, dice, .. } = self;
+        let line = match channel {
+            Channel::Acs => &mut session.line,
+            Channel::Tcs => tcs,
+        };
+        act(line, &mut |most| dice.millis(0, most.as_millis() as u64))
+    }
+
+    fn wire_of(&mut self, channel: Channel) -> &mut Option<u64> {
+        match channel {
+            Channel::Acs => &mut self.wire,
+            Channel::Tcs => &mut self.tcs_wire,
+        }
     }
 
     /// How long a message over its wire takes.
@@ -272,7 +295,7 @@ impl World {
         match what {
             Happening::Boots => self.boot(number),
             Happening::Registers => self.register(number),
-            Happening::Connects => self.connect(number),
+            Happening::Connects { channel } => self.connect(number, channel),
             Happening::Listens { wire } => self.listen(number, wire),
             Happening::Pulled { task, container, gone } => self.pulled(number, &task, container, gone),
             Happening::Starts { run } => self.process_starts(number, &run),
@@ -290,8 +313,8 @@ impl World {
             Happening::Says { wire, message } => self.say_up(wire, message),
             Happening::Reports { task } => self.send_mail(number, &task),
             Happening::Publishes { wire } => {
-                if self.nodes[number].wire == Some(wire) {
-                    self.publish_health(number);
+                if self.nodes[number].tcs_wire == Some(wire) {
+                    self.publish(number);
                     self.node_after(number, PUBLISH_EVERY, Happening::Publishes { wire });
                 }
             }
@@ -308,9 +331,8 @@ impl World {
         }
         node.is_up = true;
         node.life += 1;
-        (node.timeline, node.manifest) = (None, None);
+        (node.session, node.tcs) = (Session::default(), Line::tcs());
         node.token = node.ids.uuid();
-        node.connect_wait = CONNECT_WAIT_FIRST;
         let was_off = std::mem::take(&mut node.was_off);
         let name = node.name();
         let mut events = Vec::new();
@@ -396,9 +418,11 @@ impl World {
         node.life += 1;
         node.mail.clear();
         node.connected_since = None;
-        let wire = node.wire.take();
-        if let Some(wire) = wire.and_then(|wire| self.wires.get_mut(&wire)) {
-            wire.open_below = false;
+        let (wire, tcs_wire) = (node.wire.take(), node.tcs_wire.take());
+        for wire in [wire, tcs_wire].into_iter().flatten() {
+            if let Some(wire) = self.wires.get_mut(&wire) {
+                wire.open_below = false;
+            }
         }
         wire
     }
@@ -422,7 +446,8 @@ impl World {
             let now = self.now;
             let node = &mut self.nodes[number];
             // Who is unplugged is so to its end: what waits on its wire must not be overtaken.
-            (node.slow_until, node.sick_until, node.behind_until) = (now, now, now);
+            (node.slow_until, node.behind_until) = (now, now);
+            (node.sick_until, node.unready_until, node.flips_until) = (now, now, now);
             if !node.is_up && !node.is_burnt {
                 self.node_after(number, Duration::from_millis(100), Happening::Boots);
             }
@@ -469,7 +494,8 @@ impl World {
                 let (name, text) = (node.name(), arn.clone());
                 node.identity = Some(arn);
                 self.note(name, || format!("is container instance {}", short(&text)));
-                self.node_after(number, Duration::ZERO, Happening::Connects);
+                self.node_after(number, Duration::ZERO, Happening::Connects { channel: Channel::Acs });
+                self.node_after(number, Duration::ZERO, Happening::Connects { channel: Channel::Tcs });
             }
             Answer::Unavailable => {
                 let wait = node.dice.millis(100, 5_000);
@@ -482,10 +508,6 @@ impl World {
             }
         }
     }
-}
-
-fn ack(cluster: String, container_instance: String, message_id: String) -> FromAgent {
-    FromAgent::Ack(Ack { cluster, container_instance, message_id })
 }
 
 /// The first digits of the id in an ARN: enough for a reader to tell things apart.

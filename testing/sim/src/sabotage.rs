@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{ContainerInstance, ContainerInstanceStatus, RolloutState, Service, StopCode, Task, TaskStatus};
+use model::{ContainerInstance, ContainerInstanceStatus, Daemon, RolloutState, Service, StopCode, Task, TaskStatus};
 use reconcilers::Plan;
 use state::{Changes, Op, Record, Snapshot, Table, decode, encode};
 use stdx::{Ids, Timestamp};
@@ -56,10 +56,22 @@ pub enum Sabotage {
     ForgetsWaiting,
     /// The janitor believes that whoever was connected still is.
     Trusting,
+    /// Nobody looks whether a task is ready.
+    Hasty,
+    /// Nobody gives up a task that is never ready.
+    Patient,
+    /// Daemon deployments drain all instances at a time.
+    DrainsAll,
+    /// Managed daemons are never looked at.
+    IdleDaemons,
+    /// No task is needed for a deployment to have succeeded.
+    Rash,
+    /// The bases and weights of a strategy are those of its other capacity provider.
+    WrongShares,
 }
 
 impl Sabotage {
-    pub const ALL: [Sabotage; 20] = [
+    pub const ALL: [Sabotage; 26] = [
         Sabotage::NoFences,
         Sabotage::OneTooMany,
         Sabotage::StopsOneMore,
@@ -80,6 +92,12 @@ impl Sabotage {
         Sabotage::HalfSets,
         Sabotage::ForgetsWaiting,
         Sabotage::Trusting,
+        Sabotage::Hasty,
+        Sabotage::Patient,
+        Sabotage::DrainsAll,
+        Sabotage::IdleDaemons,
+        Sabotage::WrongShares,
+        Sabotage::Rash,
     ];
 }
 
@@ -144,24 +162,64 @@ pub(crate) fn plan(
                 (plan.changes, plan.look_again) = (Changes::new(), None);
             }
         }
+        Some(Sabotage::Patient) => {
+            let gives_up = |task: &Task| task.stopped_reason.starts_with("Task was not ready");
+            if written::<Task>(&plan).iter().any(gives_up) {
+                (plan.changes, plan.look_again) = (Changes::new(), None);
+            }
+        }
+        Some(Sabotage::IdleDaemons) if snapshot.daemons.get(service).is_some() => {
+            (plan.changes, plan.look_again) = (Changes::new(), None);
+        }
         _ => {}
     }
     plan
 }
 
-/// What a service sees that believes in no protection.
+/// What is seen by those who see it wrong.
 pub(crate) fn view(sabotage: Option<Sabotage>, snapshot: &Arc<Snapshot>) -> Arc<Snapshot> {
-    if sabotage != Some(Sabotage::Unprotected) {
-        return snapshot.clone();
+    match sabotage {
+        Some(Sabotage::Unprotected) => {
+            seen::<Task>(snapshot, &snapshot.tasks, |task| task.protected_until.take().is_some())
+        }
+        Some(Sabotage::Hasty) => seen::<Task>(snapshot, &snapshot.tasks, |task| {
+            let unready = task.containers.iter_mut().filter_map(|container| container.probed.as_mut());
+            unready.map(|probed| probed.ready = Some(true)).count() > 0
+        }),
+        Some(Sabotage::DrainsAll) => seen::<Daemon>(snapshot, &snapshot.daemons, |daemon| {
+            daemon.configuration.drain_percent = 100.0;
+            true
+        }),
+        Some(Sabotage::Rash) => seen::<Service>(snapshot, &snapshot.services, |service| {
+            let early = service.deployment_configuration.early_success.as_mut();
+            early.map(|early| early.healthy_percent = 0).is_some()
+        }),
+        Some(Sabotage::WrongShares) => seen::<Service>(snapshot, &snapshot.services, |service| {
+            let numbers: Vec<(u32, u32)> =
+                service.capacity_provider_strategy.iter().rev().map(|item| (item.base, item.weight)).collect();
+            for (item, (base, weight)) in service.capacity_provider_strategy.iter_mut().zip(numbers) {
+                (item.base, item.weight) = (base, weight);
+            }
+            true
+        }),
+        _ => snapshot.clone(),
     }
-    let mut bare = Snapshot::clone(snapshot);
-    for task in snapshot.tasks.iter().filter(|task| task.protected_until.is_some()) {
-        let key = Table::<Task>::key(&task.name());
-        let Some(revision) = snapshot.revision_of(&key) else { continue };
-        let task = Task { protected_until: None, ..Task::clone(task) };
-        bare.absorb(&key, Some(&encode(&task)), revision).expect("what is written can be read");
+}
+
+/// The snapshot with those records changed that `change` says it has changed.
+fn seen<R: Record + Clone>(
+    snapshot: &Arc<Snapshot>,
+    table: &Table<R>,
+    change: impl Fn(&mut R) -> bool,
+) -> Arc<Snapshot> {
+    let mut seen = Snapshot::clone(snapshot);
+    for record in table.iter() {
+        let mut record = R::clone(record);
+        let key = Table::<R>::key(&record.name());
+        let Some(revision) = snapshot.revision_of(&key).filter(|_| change(&mut record)) else { continue };
+        seen.absorb(&key, Some(&encode(&record)), revision).expect("what is written can be read");
     }
-    Arc::new(bare)
+    Arc::new(seen)
 }
 
 /// What a janitor forgets, and more.

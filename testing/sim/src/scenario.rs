@@ -128,6 +128,23 @@ pub enum Step {
         service: usize,
         nth: u64,
     },
+    /// A managed daemon, on the instances of one of the capacity providers or of both.
+    CreateDaemon {
+        daemon: usize,
+        kind: Kind,
+        drain: u32,
+        both: bool,
+    },
+    UpdateDaemon {
+        daemon: usize,
+        kind: Kind,
+        revision: u32,
+        drain: u32,
+        both: bool,
+    },
+    DeleteDaemon {
+        daemon: usize,
+    },
     /// A revision is deregistered and deleted.
     Forget {
         kind: Kind,
@@ -228,6 +245,16 @@ pub enum Step {
         node: usize,
         lasts: Duration,
     },
+    /// Readiness probes on that machine fail.
+    Unready {
+        node: usize,
+        lasts: Duration,
+    },
+    /// Every check on that machine passes or fails as it likes.
+    Flips {
+        node: usize,
+        lasts: Duration,
+    },
     ImageGone {
         kind: Kind,
         lasts: Duration,
@@ -260,6 +287,9 @@ impl Step {
                 | PromoteTaskSet { .. }
                 | DeleteTaskSet { .. }
                 | Forget { .. }
+                | CreateDaemon { .. }
+                | UpdateDaemon { .. }
+                | DeleteDaemon { .. }
         )
     }
 }
@@ -297,6 +327,16 @@ impl fmt::Display for Step {
                 write!(f, "UpdateServicePrimaryTaskSet of s{service}, number {nth}")
             }
             Step::DeleteTaskSet { service, nth } => write!(f, "DeleteTaskSet of s{service}, number {nth}"),
+            Step::CreateDaemon { daemon, kind, drain, both } => {
+                let on = if *both { "both groups" } else { GROUPS[0] };
+                write!(f, "CreateDaemon d{daemon} of {}, {drain} % at a time, on {on}", kind.family())
+            }
+            Step::UpdateDaemon { daemon, kind, revision, drain, both } => {
+                let on = if *both { "both groups" } else { GROUPS[0] };
+                let name = kind.family();
+                write!(f, "UpdateDaemon d{daemon} to {name}:{revision}, {drain} % at a time, on {on}")
+            }
+            Step::DeleteDaemon { daemon } => write!(f, "DeleteDaemon d{daemon}"),
             Step::Forget { kind, revision } => {
                 write!(f, "DeregisterTaskDefinition and DeleteTaskDefinitions {}:{revision}", kind.family())
             }
@@ -338,6 +378,8 @@ impl fmt::Display for Step {
             Step::SlowNode { node, lasts } => write!(f, "node-{node} is slow for {lasts:?}"),
             Step::Exits { nth, code } => write!(f, "running container number {nth} exits with {code}"),
             Step::Sick { node, lasts } => write!(f, "health checks on node-{node} fail for {lasts:?}"),
+            Step::Unready { node, lasts } => write!(f, "readiness probes on node-{node} fail for {lasts:?}"),
+            Step::Flips { node, lasts } => write!(f, "checks on node-{node} pass or fail as they like, for {lasts:?}"),
             Step::ImageGone { kind, lasts } => {
                 write!(f, "the image of {} cannot be pulled for {lasts:?}", kind.family())
             }
@@ -347,7 +389,7 @@ impl fmt::Display for Step {
 
 const BOUNDS: [Bounds; 7] = [(100, 200), (100, 200), (50, 200), (50, 100), (0, 100), (100, 150), (75, 125)];
 const BOUNDS_OF_DAEMONS: [Bounds; 4] = [(0, 100), (50, 100), (100, 150), (50, 200)];
-const KINDS: [Kind; 12] = [
+const KINDS: [Kind; 15] = [
     Kind::Web,
     Kind::Web,
     Kind::Web,
@@ -360,10 +402,17 @@ const KINDS: [Kind; 12] = [
     Kind::Broken,
     Kind::Crashing,
     Kind::Sickly,
+    Kind::Ready,
+    Kind::Ready,
+    Kind::Unready,
 ];
 /// What leaves room and ports of each instance to others.
 const KINDS_OF_DAEMONS: [Kind; 8] =
     [Kind::Web, Kind::Web, Kind::Web, Kind::Api, Kind::Api, Kind::Pair, Kind::Crashing, Kind::Broken];
+const KINDS_OF_MANAGED: [Kind; 7] =
+    [Kind::Web, Kind::Web, Kind::Api, Kind::Api, Kind::Broken, Kind::Crashing, Kind::Sickly];
+/// Percent of the instances that a daemon deployment drains at a time.
+const DRAINS: [u32; 5] = [0, 25, 50, 75, 100];
 const MANNERS: [Manner; 15] = [
     Manner::Replica,
     Manner::Replica,
@@ -399,6 +448,16 @@ impl Scenario {
                 let scale = dice.pick(&[100, 100, 50]);
                 let set = Step::NewTaskSet { service, kind: dice.pick(&KINDS), revision: revision(&mut dice), scale };
                 steps.push((at + dice.millis(100, 20_000), set));
+            }
+        }
+        // A managed daemon or none.
+        let daemons = dice.pick(&[0, 0, 1, 1, 2]);
+        for daemon in 0..daemons {
+            let (kind, drain) = (dice.pick(&Kind::OF_DAEMONS), dice.pick(&DRAINS));
+            let create = Step::CreateDaemon { daemon, kind, drain, both: dice.chance(50) };
+            steps.push((dice.millis(0, 60_000), create));
+            for _ in 0..dice.below(5) {
+                steps.push((dice.millis(5_000, length), of_daemon(&mut dice, daemon)));
             }
         }
         // Some stories are about clients alone, some about one kind of bad luck, most about everything.
@@ -481,6 +540,15 @@ fn wish(dice: &mut Dice, nodes: usize, services: &[Manner]) -> Step {
     }
 }
 
+fn of_daemon(dice: &mut Dice, daemon: usize) -> Step {
+    let (kind, drain, both) = (dice.pick(&KINDS_OF_MANAGED), dice.pick(&DRAINS), dice.chance(50));
+    match dice.below(6) {
+        0 => Step::DeleteDaemon { daemon },
+        1 => Step::CreateDaemon { daemon, kind, drain, both },
+        _ => Step::UpdateDaemon { daemon, kind, revision: revision(dice), drain, both },
+    }
+}
+
 fn task_set(dice: &mut Dice, service: usize) -> Step {
     let scale = dice.pick(&[0, 10, 25, 50, 100]);
     match dice.below(6) {
@@ -494,7 +562,9 @@ fn task_set(dice: &mut Dice, service: usize) -> Step {
 fn fault(dice: &mut Dice, nodes: usize, replicas: usize) -> Step {
     let node = dice.below(nodes as u64) as usize;
     let replica = dice.below(replicas as u64) as usize;
-    match dice.below(23) {
+    match dice.below(26) {
+        23 | 24 => Step::Unready { node, lasts: dice.millis(1_000, 600_000) },
+        25 => Step::Flips { node, lasts: dice.millis(5_000, 300_000) },
         22 => Step::BothDie { replica, node, down: dice.millis(10_000, 900_000) },
         0..=2 => Step::AgentDies { node, down: dice.millis(10, 30_000) },
         3 => Step::Reboots { node, down: dice.millis(5_000, 120_000) },

@@ -93,12 +93,21 @@ pub enum Event {
         wire: u64,
         message: FromAgent,
     },
+    /// What an agent publishes; every so often that is nothing.
     Health {
         wire: u64,
-        message: Box<agent_api::tcs::FromAgent>,
+        message: Option<Box<agent_api::tcs::FromAgent>>,
+    },
+    /// A replica acknowledges what was published.
+    Acknowledged {
+        wire: u64,
     },
     /// One side learns that the connection has ended; an agent with the code of it.
     GoneBelow {
+        wire: u64,
+    },
+    /// An agent closes in good order.
+    ClosesBelow {
         wire: u64,
     },
     GoneAbove {
@@ -129,6 +138,13 @@ pub enum From {
     },
     /// A second copy of a request: nobody waits for the answer.
     Echo,
+}
+
+/// What a connection of an agent is for. Each of them finds a replica of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Channel {
+    Acs,
+    Tcs,
 }
 
 /// What a story was made of.
@@ -204,6 +220,7 @@ pub struct World {
 
 /// One websocket between an agent and a replica.
 pub struct Wire {
+    pub channel: Channel,
     pub node: usize,
     pub node_life: u32,
     pub replica: usize,
@@ -215,7 +232,6 @@ pub struct Wire {
     /// What was sent first arrives first.
     pub arrives_below: Timestamp,
     pub arrives_above: Timestamp,
-    pub health_arrives: Timestamp,
 }
 
 impl World {
@@ -351,8 +367,10 @@ impl World {
             Event::Upgrade { wire } => self.upgrade(wire),
             Event::Down { wire, message } => self.message_down(wire, *message),
             Event::Up { wire, message } => self.message_up(wire, message),
-            Event::Health { wire, message } => self.health(wire, &message),
+            Event::Health { wire, message } => self.health(wire, message.as_deref()),
+            Event::Acknowledged { wire } => self.acknowledged(wire),
             Event::GoneBelow { wire } => self.gone_below(wire),
+            Event::ClosesBelow { wire } => self.closes_below(wire),
             Event::GoneAbove { wire, code } => self.gone_above(wire, code),
             Event::Node { node, life, what } => self.node_event(node, life, what),
         }
@@ -393,6 +411,16 @@ impl World {
             Step::Sick { node, lasts } => {
                 if let Some(node) = self.nodes.get_mut(node) {
                     node.sick_until = now + lasts;
+                }
+            }
+            Step::Unready { node, lasts } => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.unready_until = now + lasts;
+                }
+            }
+            Step::Flips { node, lasts } => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.flips_until = now + lasts;
                 }
             }
             Step::ImageGone { kind, lasts } => drop(self.images_gone.insert(kind.family(), now + lasts)),

@@ -210,3 +210,37 @@ fn a_task_set_is_steady_when_its_instance_stays_after_all() {
     ];
     ends_well(&[SMALL], 1, &steps);
 }
+
+/// Its successor elsewhere was never ready either, so the first one, which was on an instance that drains, ran for ever.
+#[test]
+fn who_is_never_ready_is_given_up_on_an_instance_that_drains_too() {
+    let steps = [
+        (at(2.0), create(0, Kind::Unready, 1, (50, 200))),
+        (at(100.0), Step::Drain { node: 0 }),
+        (at(100.0), Step::Drain { node: 1 }),
+        // Not yet the end of the story.
+        (at(700.0), Step::Activate { node: 2 }),
+    ];
+    ends_well(&[ROOMY, ROOMY, ROOMY], 1, &steps);
+}
+
+/// The circuit breaker forgot the failures of a deployment as soon as another of its tasks had run for ten seconds, although none ever
+/// passed its health check: one after the other, that was always so.
+#[test]
+fn a_deployment_whose_tasks_are_sick_one_after_the_other_fails() {
+    let guarded = Step::Create {
+        service: 0,
+        kind: Kind::Web,
+        desired: 4,
+        bounds: (100, 200),
+        placement: Placement::SpreadRacks,
+        manner: Manner::Guarded { rollback: true },
+    };
+    let steps = [
+        (at(2.0), guarded),
+        (at(40.0), Step::Deploy { service: 0, kind: Kind::Sickly, revision: 1 }),
+        // Not yet the end of the story.
+        (at(1500.0), Step::Activate { node: 0 }),
+    ];
+    ends_well(&[ROOMY, ROOMY], 1, &steps);
+}

@@ -255,3 +255,70 @@ fn an_agent_that_dies_with_its_replica_is_missed() {
     ];
     check(Sabotage::Trusting, &[Checker::Absent], story(vec![ROOMY; 4], 2, steps));
 }
+
+/// The new tasks run for a moment before they are ready.
+#[test]
+fn an_old_task_stays_until_the_new_one_is_ready() {
+    let steps = vec![
+        (at(10), create(0, Kind::Web, 4, (100, 200))),
+        (at(60), Step::Deploy { service: 0, kind: Kind::Ready, revision: 1 }),
+    ];
+    check(Sabotage::Hasty, &[Checker::BelowMinimum], story(vec![ROOMY], 1, steps));
+}
+
+#[test]
+fn a_task_that_is_never_ready_is_given_up() {
+    let steps = vec![
+        (at(10), create(0, Kind::Ready, 2, (100, 200))),
+        (at(60), Step::Deploy { service: 0, kind: Kind::Unready, revision: 1 }),
+        // Not yet the end of the story.
+        (at(900), Step::Activate { node: 0 }),
+    ];
+    check(Sabotage::Patient, &[Checker::NeverReady], story(vec![ROOMY], 1, steps));
+}
+
+/// The circuit breaker counts those that were given up.
+#[test]
+fn a_deployment_that_is_never_ready_fails() {
+    let steps = vec![
+        (at(10), create_as(Manner::Guarded { rollback: true }, Kind::Ready, 4)),
+        (at(60), Step::Deploy { service: 0, kind: Kind::Unready, revision: 1 }),
+        (at(1200), Step::Activate { node: 0 }),
+    ];
+    check(Sabotage::NeverFails, &[Checker::GoesOn], story(vec![ROOMY], 1, steps));
+}
+
+fn managed(kind: Kind, drain: u32) -> Vec<(Duration, Step)> {
+    let update = Step::UpdateDaemon { daemon: 0, kind, revision: 2, drain, both: true };
+    vec![(at(10), Step::CreateDaemon { daemon: 0, kind, drain, both: true }), (at(120), update)]
+}
+
+#[test]
+fn a_daemon_deployment_takes_so_many_instances_at_a_time() {
+    check(Sabotage::DrainsAll, &[Checker::TooManyAtOnce], story(vec![ROOMY; 6], 1, managed(Kind::Api, 25)));
+}
+
+#[test]
+fn a_managed_daemon_is_on_each_instance_once() {
+    check(Sabotage::OneTooMany, &[Checker::Twice], story(vec![ROOMY, SMALL], 1, managed(Kind::Web, 50)));
+}
+
+#[test]
+fn a_managed_daemon_is_on_each_instance() {
+    check(Sabotage::IdleDaemons, &[Checker::NotReached], story(vec![ROOMY, SMALL], 1, managed(Kind::Web, 50)));
+}
+
+#[test]
+fn bases_and_weights_are_kept_to() {
+    let steps = vec![(at(10), create_as(Manner::Provided { both: true }, Kind::Web, 5))];
+    check(Sabotage::WrongShares, &[Checker::Shares], story(vec![ROOMY, SMALL, SMALL], 1, steps));
+}
+
+#[test]
+fn a_deployment_succeeds_with_as_many_tasks_as_its_owner_wants() {
+    let steps = vec![
+        (at(10), create(0, Kind::Web, 2, (50, 100))),
+        (at(60), Step::Deploy { service: 0, kind: Kind::Api, revision: 1 }),
+    ];
+    check(Sabotage::Rash, &[Checker::TooEarly], story(vec![ROOMY], 1, steps));
+}

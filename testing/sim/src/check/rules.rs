@@ -1,14 +1,16 @@
 //! What holds of a commit, whoever makes it.
 
 use model::capacity_provider::GROUP_ATTRIBUTE;
+use model::cluster::CapacityProviderStrategyItem;
 use model::{
-    ContainerInstance, DeploymentController, HealthStatus, RolloutState, Service, ServiceStatus, Task, TaskSet,
-    TaskSetStatus, TaskStatus,
+    ContainerInstance, ContainerInstanceStatus, DeploymentController, HealthStatus, RolloutState, Service,
+    ServiceStatus, Task, TaskSet, TaskSetStatus, TaskStatus,
 };
 use state::{Record, Snapshot};
 use stdx::Timestamp;
 
 use super::{Checker, live};
+use crate::kind::Kind;
 use crate::node::short;
 
 pub fn forward(was: Option<&Task>, is: Option<&Task>) -> Result<(), String> {
@@ -51,7 +53,8 @@ pub fn should_have_ended(snapshot: &Snapshot, service: &Service) -> bool {
         return false;
     };
     let breaks = service.deployment_configuration.circuit_breaker.is_some_and(|breaker| breaker.enable);
-    let is_hopeless = primary.family == crate::kind::Kind::Broken.family() && !primary.is_rollback();
+    let hopeless = [Kind::Broken, Kind::Unready, Kind::Sickly];
+    let is_hopeless = hopeless.iter().any(|kind| primary.family == kind.family()) && !primary.is_rollback();
     let enough = || {
         let threshold = service.deployment_configuration.failures_max(service.desired_count) as usize;
         reconcilers::service::failed_tasks(snapshot, service, primary) >= threshold
@@ -70,7 +73,9 @@ pub fn spared(before: &Snapshot, was: Option<&Task>, is: &Task, now: Timestamp) 
     let goes = service.is_none_or(|service| {
         service.task_sets.iter().any(|set| set.id == was.started_by && set.status == TaskSetStatus::Draining)
     });
-    match stays && !goes && is.desired_status == TaskStatus::Stopped {
+    // What was never ready works for nobody.
+    let given_up = was.awaits_readiness() && is.stopped_reason.starts_with("Task was not ready");
+    match stays && !goes && !given_up && is.desired_status == TaskStatus::Stopped {
         true => Err(format!("{} is protected, and its scheduler stops it: {}", short(&is.id), is.stopped_reason)),
         false => Ok(()),
     }
@@ -95,6 +100,79 @@ pub fn offered(after: &Snapshot, was: Option<&Task>, task: &Task) -> Result<(), 
             service.name,
             task.capacity_provider
         )),
+    }
+}
+
+/// What one turn starts is shared out among the capacity providers by their bases and weights: whoever is short of its base comes
+/// first, and beyond the bases nobody is further ahead, by its weight, than one task more of another would be.
+pub fn shares(view: &Snapshot, planned: &Snapshot, service: &Service) -> Result<(), String> {
+    let strategy = &service.capacity_provider_strategy;
+    // Who evens out the zones looks at nothing else.
+    let known = service.events.first().map(|event| &event.id);
+    let said = planned.services.get(&service.name()).map(|planned| planned.events.iter()).into_iter().flatten();
+    let evens_out =
+        said.take_while(|event| Some(&event.id) != known).any(|event| event.message.contains("AZ Rebalance"));
+    let is_external = service.deployment_controller == DeploymentController::External;
+    let applies = strategy.len() > 1 && !evens_out && !is_external;
+    let Some(primary) = service.primary().filter(|_| applies) else { return Ok(()) };
+    let counted = |task: &&Task| {
+        let place = format!("{}/{}/{}", task.scope, task.cluster, task.container_instance);
+        let instance = view.container_instances.get(&place);
+        let stays = task.is_waiting() || instance.is_some_and(|one| one.status == ContainerInstanceStatus::Active);
+        let is_sick = task.last_status == TaskStatus::Running && task.health == HealthStatus::Unhealthy;
+        primary.has(task) && task.desired_status == TaskStatus::Running && stays && !is_sick
+    };
+    // What was never ready in its time counts for nobody, and the turn knows better when that is.
+    if live(view, service).any(Task::awaits_readiness) {
+        return Ok(());
+    }
+    let of = |item: &CapacityProviderStrategyItem, task: &Task| {
+        task.capacity_provider.as_ref() == Some(&item.capacity_provider)
+    };
+    let had = |item| live(view, service).filter(counted).filter(|task| of(item, task)).count() as u64;
+    let is_new = |task: &&Task| view.tasks.get(&task.name()).is_none();
+    let new = |item| live(planned, service).filter(is_new).filter(|task| of(item, task)).count() as u64;
+    let numbers: Vec<(u64, u64, u64, u64)> =
+        strategy.iter().map(|item| (had(item), new(item), item.base.into(), item.weight.into())).collect();
+    let told = || format!("{} had, starts, base and weight: {numbers:?}", service.name);
+    for (at, (had, new, base, weight)) in numbers.iter().enumerate().filter(|(_, (_, new, ..))| *new > 0) {
+        for (other, (had_too, new_too, base_too, weight_too)) in numbers.iter().enumerate() {
+            if other == at {
+                continue;
+            }
+            let beyond = had + new > *base;
+            if beyond && had_too + new_too < *base_too {
+                return Err(format!("somebody is short of its base: {}", told()));
+            }
+            let (mine, theirs) = ((had + new).saturating_sub(*base), (had_too + new_too).saturating_sub(*base_too));
+            if beyond && *weight_too > 0 && mine * weight_too > (theirs + 1) * weight {
+                return Err(format!("somebody is ahead of its share: {}", told()));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A deployment that was under way and has succeeded has as many working tasks as its owner wants of one that has.
+pub fn succeeded(planned: &Snapshot, was: &Service) -> Result<(), String> {
+    let Some(service) = planned.services.get(&was.name()) else { return Ok(()) };
+    let primary = service.primary().filter(|one| one.rollout_state == RolloutState::Completed);
+    let went_on = was.primary().filter(|one| one.rollout_state == RolloutState::InProgress);
+    let has_ended = primary.zip(went_on).filter(|(is, was)| is.id == was.id);
+    let Some((primary, _)) = has_ended.filter(|_| !service.is_daemon()) else { return Ok(()) };
+    let works = |task: &&Task| {
+        primary.has(task)
+            && task.desired_status == TaskStatus::Running
+            && task.last_status == TaskStatus::Running
+            && task.health != HealthStatus::Unhealthy
+            && task.is_ready()
+    };
+    let early = was.deployment_configuration.early_success.filter(|early| early.enable);
+    let needed = early.map_or(was.desired_count, |early| early.tasks(was.desired_count));
+    let has = live(planned, service).filter(works).count();
+    match has < needed as usize {
+        true => Err(format!("the deployment of {} has succeeded with {has} working tasks, not {needed}", service.name)),
+        false => Ok(()),
     }
 }
 
@@ -140,6 +218,7 @@ pub fn minimum(before: &Snapshot, after: &Snapshot, service: &Service) -> Result
         task.desired_status == TaskStatus::Running
             && task.last_status == TaskStatus::Running
             && task.health != HealthStatus::Unhealthy
+            && task.is_ready()
     };
     if has_colours(before, service) {
         return one_colour_is_whole(before, after, service, works);
@@ -247,7 +326,9 @@ pub fn lacks(snapshot: &Snapshot, service: &Service) -> bool {
     }
     let mut of_primary = 0;
     for task in live(snapshot, service) {
-        let moves = task.desired_status == TaskStatus::Stopped || task.last_status < TaskStatus::Running;
+        // Who is not ready says so in the reason of its container, and is waited for.
+        let moves =
+            task.desired_status == TaskStatus::Stopped || task.last_status < TaskStatus::Running || !task.is_ready();
         if moves {
             return false;
         }

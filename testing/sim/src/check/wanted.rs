@@ -106,7 +106,7 @@ fn daemon_waits_for_room(
 }
 
 /// Counted from the definition itself, and not as the scheduler does.
-fn has_room(
+pub(super) fn has_room(
     snapshot: &Snapshot,
     instance: &std::sync::Arc<ContainerInstance>,
     definition: &TaskDefinition,

@@ -177,8 +177,13 @@ impl World {
             }
             Action::CheckHealth { container, purpose, check } => {
                 let node = &mut self.nodes[number];
-                let sickly = node.tasks.get(arn).is_some_and(|task| task.plan.payload.family == Kind::Sickly.family());
-                let passed = !sickly && now >= node.sick_until;
+                let kind = node.tasks.get(arn).and_then(|task| Kind::of(&task.plan.payload.family));
+                let (never, fails_until) = match purpose {
+                    Purpose::Health => (Kind::Sickly, node.sick_until),
+                    Purpose::Readiness => (Kind::Unready, node.unready_until),
+                };
+                let flips = now < node.flips_until && node.dice.chance(50);
+                let passed = kind != Some(never) && now >= fails_until && !flips;
                 let wait = node.takes(now, 1, 100);
                 self.node_after(number, wait, Happening::Checked { task, container, purpose, check, passed });
             }
