@@ -13,8 +13,8 @@ mod view;
 use std::collections::BTreeMap;
 
 use model::{
-    CapacityProvider, Daemon, DaemonDeployment, DaemonRevision, DaemonStatus, LaunchType, Reservation, StopCode, Tag,
-    Task, TaskDefinition, TaskStatus,
+    CapacityProvider, Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus, LaunchType,
+    Reservation, StopCode, Tag, Task, TaskDefinition, TaskStatus,
 };
 use scheduler::{Explanation, Indexes, Launch, Rejection, Request, Scheduler, Shortage, within_group};
 use state::{Changes, Record, Snapshot};
@@ -45,7 +45,11 @@ pub fn reconcile(snapshot: &Snapshot, indexes: &Indexes, daemon: &Daemon, now: T
     if daemon.status == DaemonStatus::Active && deployment::fails(&view, &mut act) {
         return act.plan(daemon, Some(now));
     }
-    let is_open = act.deployment.as_ref().is_none_or(|one| one.status.is_ongoing());
+    // An instance may come back with an old task when all others have the new one.
+    let has_failed = |one: &DaemonDeployment| {
+        matches!(one.status, DaemonDeploymentStatus::Stopped | DaemonDeploymentStatus::RollbackFailed)
+    };
+    let is_open = !act.deployment.as_ref().is_some_and(has_failed);
     let rollout = rollout::decide(&view, is_open);
     act.stop(&view, &rollout);
     let more = match &wanted {

@@ -22,7 +22,7 @@ pub(crate) struct Rollout<'a> {
     pub look_again: Option<Timestamp>,
 }
 
-/// `is_open` says that the newest deployment goes on; of one that has failed, what it has not replaced stays.
+/// `is_open` says that the newest deployment has not failed: of one that has, what it has not replaced stays.
 pub(crate) fn decide<'a>(view: &DaemonView<'a>, is_open: bool) -> Rollout<'a> {
     let mut rollout = Rollout::default();
     let on = |standing: Option<Standing>| {
