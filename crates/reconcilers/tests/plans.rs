@@ -446,6 +446,7 @@ stories! {
     one_task_not_ready
     those_not_ready_leave_first
     those_not_ready_make_room
+    a_protected_task_that_is_not_ready_does_no_work
     rolling_succeeds_early
     rolling_bakes_before_its_early_success
     rolling_bad_revision

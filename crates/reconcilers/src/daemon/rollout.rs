@@ -13,7 +13,7 @@ use stdx::Timestamp;
 
 use super::view::{DaemonView, Place, Standing};
 use crate::readiness::Patience;
-use crate::service::view::works;
+use crate::service::view::{serves, works};
 
 #[derive(Default)]
 pub(crate) struct Rollout<'a> {
@@ -86,7 +86,7 @@ pub(crate) fn decide<'a>(view: &DaemonView<'a>) -> Rollout<'a> {
                 look_again = earliest(look_again, Some(until));
                 rollout.protected.push(*task);
                 old.protected += 1;
-            } else if !works(task) {
+            } else if !serves(task) {
                 old.idle.push(*task);
             } else if let Some(refusal) = &place.refusal {
                 old.waiting += 1;

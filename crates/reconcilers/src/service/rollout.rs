@@ -125,8 +125,8 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
 
     // Outgoing tasks that don't work are of no use to anybody. Those that only want no work may want some again.
     let (working, idle): (Vec<&Task>, Vec<&Task>) = view.outgoing.iter().partition(|task| works(task));
-    let serves = |task: &&Task| task.is_ready() || view.is_protected(task);
-    let (working, unready): (Vec<&Task>, Vec<&Task>) = working.into_iter().partition(serves);
+    let (working, unready): (Vec<&Task>, Vec<&Task>) = working.into_iter().partition(|task| task.is_ready());
+    let (held, unready): (Vec<&Task>, Vec<&Task>) = unready.into_iter().partition(|task| view.is_protected(task));
     let at_work = ready + working.len();
     let replaced = at_work.saturating_sub(desired);
     let dispensable = at_work.saturating_sub(tasks_min);
@@ -148,7 +148,11 @@ pub(crate) fn decide<'a>(view: &ServiceView<'a>, need: Need<'a>, capacity: Capac
     }
     let leaving = victims::oldest_first(view, free, leaving);
     // They give way to newer ones that do, and before others to those that find no room.
-    let yielding = if would_fit { unready.len() } else { unready.len().min(ready) };
+    let would_yield = if would_fit { unready.len() + held.len() } else { (unready.len() + held.len()).min(ready) };
+    let yielding = would_yield.min(unready.len());
+    if would_yield > yielding {
+        rollout.protected.extend(held);
+    }
     let yielding = victims::oldest_first(view, unready, yielding);
     let leaving = [idle, yielding, leaving].concat();
     // Some of what is missing would fit already. It waits for the rest of the room, if that comes soon.

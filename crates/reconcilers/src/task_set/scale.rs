@@ -141,6 +141,11 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
 
     // On an instance that drains, working ones go as far as the minimum allows.
     let (working, idle): (Vec<&Task>, Vec<&Task>) = view.leaving.iter().partition(|task| works(task));
+    // Who is not ready does nobody's work, and gives way to who does.
+    let (working, mut unready): (Vec<&Task>, Vec<&Task>) = working.into_iter().partition(|task| task.is_ready());
+    unready.retain(|task| protected(task).is_none());
+    unready.sort_by_key(|task| (task.created_at, &task.id));
+    let still_there = unready.split_off(ready.min(unready.len()));
     let spare = (ready + working.len()).saturating_sub(tasks_min);
     let (stays, mut working): (Vec<&Task>, Vec<&Task>) =
         working.into_iter().partition(|task| protected(task).is_some());
@@ -149,9 +154,9 @@ pub(crate) fn decide<'a>(view: &TaskSetView<'a>) -> Scale<'a> {
     scale.protected.extend(stays);
     working.sort_by_key(|task| (task.created_at, &task.id));
     let held = working.split_off(spare.min(working.len()));
-    scale.stop(Why::Scaling, [idle, working].concat());
+    scale.stop(Why::Scaling, [idle, unready, working].concat());
 
-    if !held.is_empty() || needed > 0 && !view.sick.is_empty() {
+    if !held.is_empty() || !still_there.is_empty() || needed > 0 && !view.sick.is_empty() {
         let unproven = kept.iter().filter(|task| !view.proof.counts(task));
         let proven_at = unproven.filter_map(|task| view.proof.proven_at(task)).min();
         scale.look_again = [scale.look_again, proven_at].into_iter().flatten().min();
