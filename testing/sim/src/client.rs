@@ -1,13 +1,14 @@
 //! Who calls the API: people and their scripts, who say it again when nobody answers; and the operator, who cleans up in the end.
 
+mod daemons;
+
 use std::time::Duration;
 
 use api_ecs::*;
 use model::{
-    ContainerInstanceStatus, DaemonDeploymentStatus, DaemonStatus, DeploymentController as Controller, RolloutState,
-    Service, ServiceStatus, TaskSetStatus,
+    ContainerInstanceStatus, DeploymentController as Controller, RolloutState, Service, ServiceStatus, TaskSetStatus,
 };
-use state::{Record, Snapshot};
+use state::Snapshot;
 use stdx::Ids;
 
 use crate::call::{Answer, Call};
@@ -146,24 +147,12 @@ impl World {
                 Some(set) => Call::DeleteTaskSet(delete_task_set(&name(service), &set)),
                 None => return,
             },
-            Step::CreateDaemon { daemon, kind, drain, both } => {
+            Step::CreateDaemon { .. } | Step::UpdateDaemon { .. } | Step::DeleteDaemon { .. } => {
                 let token = self.client.ids.uuid();
-                Call::CreateDaemon(CreateDaemonRequest {
-                    daemon_name: Some(daemon_name(daemon)),
-                    cluster_arn: Some("default".to_owned()),
-                    daemon_task_definition_arn: Some(kind.family().to_owned()),
-                    capacity_provider_arns: Some(providers(both)),
-                    deployment_configuration: Some(drains(drain)),
-                    client_token: Some(token),
-                    ..Default::default()
-                })
-            }
-            Step::UpdateDaemon { daemon, kind, revision, drain, both } => {
-                let definition = format!("{}:{revision}", kind.family());
-                Call::UpdateDaemon(update_daemon(daemon_arn(&daemon_name(daemon)), definition, drain, both))
-            }
-            Step::DeleteDaemon { daemon } => {
-                Call::DeleteDaemon(DeleteDaemonRequest { daemon_arn: Some(daemon_arn(&daemon_name(daemon))) })
+                match daemons::call(step, token) {
+                    Some(call) => call,
+                    None => return,
+                }
             }
             Step::Forget { kind, revision } => {
                 let definition = format!("{}:{revision}", kind.family());
@@ -321,7 +310,7 @@ impl World {
         }
         let services = || snapshot.services.iter().filter(|service| service.status == ServiceStatus::Active);
         calls.extend(services().flat_map(mended));
-        calls.extend(snapshot.daemons.iter().filter_map(|daemon| mended_daemon(&snapshot, daemon)));
+        calls.extend(snapshot.daemons.iter().filter_map(|daemon| daemons::mended(&snapshot, daemon)));
         // Twice as much as wanted, for deployments; and a machine for each task that wants one of its own. In each zone, and of
         // each group.
         let tasks: u32 = services().map(|service| reconcilers::desired_tasks(service) * 2 + 1).sum();
@@ -344,7 +333,7 @@ impl World {
                 && service.primary().is_some_and(|primary| primary.rollout_state == RolloutState::Failed)
         };
         let services = snapshot.services.iter().filter(failed).flat_map(mended);
-        let daemons = snapshot.daemons.iter().filter_map(|daemon| mended_daemon(&snapshot, daemon));
+        let daemons = snapshot.daemons.iter().filter_map(|daemon| daemons::mended(&snapshot, daemon));
         let calls: Vec<Call> = services.chain(daemons).collect();
         calls.into_iter().for_each(|call| self.ask(call));
     }
@@ -384,47 +373,6 @@ fn mended(service: &std::sync::Arc<Service>) -> Vec<Call> {
         ..Default::default()
     };
     is_mended.then_some(Call::UpdateService(update)).into_iter().collect()
-}
-
-/// A daemon that cannot work, or whose deployment has failed, is made of what works.
-fn mended_daemon(snapshot: &Snapshot, daemon: &model::Daemon) -> Option<Call> {
-    let of = |id: &str| snapshot.daemon_revisions.get(&format!("{}/{id}", daemon.name()));
-    let deployment = snapshot.daemon_deployments.get(&format!("{}/{}", daemon.name(), daemon.deployment));
-    let works = of(&daemon.revision).and_then(|revision| Kind::of(&revision.family)).is_some_and(Kind::works);
-    let has_failed = deployment.is_some_and(|one| {
-        matches!(one.status, DaemonDeploymentStatus::Stopped | DaemonDeploymentStatus::RollbackFailed)
-    });
-    if daemon.status != DaemonStatus::Active || works && !has_failed {
-        return None;
-    }
-    let arn = daemon.arn().to_string();
-    Some(Call::UpdateDaemon(update_daemon(arn, format!("{}:1", Kind::Web.family()), 100, true)))
-}
-
-fn daemon_name(daemon: usize) -> String {
-    format!("d{daemon}")
-}
-
-fn daemon_arn(name: &str) -> String {
-    format!("arn:aws:ecs:us-east-1:123456789012:daemon/default/{name}")
-}
-
-fn providers(both: bool) -> Vec<String> {
-    GROUPS.iter().take(if both { 2 } else { 1 }).map(|group| (*group).to_owned()).collect()
-}
-
-fn drains(percent: u32) -> DaemonDeploymentConfiguration {
-    DaemonDeploymentConfiguration { drain_percent: Some(percent.into()), ..Default::default() }
-}
-
-fn update_daemon(arn: String, definition: String, drain: u32, both: bool) -> UpdateDaemonRequest {
-    UpdateDaemonRequest {
-        daemon_arn: Some(arn),
-        daemon_task_definition_arn: Some(definition),
-        capacity_provider_arns: Some(providers(both)),
-        deployment_configuration: Some(drains(drain)),
-        ..Default::default()
-    }
 }
 
 fn wants_its_own(service: &Service) -> bool {

@@ -9,7 +9,6 @@ use agent_api::close::{UpgradeRefusal, code};
 use agent_api::{FromAgent, ToAgent};
 use controlplane::decide::{self, Agenda, Arrival, Attendant, Effect, InstanceWake, Look, ServiceWake, Subject};
 use futures::FutureExt;
-use model::{RolloutState, Service};
 use reconcilers::janitor::Retention;
 use reconcilers::{Indexes, Plan};
 use service_ecs::EcsService;
@@ -297,6 +296,9 @@ impl World {
         if let (Some(plan), Some(service)) = (&plan, view.services.get(name)) {
             self.examine_plan(&view, plan, service);
         }
+        if let (Some(plan), Some(daemon)) = (&plan, view.daemons.get(name)) {
+            self.examine_daemon_plan(&view, plan, daemon);
+        }
         if let Err(what) = self.checks.turned(number, name, view.revision, due, now) {
             self.violate(Checker::Spins, what);
         }
@@ -314,22 +316,6 @@ impl World {
                 self.replicas[number].agenda.put(&subject, plan.and_then(|plan| plan.look_again));
                 self.schedule_turn(number, now);
             }
-        }
-    }
-
-    /// What a turn decides has to be right for what it has seen.
-    fn examine_plan(&mut self, view: &Snapshot, plan: &Plan, service: &Service) {
-        let is_split = service.capacity_provider_strategy.len() > 1;
-        let goes_on = service.primary().is_some_and(|one| one.rollout_state == RolloutState::InProgress);
-        if plan.changes.is_empty() || !is_split && !goes_on {
-            return;
-        }
-        let Ok(planned) = view.with(&plan.changes, view.revision) else { return };
-        if let Err(what) = crate::check::shares(view, &planned, service) {
-            self.violate(Checker::Shares, what);
-        }
-        if let Err(what) = crate::check::succeeded(&planned, service) {
-            self.violate(Checker::TooEarly, what);
         }
     }
 

@@ -244,3 +244,29 @@ fn a_deployment_whose_tasks_are_sick_one_after_the_other_fails() {
     ];
     ends_well(&[ROOMY, ROOMY], 1, &steps);
 }
+
+/// Its instance drained when all others got the new task, and came back when the deployment was over.
+#[test]
+fn a_managed_daemon_is_replaced_on_an_instance_that_comes_back_late() {
+    let steps = [
+        (at(5.0), Step::Run { kind: Kind::Web, count: 4 }),
+        (at(20.0), Step::CreateDaemon { daemon: 0, kind: Kind::Web, drain: 25, both: true }),
+        (at(35.0), Step::Drain { node: 1 }),
+        (at(50.0), Step::UpdateDaemon { daemon: 0, kind: Kind::Api, revision: 1, drain: 100, both: true }),
+        (at(120.0), Step::Activate { node: 1 }),
+    ];
+    ends_well(&[ROOMY, SMALL, ROOMY], 1, &steps);
+}
+
+/// A task that was protected and not ready counted as one that works, and one that works left for it.
+#[test]
+fn a_protected_task_that_is_not_ready_does_no_work() {
+    let mut steps = vec![
+        (at(5.0), create(0, Kind::Web, 2, (100, 200))),
+        (at(60.0), Step::Deploy { service: 0, kind: Kind::Unready, revision: 1 }),
+    ];
+    // Whichever of the four they are, they stay.
+    steps.extend((2..4).map(|nth| (at(80.0), Step::Protect { nth, minutes: 3 })));
+    steps.push((at(90.0), Step::Deploy { service: 0, kind: Kind::Web, revision: 2 }));
+    ends_well(&[ROOMY, ROOMY], 1, &steps);
+}

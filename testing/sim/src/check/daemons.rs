@@ -88,18 +88,25 @@ pub fn daemon_as_wanted(snapshot: &Snapshot, daemon: &Daemon) -> Result<(), Stri
         snapshot.task_definitions.get(&format!("{}/{}/{:010}", daemon.scope, one.family, one.revision))
     });
     let Some(definition) = definition else { return Err(format!("the definition of {name} is gone")) };
+    let is_checked = definition.containers.iter().any(|one| one.essential && one.has_health_check());
     let (mut count, mut waits) = (0, false);
     for instance in instances(snapshot, daemon) {
         let here: Vec<&Task> = tasks(snapshot, daemon).filter(|task| task.container_instance == instance.id).collect();
         let id = short(&instance.id);
         count += here.len();
         match here[..] {
-            [task] if task.started_by == own && task.last_status == TaskStatus::Running => {}
+            [task]
+                if task.started_by == own
+                    && task.last_status == TaskStatus::Running
+                    && (!is_checked || task.health == HealthStatus::Healthy) => {}
             [] if has_room(snapshot, instance, definition, None) => {
                 return Err(format!("{name} has no task on instance {id}, which has room for one"));
             }
             [old] if old.started_by != own && has_room(snapshot, instance, definition, Some(old)) => {
                 return Err(format!("{name} has an old task on instance {id}, where a new one would fit in its place"));
+            }
+            [task] if task.started_by == own && task.last_status == TaskStatus::Running => {
+                return Err(format!("{name} has a task on instance {id} that is not healthy yet"));
             }
             [old] if old.started_by == own => return Err(format!("{name} has a task on {id} that does not run")),
             [] | [_] => waits = true,
