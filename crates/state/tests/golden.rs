@@ -32,6 +32,7 @@ fn records_of_version_1() {
     check::<Task>("task-provisioning.v1.json");
     check::<Task>("task-probed.v1.json");
     check::<Task>("task-gpus.v1.json");
+    check::<Task>("task-not-ready-yet.v1.json");
     check::<Service>("service.v1.json");
     check::<Service>("service-after-rollback.v1.json");
     check::<ServiceDeployment>("service-deployment.v1.json");
@@ -42,6 +43,7 @@ fn records_of_version_1() {
     check::<Service>("service-external.v1.json");
     check::<Service>("service-rebalancing.v1.json");
     check::<Service>("service-threshold.v1.json");
+    check::<Service>("service-early-success.v1.json");
     check::<ClientToken>("client-token.v1.json");
     check::<MetricFilter>("metric-filter.v1.json");
     check::<SubscriptionFilter>("subscription-filter.v1.json");
@@ -51,6 +53,7 @@ fn records_of_version_1() {
     check::<AccountSetting>("account-setting.v1.json");
     check::<Daemon>("daemon.v1.json");
     check::<DaemonRevision>("daemon-revision.v1.json");
+    check::<DaemonRevision>("daemon-revision-not-critical.v1.json");
     check::<DaemonDeployment>("daemon-deployment.v1.json");
     check::<QueryDefinition>("query-definition.v1.json");
 }
