@@ -43,5 +43,8 @@ pub const CONTAINERS_NAME: &str = "containers";
 /// The file in the bundle that the container's network namespace is bound to while its mount namespace is made.
 pub const NETNS_NAME: &str = "netns";
 
+/// Set in the environment of an OCI runtime that a shim calls: its mount namespace is for the container alone.
+pub const OWN_MOUNTS: &str = "BERTH_OWN_MOUNTS";
+
 /// The directory of a container's log segments, in the container's directory.
 pub const LOG_NAME: &str = "log";

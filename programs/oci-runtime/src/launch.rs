@@ -13,6 +13,7 @@ use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 
+use crate::cgroups::{self, Joined};
 use crate::device_policy;
 use crate::executor::{ReportingExecutor, reason};
 use crate::lifecycle;
@@ -24,10 +25,10 @@ pub fn run(global: &Global, create: &Create) -> Result<()> {
     let (mut report, writer) = io::pipe().context("failed to make a pipe")?;
     let built = build(global, create, File::from(OwnedFd::from(writer)));
     // This process's end of the pipe went into `build` and is closed, so the end of the pipe is the container's doing.
-    let mut container = built.map_err(|err| explained(&mut report, err))?;
+    let (mut container, joined) = built.map_err(|err| explained(&mut report, err))?;
     let started = container.start().context("failed to start").and_then(|()| executed(&mut report));
     if let Err(err) = started {
-        lifecycle::delete(global, &create.id, true).context("failed to clean up")?;
+        undo(global, create, joined)?;
         return Err(err);
     }
     match create.detach {
@@ -75,9 +76,40 @@ pub fn remove_fifo(global: &Global, id: &str) -> Result<()> {
     }
 }
 
-fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
-    let config = prepare(&create.bundle)?;
-    let container = ContainerBuilder::new(create.id.clone(), SyscallType::default())
+/// Also says which cgroups were joined, if that was not left to libcontainer.
+fn build(global: &Global, create: &Create, report: File) -> Result<(Container, Option<Joined>)> {
+    let Prepared { config, joined, written } = prepare(global, create)?;
+    let built = build_container(global, create, report);
+    let restored = written.map_or(Ok(()), |text| write_config(&create.bundle, &text));
+    let container = match built {
+        Ok(container) => container,
+        Err(err) => {
+            // libcontainer has cleaned up after itself.
+            joined.map_or(Ok(()), |joined| joined.remove()).context("failed to clean up")?;
+            return Err(err);
+        }
+    };
+    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    let completed = joined.as_ref().map_or(Ok(()), Joined::complete);
+    match restored.and(completed).and_then(|()| device_policy::apply(&config, pid)) {
+        Ok(()) => Ok((container, joined)),
+        Err(err) => {
+            undo(global, create, joined)?;
+            Err(err)
+        }
+    }
+}
+
+/// Leaves nothing of a container that does not run.
+fn undo(global: &Global, create: &Create, joined: Option<Joined>) -> Result<()> {
+    let deleted = lifecycle::delete(global, &create.id, true);
+    // It is tried in any case.
+    let removed = joined.map_or(Ok(()), |joined| joined.remove());
+    deleted.and(removed).context("failed to clean up")
+}
+
+fn build_container(global: &Global, create: &Create, report: File) -> Result<Container> {
+    ContainerBuilder::new(create.id.clone(), SyscallType::default())
         .with_executor(ReportingExecutor::new(report))
         .with_root_path(&global.root)?
         .with_pid_file(create.pid_file.as_ref())?
@@ -87,22 +119,26 @@ fn build(global: &Global, create: &Create, report: File) -> Result<Container> {
         .with_systemd(false)
         .with_detach(create.detach)
         .build()
-        .context("failed to create the container")?;
-    let pid = container.pid().map_or(0, |pid| pid.as_raw());
-    if let Err(err) = device_policy::apply(&config, pid) {
-        lifecycle::delete(global, &create.id, true).context("failed to clean up")?;
-        return Err(err);
-    }
-    Ok(container)
+        .context("failed to create the container")
 }
 
-/// What runc does before the container's first process exists, and libcontainer leaves out. Returns the configuration.
-fn prepare(bundle: &Path) -> Result<serde_json::Value> {
-    let path = bundle.join("config.json");
-    let config = std::fs::read(&path).context("failed to read config.json")?;
-    let mut config: serde_json::Value = serde_json::from_slice(&config).context("failed to parse config.json")?;
-    if masks::turn(&mut config) {
-        std::fs::write(&path, config.to_string()).context("failed to write config.json")?;
+/// A bundle that is ready for libcontainer.
+struct Prepared {
+    /// The configuration as it is left for libcontainer.
+    config: serde_json::Value,
+    joined: Option<Joined>,
+    /// What is to be in `config.json` when libcontainer has read it: it says everything again.
+    written: Option<String>,
+}
+
+/// What runc does before the container's first process exists, and libcontainer leaves out or does more slowly.
+fn prepare(global: &Global, create: &Create) -> Result<Prepared> {
+    let bundle = create.bundle.as_path();
+    let mut text = std::fs::read_to_string(bundle.join(CONFIG_NAME)).context("failed to read config.json")?;
+    let mut config: serde_json::Value = serde_json::from_str(&text).context("failed to parse config.json")?;
+    let turned = masks::turn(&mut config);
+    if turned {
+        text = config.to_string();
     }
     if let Some(uid) = config["process"]["user"]["uid"].as_u64().and_then(|uid| u32::try_from(uid).ok()) {
         give_stdio(uid);
@@ -110,7 +146,33 @@ fn prepare(bundle: &Path) -> Result<serde_json::Value> {
     if let (Some(root), Some(cwd)) = (config["root"]["path"].as_str(), config["process"]["cwd"].as_str()) {
         make_working_directory(&bundle.join(root), cwd)?;
     }
-    Ok(config)
+    // The last: from here on a failure has something to undo.
+    let joined = match global.root.join(&create.id).exists() {
+        // libcontainer refuses, and nothing of the one that is there may be touched.
+        true => None,
+        false => {
+            let paths =
+                [Some(&global.root), Some(&create.bundle), create.pid_file.as_ref(), create.console_socket.as_ref()];
+            let paths: Vec<&Path> = paths.into_iter().flatten().map(PathBuf::as_path).collect();
+            cgroups::join(&mut config, &paths)?
+        }
+    };
+    let written = match &joined {
+        Some(_) => write_config(bundle, &config.to_string()),
+        None if turned => write_config(bundle, &text),
+        None => Ok(()),
+    };
+    if let Err(err) = written {
+        joined.map_or(Ok(()), |joined| joined.remove())?;
+        return Err(err);
+    }
+    Ok(Prepared { config, written: joined.is_some().then_some(text), joined })
+}
+
+const CONFIG_NAME: &str = "config.json";
+
+fn write_config(bundle: &Path, text: &str) -> Result<()> {
+    std::fs::write(bundle.join(CONFIG_NAME), text).context("failed to write config.json")
 }
 
 /// Gives the pipes to the container's user, or a program that opens `/dev/stdout` anew is refused.

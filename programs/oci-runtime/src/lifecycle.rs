@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, anyhow, bail};
@@ -14,6 +15,7 @@ use libcontainer::signal::Signal;
 use libcontainer::syscall::syscall::SyscallType;
 use serde_json::json;
 
+use crate::cgroups;
 use crate::device_policy;
 use crate::executor::ReportingExecutor;
 use crate::launch;
@@ -91,6 +93,13 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         let word = io::stdin().as_fd().try_clone_to_owned().context("failed to keep standard input")?;
         executor = executor.after(File::from(word));
     }
+    let container = load(global, &exec.id)?;
+    let config = config(&container)?;
+    // A place below the container's cgroup is a matter of cgroup v2 alone, where nothing is joined here.
+    let below = cgroup_below(&container, &config)?;
+    let paths = [Some(&global.root), exec.process.as_ref(), exec.pid_file.as_ref(), exec.console_socket.as_ref()];
+    let paths = paths.into_iter().flatten().chain([container.bundle()]).map(PathBuf::as_path);
+    let joined = cgroups::join_running(&config, &paths.collect::<Vec<_>>())?;
     let built = ContainerBuilder::new(exec.id.clone(), SyscallType::default())
         .with_executor(executor)
         // libcontainer wants a socket for the terminal of a detached process alone, and does nothing else with the word.
@@ -99,7 +108,7 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
         .with_pid_file(exec.pid_file.as_ref())?
         .validate_id()?
         .as_tenant()
-        .with_sub_cgroup(cgroup_below(global, &exec.id)?)
+        .with_sub_cgroup(below)
         .with_detach(exec.detach || exec.console_socket.is_some())
         .with_env(env)
         .with_cwd(exec.cwd)
@@ -118,6 +127,10 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
     if exec.detach {
         return Ok(ExitCode::SUCCESS);
     }
+    if let Some(joined) = joined {
+        // What is left to do is to wait, and that is no part of the container.
+        joined.leave()?;
+    }
     let mut status = 0;
     // SAFETY: the process is a child of this one, and `status` outlives the call.
     while unsafe { libc::waitpid(pid.as_raw(), &mut status, 0) } < 0 {
@@ -131,20 +144,23 @@ pub fn exec(global: &Global, exec: Exec) -> Result<ExitCode> {
 
 /// Where below the container's cgroup its first process is, on cgroup v2. A privileged container may have made cgroups of its
 /// own, as systemd does, and then the kernel lets no process into the outermost.
-fn cgroup_below(global: &Global, id: &str) -> Result<Option<String>> {
+fn cgroup_below(container: &Container, config: &serde_json::Value) -> Result<Option<String>> {
     if !device_policy::is_v2() {
         return Ok(None);
     }
-    let container = load(global, id)?;
     let Some(pid) = container.pid() else { return Ok(None) };
     // A process that has just ended has no cgroup; then there is nothing to join either, and libcontainer says so.
     let Ok(of_process) = fs::read_to_string(format!("/proc/{pid}/cgroup")) else { return Ok(None) };
     let Some(path) = of_process.lines().find_map(|line| line.strip_prefix("0::")) else { return Ok(None) };
-    let config = container.bundle().join("config.json");
-    let config = fs::read_to_string(&config).with_context(|| format!("failed to read {}", config.display()))?;
-    let config: serde_json::Value = serde_json::from_str(&config).context("the configuration is no JSON")?;
     let below = config["linux"]["cgroupsPath"].as_str().and_then(|own| inside(own, path));
     Ok(below.map(str::to_owned))
+}
+
+/// What the container was made of.
+fn config(container: &Container) -> Result<serde_json::Value> {
+    let path = container.bundle().join("config.json");
+    let text = fs::read_to_string(&path).with_context(|| format!("failed to read {}", path.display()))?;
+    serde_json::from_str(&text).context("the configuration is no JSON")
 }
 
 /// What follows `own` in `path`, if that is a cgroup below it.

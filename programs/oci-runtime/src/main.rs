@@ -8,12 +8,14 @@
 //!
 //! Start reading at [`launch`]. [`options`] is the command line, [`log`] where errors go.
 
+mod cgroups;
 mod device_policy;
 mod executor;
 mod launch;
 mod lifecycle;
 mod log;
 mod masks;
+mod mounts;
 mod options;
 
 use std::process::ExitCode;

@@ -144,6 +144,7 @@ pub fn launch(run: &RunRequest, dir: &Path, oom_score: Option<&str>) -> io::Resu
         stdin = Some(writer);
     }
     command.arg("--bundle").arg(&run.bundle).arg(&run.oci_id);
+    command.env(shim_api::OWN_MOUNTS, "1");
     let prepare = move || {
         sys::unblock_signals()?;
         // A start that nobody sees to its end must not become a container after everybody has looked.
