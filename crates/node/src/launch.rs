@@ -11,7 +11,7 @@ use agent_api::payload::RegistryAuthentication;
 use futures::future::{join, join_all};
 use images::{Auth, Image, ImageError, Progress, PullBehavior, Reference};
 use logs::Driver;
-use runtime::{Cgroups, ContainerRuntime as _, ContainerState, Limits, RuntimeError, Task};
+use runtime::{Cgroups, ContainerRuntime as _, ContainerState, RuntimeError, Task};
 use stdx::Timestamp;
 use task_engine::{Failure, FailureKind};
 
@@ -114,6 +114,7 @@ impl Machine {
             init: self.config.init.as_deref(),
             gpus: self.gpu_edits(&run.task, plan).await?,
             cgroup_v2: matches!(self.cgroups, Cgroups::V2 { .. }),
+            task_pids_limit: self.config.task_pids_limit,
             continues: before,
             ring: driver.as_ref().map(Driver::ring).unwrap_or_default(),
         };
@@ -151,7 +152,7 @@ impl Machine {
     async fn shim(&self, task: &LocalTask) -> Result<Arc<dyn Task>, Failure> {
         let open = || async {
             self.burials.call_off(&task.plan.id).await;
-            let limits = Limits { pids: self.config.task_pids_limit, ..spec::task_limits(&task.plan) };
+            let limits = spec::task_limits(&task.plan, self.config.task_pids_limit);
             self.runtime.open_task(&names::task_id(&task.plan), &limits).await
         };
         task.shim.get_or_try_init(open).await.cloned().map_err(|error| failure::runtime(&error))

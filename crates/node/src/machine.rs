@@ -13,7 +13,7 @@ use blobs::Digest;
 use images::ImageStore;
 use logs::Drivers;
 use network::{Network, Redirect};
-use runtime::{Cgroups, Runtime, RuntimeConfig, memory_dir};
+use runtime::{Cgroups, ContainerId, Runtime, RuntimeConfig, TaskId, memory_dir};
 use task_engine::{Failure, Purpose};
 use tokio::sync::watch;
 
@@ -230,14 +230,13 @@ impl Node for Machine {
     }
 
     async fn usages(&self, runs: &[Run]) -> Vec<Option<Usage>> {
-        let parent = &self.config.cgroup_parent;
-        let path = |run: &Run| runtime::cgroup_path(parent, &names::task_id(&run.task), &names::run_id(run));
-        let (paths, cgroups): (Vec<String>, Cgroups) = (runs.iter().map(path).collect(), self.cgroups.clone());
-        let usage = move |path: &String| {
-            let used = cgroups.usage(path)?;
+        let (parent, cgroups) = (self.config.cgroup_parent.clone(), self.cgroups.clone());
+        let names: Vec<_> = runs.iter().map(|run| (names::task_id(&run.task), names::run_id(run))).collect();
+        let usage = move |(task, run): &(TaskId, ContainerId)| {
+            let used = cgroups.usage(&cgroups.container_path(&parent, task, run))?;
             Some(Usage { cpu: used.cpu, memory_bytes: used.memory_bytes })
         };
-        let read = tokio::task::spawn_blocking(move || paths.iter().map(usage).collect());
+        let read = tokio::task::spawn_blocking(move || names.iter().map(usage).collect());
         read.await.unwrap_or_else(|_| vec![None; runs.len()])
     }
 

@@ -1,6 +1,7 @@
 //! The cgroups of tasks and containers: where they are, who is in them, and how to be rid of them.
 //!
-//! Containers' cgroups are made by the OCI runtime. This module makes the one of the task around them, and removes all.
+//! Containers' cgroups are made by the OCI runtime. This module makes the one of the task around them, if the task has limits of
+//! its own, and removes all. A cgroup that nobody needs is not made: on version 1 the kernel takes 0.3 MiB for each.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -8,7 +9,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::Limits;
+use crate::prepare::task_cgroup_path;
+use crate::{ContainerId, Limits, TaskId};
 
 /// How long killed processes may take to leave. A process in uninterruptible sleep can take longer, and then we say so.
 const EMPTY_WITHIN: Duration = Duration::from_secs(10);
@@ -51,6 +53,26 @@ impl Cgroups {
             return Ok(Cgroups::V2 { root: V2_ROOT.into() });
         }
         Ok(Cgroups::V1 { trees: parse_mountinfo(&fs::read_to_string("/proc/self/mountinfo")?) })
+    }
+
+    /// Where a container's processes are counted and limited, below the root of each tree of cgroups: in its task's cgroup,
+    /// or beside those of tasks when its task has none.
+    pub fn container_path(&self, parent: &str, task: &TaskId, container: &ContainerId) -> String {
+        let around = task_cgroup_path(parent, task);
+        match self.exists(&around) {
+            true => format!("{around}/{container}"),
+            false => format!("{around}.{container}"),
+        }
+    }
+
+    /// The cgroups of a task's containers that are beside the task's own. A look through those of all tasks.
+    pub fn beside(&self, task_path: &str) -> Vec<String> {
+        let (parent, task) = task_path.rsplit_once('/').unwrap_or(("", task_path));
+        let is_of_task = |name: &String| name.strip_prefix(task).is_some_and(|rest| rest.starts_with('.'));
+        let entries = self.dirs(parent).into_iter().filter_map(|dir| fs::read_dir(dir).ok()).flatten();
+        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).filter(is_of_task);
+        let paths: BTreeSet<String> = names.map(|name| format!("{parent}/{name}")).collect();
+        paths.into_iter().collect()
     }
 
     /// The file that counts the processes which the kernel killed for their memory.

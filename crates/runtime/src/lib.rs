@@ -68,7 +68,6 @@ pub use log_reader::{LogLine, LogPosition, LogReader};
 pub use names::{ContainerId, InvalidName, TaskId};
 pub use open_files::raise_open_files;
 pub use overlay::probe as probe_overlay;
-pub use prepare::cgroup_path;
 pub use resident::{release_heap, release_program, share_one_heap};
 pub use runtime::{Runtime, RuntimeConfig};
 pub use shim_api::Stdin;

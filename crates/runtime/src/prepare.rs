@@ -6,9 +6,7 @@ use std::path::{Path, PathBuf};
 
 use crate::runtime::Environment;
 use crate::spec_json::{Surroundings, spec_json};
-use crate::{
-    ContainerId, ContainerSpec, EtcFiles, MountSource, Namespace, RuntimeError, TaskId, abi, devices, users, volumes,
-};
+use crate::{ContainerSpec, EtcFiles, MountSource, Namespace, RuntimeError, TaskId, abi, devices, users, volumes};
 
 /// The OCI runtime's state, in the task's directory.
 pub const OCI_ROOT: &str = "oci";
@@ -48,11 +46,6 @@ impl ContainerDir {
     }
 }
 
-/// Where a container's processes are counted and limited, below the root of each tree of cgroups.
-pub fn cgroup_path(parent: &str, task: &TaskId, container: &ContainerId) -> String {
-    format!("{}/{container}", task_cgroup_path(parent, task))
-}
-
 pub fn task_cgroup_path(parent: &str, task: &TaskId) -> String {
     format!("/{}/{task}", parent.trim_matches('/'))
 }
@@ -66,7 +59,7 @@ pub fn prepare(
     spec: &ContainerSpec,
 ) -> Result<shim_api::RunRequest, RuntimeError> {
     let Environment { config, host, cgroups, mount_points } = environment;
-    let cgroup_path = cgroup_path(&config.cgroup_parent, task, &spec.id);
+    let cgroup_path = cgroups.container_path(&config.cgroup_parent, task, &spec.id);
     if spec.lower_dirs.is_empty() {
         return Err(RuntimeError::InvalidSpec("the image has no layers".to_owned()));
     }

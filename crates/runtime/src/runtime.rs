@@ -53,6 +53,10 @@ impl Environment {
         self.state_dir(task).join(OCI_ROOT)
     }
 
+    pub fn cgroup(&self, task: &TaskId, container: &ContainerId) -> String {
+        self.cgroups.container_path(&self.config.cgroup_parent, task, container)
+    }
+
     pub fn container_dir(&self, task: &TaskId, container: &ContainerId) -> ContainerDir {
         let within = |task_dir: PathBuf| task_dir.join(shim_api::CONTAINERS_NAME).join(container.as_str());
         ContainerDir { disk: within(self.config.tasks_dir.join(task.as_str())), state: within(self.state_dir(task)) }

@@ -17,7 +17,7 @@ use crate::attached::{self, Attach, Attached, Place};
 use crate::board::Board;
 use crate::exec::{end_forgotten, exec};
 use crate::link::{self, Link, Listener, NotDone};
-use crate::prepare::{ContainerDir, cgroup_path, prepare, task_cgroup_path};
+use crate::prepare::{ContainerDir, prepare, task_cgroup_path};
 use crate::runtime::Environment;
 use crate::state::timestamp;
 use crate::{
@@ -134,7 +134,7 @@ impl ShimTask {
     fn end_forgotten(&self) {
         for status in self.board.list() {
             let bundle = self.environment.container_dir(&self.id, &status.id).bundle();
-            end_forgotten(&bundle, &cgroup_path(&self.environment.config.cgroup_parent, &self.id, &status.id));
+            end_forgotten(&bundle, &self.environment.cgroup(&self.id, &status.id));
         }
     }
 
@@ -351,12 +351,13 @@ impl Task for ShimTask {
             }
         }
         let dir = self.environment.container_dir(&self.id, container);
-        let cgroup = cgroup_path(&self.environment.config.cgroup_parent, &self.id, container);
+        let cgroup = self.environment.cgroup(&self.id, container);
         let erased = move |environment: &Environment| {
             if is_gone {
                 end_orphans(&dir)?;
             }
-            erase(environment, &cgroup, &[&dir.state, &dir.disk])
+            erase_cgroup(environment, &cgroup)?;
+            erase(&[&dir.state, &dir.disk])
         };
         blocking(&self.id, self.environment.clone(), erased).await?;
         self.board.remove(container);
@@ -365,20 +366,27 @@ impl Task for ShimTask {
 
     async fn end(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
-        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
         // Its bundles are no use without a shim; where nothing is kept in memory they go with the rest.
         let state = match &self.environment.config.state_dir {
             Some(_) => self.environment.state_dir(&self.id),
             None => self.environment.oci_root(&self.id),
         };
-        blocking(&self.id, self.environment.clone(), move |environment| erase(environment, &cgroup, &[&state])).await
+        let id = self.id.clone();
+        let erased = move |environment: &Environment| {
+            erase_cgroups(environment, &id)?;
+            erase(&[&state])
+        };
+        blocking(&self.id, self.environment.clone(), erased).await
     }
 
     async fn close(&self) -> Result<(), RuntimeError> {
         let _link = self.end_shim().await?;
         let (dir, state) = (self.dir.clone(), self.environment.state_dir(&self.id));
-        let cgroup = task_cgroup_path(&self.environment.config.cgroup_parent, &self.id);
-        let erased = move |environment: &Environment| erase(environment, &cgroup, &[&state, &dir]);
+        let id = self.id.clone();
+        let erased = move |environment: &Environment| {
+            erase_cgroups(environment, &id)?;
+            erase(&[&state, &dir])
+        };
         blocking(&self.id, self.environment.clone(), erased).await?;
         for status in self.board.list() {
             self.board.remove(&status.id);
@@ -446,6 +454,16 @@ fn spawn_shim(program: &Path, dir: &Path) -> io::Result<(std::os::unix::net::Uni
     Ok((ours, child))
 }
 
+/// Those that a task's directory tells of.
+fn containers(dir: &Path) -> Result<Vec<ContainerId>, RuntimeError> {
+    let containers = dir.join(shim_api::CONTAINERS_NAME);
+    let entries = match fs::read_dir(&containers) {
+        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(RuntimeError::io("list", &containers))?,
+    };
+    Ok(entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect())
+}
+
 /// How every container of a task without a shim ended. Those that still have processes lose them here.
 fn settle(
     dir: &Path,
@@ -453,15 +471,10 @@ fn settle(
     environment: &Environment,
     known: &[ContainerStatus],
 ) -> Result<Vec<(ContainerId, ContainerState)>, RuntimeError> {
-    let containers = dir.join(shim_api::CONTAINERS_NAME);
-    let entries = match fs::read_dir(&containers) {
-        Err(err) if err.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.map_err(RuntimeError::io("list", &containers))?,
-    };
     let mut settled = Vec::new();
-    for container in entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<ContainerId>().ok()) {
+    for container in containers(dir)? {
         let dir = environment.container_dir(id, &container);
-        let cgroup = cgroup_path(&environment.config.cgroup_parent, id, &container);
+        let cgroup = environment.cgroup(id, &container);
         end_orphans(&dir)?;
         erase_cgroup(environment, &cgroup)?;
         let known = known.iter().find(|status| status.id == container).map(|status| &status.state);
@@ -477,7 +490,7 @@ fn settle(
             // It was about to be started by somebody who is gone, or is about to be started now.
             (None, None, None) => {
                 let state = environment.oci_root(id).join(container.as_str());
-                erase(environment, &cgroup, &[&state])?;
+                erase(&[&state])?;
                 continue;
             }
             (None, _, None) => {
@@ -521,9 +534,19 @@ fn erase_cgroup(environment: &Environment, cgroup: &str) -> Result<(), RuntimeEr
     environment.cgroups.remove(cgroup).map_err(RuntimeError::io("remove cgroup", cgroup))
 }
 
-/// Removes a cgroup with whatever is in it, and directories.
-fn erase(environment: &Environment, cgroup: &str, dirs: &[&Path]) -> Result<(), RuntimeError> {
-    erase_cgroup(environment, cgroup)?;
+/// Removes all cgroups of a task with whatever is in them: its own, and those of its containers that are beside that.
+fn erase_cgroups(environment: &Environment, task: &TaskId) -> Result<(), RuntimeError> {
+    let own = task_cgroup_path(&environment.config.cgroup_parent, task);
+    let dir = environment.config.tasks_dir.join(task.as_str());
+    let beside = match dir.join(shim_api::CONTAINERS_NAME).exists() {
+        true => containers(&dir)?.iter().map(|container| environment.cgroup(task, container)).collect(),
+        // Nothing was started, or somebody removed the directory from under it.
+        false => environment.cgroups.beside(&own),
+    };
+    beside.iter().chain([&own]).try_for_each(|cgroup| erase_cgroup(environment, cgroup))
+}
+
+fn erase(dirs: &[&Path]) -> Result<(), RuntimeError> {
     dirs.iter().try_for_each(|dir| match fs::remove_dir_all(dir) {
         Err(err) if err.kind() != io::ErrorKind::NotFound => Err(RuntimeError::io("remove", dir)(err)),
         _ => Ok(()),

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use runtime::{Attach, Attached, RuntimeError, Task};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
-use world::{PATIENCE, World, exit, id, task_id, until};
+use world::{PATIENCE, World, exit, id, until};
 
 async fn attach(task: &dyn Task, words: &str, attach: Attach) -> Attached {
     let args: Vec<String> = ["probe"].into_iter().chain(words.split(' ')).map(str::to_owned).collect();
@@ -57,7 +57,7 @@ async fn a_program_has_a_terminal_of_its_own() {
     let names = (read_until(&mut a.output, "\n").await, read_until(&mut b.output, "\n").await);
     assert_ne!(names.0, names.1);
     drop((a, b));
-    let cgroup = runtime::cgroup_path(&world.config.cgroup_parent, &task_id("t1"), &id("web"));
+    let cgroup = world.cgroup("t1", "web");
     until("who is left alone hangs up", || (world.pids(&cgroup).len() == 1).then_some(()));
 
     task.kill(&id("web"), libc::SIGKILL).await.unwrap();

@@ -360,7 +360,7 @@ async fn one_more_program_runs_in_a_container() {
 
     // What takes too long is killed, with what it started.
     assert_eq!(exec("child wait", Duration::from_millis(500)).await, Executed::TimedOut);
-    let cgroup = runtime::cgroup_path(&world.config.cgroup_parent, &task_id("t1"), &id("web"));
+    let cgroup = world.cgroup("t1", "web");
     until("only the container's own program is left", || (world.pids(&cgroup).len() == 1).then_some(()));
     let dir = task.container_dir(&id("web"));
     until("the call's files go", || {
@@ -378,9 +378,7 @@ async fn what_a_container_uses_is_known() {
     let task = world.task("t1").await;
     task.start(&world.spec("web", "wait")).await.unwrap();
     let cgroups = Cgroups::detect().unwrap();
-    let usage = |container: &str| {
-        cgroups.usage(&runtime::cgroup_path(&world.config.cgroup_parent, &task_id("t1"), &id(container)))
-    };
+    let usage = |container: &str| cgroups.usage(&world.cgroup("t1", container));
     let found = usage("web").unwrap();
     assert!(found.cpu > Duration::ZERO && (1..1 << 30).contains(&found.memory_bytes), "{found:?}");
     assert_eq!(usage("db"), None);

@@ -46,8 +46,8 @@ impl Node<'_> {
 
     /// The tasks that have processes in their cgroups.
     pub fn running(&self) -> BTreeSet<String> {
-        let populated = |task: &PathBuf| below(task).iter().any(|container| !processes_in(container).is_empty());
-        self.task_cgroups().into_iter().filter(populated).map(|path| name(&path)).collect()
+        let populated = |task: &PathBuf| with_below(task).iter().any(|cgroup| !processes_in(cgroup).is_empty());
+        self.task_cgroups().into_iter().filter(populated).map(|path| task_of(&path)).collect()
     }
 
     pub fn executions(&self) -> Vec<String> {
@@ -99,9 +99,9 @@ impl Node<'_> {
     fn cgroups(&self) -> Vec<Thing> {
         let mut found = Vec::new();
         for task in self.task_cgroups() {
-            for cgroup in [vec![task.clone()], below(&task)].concat() {
+            for cgroup in with_below(&task) {
                 let what = format!("cgroup: {} with processes {:?}", cgroup.display(), processes_in(&cgroup));
-                found.push(Thing { what, of: Owner::Task(name(&task)) });
+                found.push(Thing { what, of: Owner::Task(task_of(&task)) });
             }
         }
         found
@@ -193,6 +193,7 @@ impl Node<'_> {
         runs.iter().map(|run| name(run).split('.').next().unwrap_or_default().to_owned()).collect()
     }
 
+    /// A container that is alone in its task has its cgroup there instead of in its task's.
     fn task_cgroups(&self) -> Vec<PathBuf> {
         let parent = format!("ecs-{}", self.mark());
         cgroup_roots().iter().flat_map(|root| below(&root.join(&parent))).collect()
@@ -245,7 +246,7 @@ impl Node<'_> {
             for (id, _) in left {
                 kill(&id.to_string());
             }
-            for cgroup in self.task_cgroups().iter().flat_map(|task| below(task)) {
+            for cgroup in self.task_cgroups().iter().flat_map(|task| with_below(task)) {
                 processes_in(&cgroup).iter().for_each(|id| kill(id));
             }
             std::thread::sleep(std::time::Duration::from_millis(20));
@@ -290,6 +291,15 @@ pub fn processes(mark: &str) -> Vec<(u32, String)> {
             line.contains(mark).then_some((id, line))
         })
         .collect()
+}
+
+fn with_below(cgroup: &Path) -> Vec<PathBuf> {
+    [vec![cgroup.to_owned()], below(cgroup)].concat()
+}
+
+/// Of a cgroup that is named after its task, or after its task and its container.
+fn task_of(cgroup: &Path) -> String {
+    name(cgroup).split('.').next().unwrap_or_default().to_owned()
 }
 
 fn processes_in(cgroup: &Path) -> Vec<String> {

@@ -21,10 +21,14 @@ const QUOTA_US_MIN: u64 = 1_000;
 /// Docker's smallest.
 const MEMORY_MIN: u64 = 6 * MIB;
 
-/// Of all containers together: the task's own limits, or without them its share of the CPU.
-pub fn task_limits(task: &TaskPlan) -> Limits {
-    let mut limits = Limits { memory_bytes: mib(task.payload.memory.unwrap_or(0)), ..Limits::default() };
-    match task.payload.cpu.filter(|cpu| *cpu > 0.0) {
+/// Of all containers together: the task's own limits, or without them its share of the CPU, and at most so many processes. None
+/// for a task that is one container, whose limits are the same.
+pub fn task_limits(task: &TaskPlan, pids: Option<u64>) -> Limits {
+    if is_alone(task) {
+        return Limits::default();
+    }
+    let mut limits = Limits { memory_bytes: mib(task.payload.memory.unwrap_or(0)), pids, ..Limits::default() };
+    match vcpus(task) {
         Some(vcpus) => {
             // A float that is too large becomes the largest integer, and one that is no number 0.
             limits.cpu_quota_us = Some(((vcpus * PERIOD_US as f64) as u64).max(QUOTA_US_MIN));
@@ -35,7 +39,26 @@ pub fn task_limits(task: &TaskPlan) -> Limits {
     limits
 }
 
-pub fn container_limits(plan: &ContainerPlan, cgroup_v2: bool) -> Result<Limits, Failure> {
+fn vcpus(task: &TaskPlan) -> Option<f64> {
+    task.payload.cpu.filter(|cpu| *cpu > 0.0)
+}
+
+/// One container, without another one that holds namespaces for it, and without limits of its task.
+fn is_alone(task: &TaskPlan) -> bool {
+    let shares = |mode: &Option<String>| mode.as_deref() == Some("task");
+    task.containers.len() == 1
+        && mib(task.payload.memory.unwrap_or(0)).is_none()
+        && vcpus(task).is_none()
+        && ![&task.payload.pid_mode, &task.payload.ipc_mode].into_iter().any(shares)
+}
+
+/// `pids`: the most processes that a task may have.
+pub fn container_limits(
+    task: &TaskPlan,
+    plan: &ContainerPlan,
+    pids: Option<u64>,
+    cgroup_v2: bool,
+) -> Result<Limits, Failure> {
     let host = &plan.host;
     let memory_bytes = mib(plan.payload.memory);
     let memory_reservation_bytes = positive(host.memory_reservation);
@@ -65,6 +88,7 @@ pub fn container_limits(plan: &ContainerPlan, cgroup_v2: bool) -> Result<Limits,
         memory_swap_bytes: memory_swap_bytes.filter(|_| memory_bytes.is_some()),
         swappiness,
         cpu_shares: Some(shares(plan)),
+        pids: pids.filter(|_| is_alone(task)),
         ..Limits::default()
     })
 }

@@ -54,6 +54,8 @@ pub struct Around<'a> {
     /// A program that can be a container's first process: Docker's `docker-init`.
     pub init: Option<&'a Path>,
     pub cgroup_v2: bool,
+    /// The most processes of a task.
+    pub task_pids_limit: Option<u64>,
     /// What its GPUs need.
     pub gpus: Edits,
     /// The run that this one continues.
@@ -123,7 +125,7 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         env,
         cwd: given(&config.working_dir, &around.image.working_directory),
         user: given(&config.user, &around.image.user),
-        limits: limits::container_limits(plan, around.cgroup_v2)?,
+        limits: limits::container_limits(task, plan, around.task_pids_limit, around.cgroup_v2)?,
         ulimits: limits::ulimits(&host.ulimits)?,
         mounts,
         capabilities_added: host.cap_add.clone(),

@@ -75,6 +75,7 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         init: Some(Path::new("/usr/lib/tini")),
         gpus: Edits::default(),
         cgroup_v2: false,
+        task_pids_limit: None,
         continues: None,
         ring: runtime::Ring::default(),
     };
@@ -211,7 +212,7 @@ fn links_are_variables_too() {
 fn tasks_have_limits_of_their_own() {
     let check = |settings: Value, expected: Limits| {
         let plan = plan(settings, json!([{ "name": "a", "cpu": 100 }, { "name": "b" }]));
-        assert_eq!(task_limits(&plan), expected);
+        assert_eq!(task_limits(&plan, None), expected);
     };
     check(json!({}), Limits { cpu_shares: Some(102), ..Limits::default() });
     check(
@@ -225,6 +226,23 @@ fn tasks_have_limits_of_their_own() {
     );
     let tiny = Limits { cpu_quota_us: Some(1_000), cpu_period_us: Some(100_000), ..Limits::default() };
     check(json!({ "cpu": 0.000001 }), tiny);
+}
+
+#[test]
+fn a_container_that_is_alone_has_its_tasks_limits() {
+    let limits = |settings: Value, containers: Value| {
+        let plan = plan(settings, containers);
+        let container = super::limits::container_limits(&plan, &plan.containers[0], Some(99), false).unwrap();
+        (task_limits(&plan, Some(99)).pids, container.pids, container.cpu_shares)
+    };
+    let web = || json!({ "name": "web", "cpu": 100 });
+    assert_eq!(limits(json!({}), json!([web()])), (None, Some(99), Some(100)));
+    assert_eq!(limits(json!({}), json!([web(), { "name": "db" }])), (Some(99), None, Some(100)));
+    for settings in
+        [json!({ "cpu": 0.25 }), json!({ "memory": 512 }), json!({ "pidMode": "task" }), json!({ "ipcMode": "task" })]
+    {
+        assert_eq!(limits(settings, json!([web()])), (Some(99), None, Some(100)));
+    }
 }
 
 #[test]

@@ -100,6 +100,11 @@ impl World {
             .collect()
     }
 
+    /// A container's.
+    pub fn cgroup(&self, task: &str, container: &str) -> String {
+        Cgroups::detect().unwrap().container_path(&self.config.cgroup_parent, &task_id(task), &id(container))
+    }
+
     /// The processes in a cgroup.
     pub fn pids(&self, cgroup: &str) -> Vec<String> {
         let roots =
