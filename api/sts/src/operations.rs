@@ -16,12 +16,14 @@ pub static MODEL: ServiceModel = ServiceModel {
     api_version: "2011-06-15",
     xml_namespace: "https://sts.amazonaws.com/doc/2011-06-15/",
     operations: &[&GET_CALLER_IDENTITY],
+    unserved: &[],
 };
 
 pub static GET_CALLER_IDENTITY: Operation = Operation {
     name: "GetCallerIdentity",
     http_method: "POST",
     http_uri: "/",
+    http_status: 200,
     input: &schemas::GET_CALLER_IDENTITY_REQUEST,
     output: &schemas::GET_CALLER_IDENTITY_RESPONSE,
     result_wrapper: Some("GetCallerIdentityResult"),

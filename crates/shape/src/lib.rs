@@ -25,7 +25,10 @@ pub use schema::{
     BLOB, BOOLEAN, DOCUMENT, DOUBLE, FLOAT, INTEGER, Kind, LONG, Location, Member, STRING, Schema, TIMESTAMP,
     TimestampFormat, UNIT,
 };
-pub use service::{Call, Operation, Protocol, Service, ServiceModel, Streamed, answer, answer_stream};
+pub use service::{
+    ByteStream, Call, Operation, Piece, Protocol, Service, ServiceModel, Streamed, Unserved, answer, answer_bytes,
+    answer_stream, answer_taken,
+};
 pub use stdx::Timestamp;
 pub use validate::{Violation, check, compiles, validate, validation_error, violations_message};
 pub use value::{Fields, Shape, Value};

@@ -44,6 +44,7 @@ pub fn check(model: &ServiceModel, operation: &Operation, input: &Document) -> R
 pub fn validation_error(service: &str) -> ErrorFacts {
     match service {
         "ecs" | "ecr" | "logs" => ErrorFacts::client("InvalidParameterException", 400),
+        "s3" => ErrorFacts::client("InvalidArgument", 400),
         "sts" | "iam" | "cloudformation" | "autoscaling" | "elbv2" => ErrorFacts::client("ValidationError", 400),
         _ => ErrorFacts::client("ValidationException", 400),
     }

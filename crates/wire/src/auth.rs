@@ -7,7 +7,7 @@ use http::request::Parts;
 use sha2::{Digest, Sha256};
 use shape::{Caller, CommonError, ErrorCode, ErrorFacts, Principal, Timestamp, WireError};
 
-use crate::sigv4::{Claim, ClaimError, Unsigned, VerifyError, verify};
+use crate::sigv4::{ChunkSigner, Claim, ClaimError, Unsigned, VerifyError, key_of_version_2, verify};
 
 /// Whether signatures are checked.
 #[derive(Clone)]
@@ -47,18 +47,44 @@ impl AuthMode {
     ///
     /// Errors: those of AWS for a signature that is missing, incomplete, old, unknown or wrong.
     pub fn caller(&self, parts: &Parts, body: &Bytes, now: Timestamp, request_id: String) -> Result<Caller, WireError> {
+        self.caller_of(parts, &|| hex::encode(Sha256::digest(body)), now, request_id)
+    }
+
+    /// The same for a request whose body comes later. What it says of its body is signed, and has to be compared when the body is
+    /// here.
+    pub fn caller_before(&self, parts: &Parts, now: Timestamp, request_id: String) -> Result<Caller, WireError> {
+        let said = parts.headers.get("x-amz-content-sha256").and_then(|value| value.to_str().ok());
+        self.caller_of(parts, &|| said.unwrap_or("UNSIGNED-PAYLOAD").to_owned(), now, request_id)
+    }
+
+    /// Who checks the signatures of the chunks of a body; nobody where signatures are not looked at.
+    pub fn chunk_signer(&self, parts: &Parts) -> Option<ChunkSigner> {
+        let AuthMode::Verify(store) = self else { return None };
+        let claim = Claim::of(&parts.headers, parts.uri.query().unwrap_or_default()).ok()?;
+        Some(ChunkSigner::new(&claim, &store.find(&claim.access_key)?.secret))
+    }
+
+    fn caller_of(
+        &self,
+        parts: &Parts,
+        payload_hash: &dyn Fn() -> String,
+        now: Timestamp,
+        request_id: String,
+    ) -> Result<Caller, WireError> {
         let claim = Claim::of(&parts.headers, parts.uri.query().unwrap_or_default());
         let (account, principal, claim) = match self {
             AuthMode::Open => {
                 let claim = claim.ok();
-                let account = claim.as_ref().map_or(OPEN_ACCOUNT, |claim| open_account(&claim.access_key)).to_owned();
+                let other = || key_of_version_2(parts.uri.query().unwrap_or_default());
+                let key = claim.as_ref().map(|claim| claim.access_key.clone()).or_else(other);
+                let account = key.as_deref().map_or(OPEN_ACCOUNT, open_account).to_owned();
                 let region = claim.as_ref().map_or(DEFAULT_REGION, |claim| &claim.scope.region);
                 let principal = Principal::root(&account, region);
                 (account, principal, claim)
             }
             AuthMode::Verify(store) => {
                 let claim = claim.map_err(refused_claim)?;
-                let key = believed(store.as_ref(), &claim, parts, body, now)?;
+                let key = believed(store.as_ref(), &claim, parts, &payload_hash(), now)?;
                 (key.account, key.principal, Some(claim))
             }
         };
@@ -79,7 +105,7 @@ fn believed(
     store: &dyn CredentialStore,
     claim: &Claim,
     parts: &Parts,
-    body: &Bytes,
+    payload_hash: &str,
     now: Timestamp,
 ) -> Result<Key, WireError> {
     let unknown = || {
@@ -89,13 +115,13 @@ fn believed(
         )
     };
     let key = store.find(&claim.access_key).ok_or_else(unknown)?;
-    let payload_hash = hex::encode(Sha256::digest(body));
     let request = Unsigned {
         method: &parts.method,
         path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &parts.headers,
-        payload_hash: &payload_hash,
+        payload_hash,
+        service: &claim.scope.service,
     };
     verify(claim, &key.secret, &request, now).map_err(refused_signature)?;
     // After the signature, so that a stranger cannot ask which tokens are right.

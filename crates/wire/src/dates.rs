@@ -35,6 +35,31 @@ pub(crate) fn parse_iso8601(text: &str) -> Option<Timestamp> {
     point(number(0, 4)?, number(5, 7)?, number(8, 10)?, [number(11, 13)?, number(14, 16)?, number(17, 19)?], millis)
 }
 
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
+
+/// `Mon, 23 Nov 2026 13:15:34 GMT`, as in `Last-Modified`.
+pub fn http_date(at: Timestamp) -> String {
+    let (year, month, day, hour, minute, second, _) = civil(at);
+    let weekday = DAYS[at.as_millis().div_euclid(86_400_000).rem_euclid(7) as usize];
+    let month = MONTHS[month as usize - 1];
+    format!("{weekday}, {day:02} {month} {year:04} {hour:02}:{minute:02}:{second:02} GMT")
+}
+
+/// Reads `Mon, 23 Nov 2026 13:15:34 GMT`; None when it is anything else.
+pub fn parse_http_date(text: &str) -> Option<Timestamp> {
+    let (_, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let day = digits(words.next()?)?;
+    let month = words.next()?;
+    let month = MONTHS.iter().position(|name| *name == month)? as i64 + 1;
+    let year = digits(words.next()?)?;
+    let mut time = words.next()?.split(':').map(digits);
+    let mut next = || time.next()?;
+    let time = [next()?, next()?, next()?];
+    (words.next() == Some("GMT") && words.next().is_none() && year <= 9999).then(|| point(year, month, day, time, 0))?
+}
+
 fn digits(text: &str) -> Option<i64> {
     text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -73,13 +98,20 @@ mod tests {
             prop_assert_eq!(parse_amz_date(&amz_date(whole)), Some(whole));
             let exact = Timestamp::from_millis(seconds * 1000 + millis);
             prop_assert_eq!(parse_iso8601(&exact.to_string()), Some(exact));
+            prop_assert_eq!(parse_http_date(&http_date(whole)), Some(whole));
         }
 
         #[test]
         fn nothing_panics(text in ".*") {
             parse_amz_date(&text);
             parse_iso8601(&text);
+            parse_http_date(&text);
         }
+    }
+
+    #[test]
+    fn a_date_of_http() {
+        assert_eq!(http_date(Timestamp::from_millis(784_111_777_000)), "Sun, 06 Nov 1994 08:49:37 GMT");
     }
 
     #[test]

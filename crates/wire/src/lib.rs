@@ -19,10 +19,11 @@ pub mod limits;
 #[doc(hidden)]
 pub mod parsers;
 mod protocol;
+mod rest;
 mod route;
 pub mod serve;
 pub mod sigv4;
 
 pub use auth::{AuthMode, CredentialStore, DEFAULT_REGION, Key, OPEN_ACCOUNT};
-pub use dates::{amz_date, parse_amz_date};
+pub use dates::{amz_date, http_date, parse_amz_date, parse_http_date};
 pub use gateway::Gateway;

@@ -12,6 +12,16 @@ pub const MEMBERS_BYTES_MAX: usize = 64 * 1024;
 /// How deep documents may nest. No model is deeper than a dozen structures; serde_json stops at 128 by itself.
 pub const DEPTH_MAX: usize = 64;
 
+/// How many elements an XML body may have: DeleteObjects names 1,000 objects and CompleteMultipartUpload 10,000 parts, with some
+/// members each.
+pub const XML_ELEMENTS_MAX: usize = 120_000;
+
+/// The longest line before a chunk of a body in chunks; a signature is in it.
+pub const CHUNK_LINE_BYTES_MAX: usize = 1024;
+
+/// All that comes after the last chunk.
+pub const TRAILER_BYTES_MAX: usize = 8 * 1024;
+
 /// How far the clock of a client may be from ours.
 ///
 /// Source: AWS IAM User Guide, "Troubleshoot signed requests": five minutes.

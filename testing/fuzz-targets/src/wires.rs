@@ -94,7 +94,8 @@ pub(crate) fn sigv4(bytes: &[u8]) {
         }
     }
     let now = Timestamp::from_millis(1_440_938_160_000);
-    let request = Unsigned { method: &method, path, query, headers: &headers, payload_hash: "UNSIGNED-PAYLOAD" };
+    let request =
+        Unsigned { method: &method, path, query, headers: &headers, payload_hash: "UNSIGNED-PAYLOAD", service: "ecs" };
     if let Ok(claim) = Claim::of(&headers, query) {
         let canonical = canonical_request(&request, &claim.signed_headers);
         assert!(canonical.ends_with("UNSIGNED-PAYLOAD"));
@@ -108,7 +109,7 @@ pub(crate) fn sigv4(bytes: &[u8]) {
     // The hash of no bytes.
     let payload_hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     if let Ok(claim) = Claim::of(&headers, query) {
-        let request = Unsigned { method: &method, path, query, headers: &headers, payload_hash };
+        let request = Unsigned { method: &method, path, query, headers: &headers, payload_hash, service: "ecs" };
         let believed = verify(&claim, "secret", &request, now);
         assert_eq!(believed, Ok(()), "{method} {path}?{query} {headers:?}");
     }

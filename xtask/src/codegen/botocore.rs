@@ -93,6 +93,7 @@ pub struct Operation {
 pub struct Http {
     pub method: String,
     pub request_uri: String,
+    pub response_code: Option<u16>,
 }
 
 /// A use of a shape, with the traits of that use.
@@ -141,6 +142,8 @@ pub struct Shape {
     pub flattened: bool,
     #[serde(default)]
     pub sensitive: bool,
+    #[serde(default)]
+    pub streaming: bool,
 }
 
 #[derive(Deserialize)]

@@ -113,6 +113,7 @@ fn operations(plan: &Plan) -> Result<String> {
         "query" => "AwsQuery",
         "ec2" => "Ec2Query",
         "rest-json" => "RestJson1",
+        "rest-xml" => "RestXml",
         "smithy-rpc-v2-cbor" => "RpcV2Cbor",
         other => bail!("protocol {other} is not known here"),
     };
@@ -131,11 +132,12 @@ fn operations(plan: &Plan) -> Result<String> {
         let (input, input_schema) = side(&operation.input);
         let (output, output_schema) = side(&operation.output);
         let wrapper = operation.output.as_ref().and_then(|output| output.result_wrapper.as_ref());
+        let status = operation.http.response_code.unwrap_or(200);
         let errors: Vec<&str> = operation.errors.iter().map(|error| error.shape.as_str()).collect();
         writeln!(
             statics,
             "pub static {constant}: Operation = Operation {{ name: {name:?}, http_method: {:?}, http_uri: {:?}, \
-             input: {input_schema}, output: {output_schema}, result_wrapper: {wrapper:?}, errors: &{errors:?} }};\n",
+             http_status: {status}, input: {input_schema}, output: {output_schema}, result_wrapper: {wrapper:?}, errors: &{errors:?} }};\n",
             operation.http.method, operation.http.request_uri
         )?;
         writeln!(
@@ -153,7 +155,7 @@ fn operations(plan: &Plan) -> Result<String> {
          use shape::{{Call, Operation, Protocol, ServiceModel}};\n\nuse crate::{{schemas, shapes}};\n\n\
          pub static MODEL: ServiceModel = ServiceModel {{ name: {:?}, service_id: {:?}, protocol: Protocol::{protocol}, \
          json_version: {:?}, target_prefix: {:?}, endpoint_prefix: {:?}, signing_name: {signing_name:?}, \
-         api_version: {:?}, xml_namespace: {:?}, operations: &[{all}] }};\n\n{statics}{calls}",
+         api_version: {:?}, xml_namespace: {:?}, operations: &[{all}], unserved: &[{}] }};\n\n{statics}{calls}",
         plan.service,
         metadata.service_id,
         metadata.json_version,
@@ -161,7 +163,47 @@ fn operations(plan: &Plan) -> Result<String> {
         metadata.endpoint_prefix,
         metadata.api_version,
         metadata.xml_namespace,
-    ))
+        unserved(plan)?,
+    )
+    .replace("use shape::{Call,", if is_rest(plan) { "use shape::{Call, Location, Unserved," } else { "use shape::{Call," }))
+}
+
+fn is_rest(plan: &Plan) -> bool {
+    plan.model.metadata.protocol.starts_with("rest-")
+}
+
+/// What else may be asked of a REST service: there a request says nowhere which operation it means.
+fn unserved(plan: &Plan) -> Result<String> {
+    let mut out = String::new();
+    if !is_rest(plan) {
+        return Ok(out);
+    }
+    for (name, operation) in &plan.model.operations {
+        if plan.operations.contains(name) {
+            continue;
+        }
+        let mut required = String::new();
+        if let Some(input) = &operation.input {
+            let shape = plan.shape(&input.shape);
+            for (member, reference) in &shape.members.0 {
+                let location = match reference.location.as_deref() {
+                    Some("header") => "Header",
+                    Some("querystring") => "QueryString",
+                    _ => continue,
+                };
+                if shape.required.contains(member) {
+                    let name = reference.location_name.as_ref().unwrap_or(member);
+                    write!(required, "(Location::{location}, {name:?}),")?;
+                }
+            }
+        }
+        write!(
+            out,
+            "Unserved {{ name: {name:?}, http_method: {:?}, http_uri: {:?}, required: &[{required}] }},",
+            operation.http.method, operation.http.request_uri
+        )?;
+    }
+    Ok(out)
 }
 
 fn in_shapes(name: &str) -> String {
@@ -195,6 +237,7 @@ fn handler(plan: &Plan) -> Result<String> {
     let mut methods = String::new();
     let mut arms = String::new();
     let mut streams = String::new();
+    let mut carried = String::new();
     let mut shapes = Vec::new();
     for name in &plan.operations {
         let operation = plan.operation(name);
@@ -212,8 +255,23 @@ fn handler(plan: &Plan) -> Result<String> {
             None => output,
             Some(events) => format!("Streamed<{output}, {events}>"),
         };
+        let takes = operation.input.as_ref().is_some_and(|side| plan.is_streaming(&side.shape));
+        let gives = operation.output.as_ref().is_some_and(|side| plan.is_streaming(&side.shape));
+        let (output, parameter) = match (takes, gives) {
+            (true, false) => (output, parameter + ", bytes: ByteStream"),
+            (false, true) => (format!("({output}, ByteStream)"), parameter),
+            (true, true) => (format!("({output}, ByteStream)"), parameter + ", bytes: ByteStream"),
+            (false, false) => (output, parameter),
+        };
         writeln!(methods, "async fn {method}(&self, caller: &Caller{parameter}) -> Result<{output}, Error>;")?;
+        let bytes = if takes { ", bytes" } else { "" };
         match &events {
+            _ if gives => {
+                writeln!(carried, "{name:?} => answer_bytes(self.0.{method}(&caller{argument}{bytes}).await),")?
+            }
+            _ if takes => {
+                writeln!(carried, "{name:?} => answer_taken(self.0.{method}(&caller{argument}{bytes}).await),")?
+            }
             None => writeln!(arms, "{name:?} => answer(self.0.{method}(&caller{argument}).await),")?,
             Some(_) => writeln!(streams, "{name:?} => answer_stream(self.0.{method}(&caller{argument}).await),")?,
         }
@@ -223,9 +281,21 @@ fn handler(plan: &Plan) -> Result<String> {
     shapes.sort();
     shapes.dedup();
     let unknown = "_ => Err(WireError::silent(*shape::ErrorCode::facts(CommonError::UnknownOperationException))),";
-    let (mut stream, mut used) = (String::new(), "answer");
+    let (mut stream, mut used) = (String::new(), "answer".to_owned());
+    if !carried.is_empty() {
+        used.push_str(", ByteStream");
+        for function in ["answer_bytes", "answer_taken"].into_iter().filter(|function| carried.contains(function)) {
+            used.push_str(", ");
+            used.push_str(function);
+        }
+        write!(
+            stream,
+            "\nasync fn carry(&self, operation: &'static Operation, caller: Caller, input: Document, bytes: ByteStream) \
+             -> Result<(Document, ByteStream), WireError> {{\nmatch operation.name {{\n{carried}{unknown}\n}}\n}}\n"
+        )?;
+    }
     if !streams.is_empty() {
-        used = "Streamed, answer, answer_stream";
+        used.push_str(", Streamed, answer_stream");
         write!(
             stream,
             "\nasync fn stream(&self, operation: &'static Operation, caller: Caller, input: Document) \

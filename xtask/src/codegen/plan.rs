@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, bail};
 
-use super::botocore::{Model, Operation, Shape};
-use super::names;
+use super::botocore::{Model, Operation, Reference, Shape};
+use super::{names, patches};
 
 pub struct Plan {
     pub service: String,
@@ -50,6 +50,17 @@ impl Plan {
 
     pub fn operation(&self, name: &str) -> &Operation {
         &self.model.operations[name]
+    }
+
+    /// Whether a member is bytes that come beside the rest.
+    pub fn streams(&self, member: &Reference) -> bool {
+        let shape = self.shape(&member.shape);
+        shape.kind == "blob" && (member.streaming || shape.streaming)
+    }
+
+    /// Whether a structure has such a member.
+    pub fn is_streaming(&self, structure: &str) -> bool {
+        self.shape(structure).members.0.iter().any(|(_, member)| self.streams(member))
     }
 
     pub fn shape(&self, name: &str) -> &Shape {
@@ -113,6 +124,16 @@ impl Plan {
                 errors.insert(error.shape.clone(), modelled(&error.shape, shape));
             }
         }
+        let patched = patches::errors(&self.service).iter();
+        let patched = patched.map(|(name, status)| ErrorFacts {
+            name: (*name).to_owned(),
+            code: (*name).to_owned(),
+            status: *status,
+            server_fault: *status >= 500,
+        });
+        for error in patched {
+            errors.insert(error.name.clone(), error);
+        }
         for common in common(&self.model.metadata.protocol) {
             errors.entry(common.name.clone()).or_insert(common);
         }
@@ -173,6 +194,8 @@ fn common(protocol: &str) -> Vec<ErrorFacts> {
         server_fault,
     };
     let mut common = match protocol {
+        // Each REST service has a list of its own, which is in `patches.rs`.
+        "rest-xml" => return Vec::new(),
         "query" | "ec2" => vec![
             facts("AccessDenied", 403, false),
             facts("InvalidClientTokenId", 403, false),

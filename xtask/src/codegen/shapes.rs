@@ -24,7 +24,8 @@ fn structure(plan: &Plan, name: &str, shape: &Shape, out: &mut String) -> Result
     let mut take = String::new();
     let mut put = String::new();
     let mut show = String::new();
-    for (member, reference) in &shape.members.0 {
+    // What streams is beside the structure, not in it.
+    for (member, reference) in shape.members.0.iter().filter(|(_, member)| !plan.streams(member)) {
         let field = names::field(member);
         let plain = rust_type(plan, &reference.shape).with_context(|| format!("{name}.{member}"))?;
         let boxed = if plan.is_boxed(name, member) { format!("Box<{plain}>") } else { plain };
@@ -48,7 +49,7 @@ fn structure(plan: &Plan, name: &str, shape: &Shape, out: &mut String) -> Result
     }
     let schema = names::screaming(name);
     writeln!(out, "impl Shape for {rust} {{\nfn schema() -> &'static Schema {{\n&schemas::{schema}\n}}\n}}\n")?;
-    let count = shape.members.0.len();
+    let count = shape.members.0.iter().filter(|(_, member)| !plan.streams(member)).count();
     if count == 0 {
         writeln!(
             out,
@@ -249,7 +250,7 @@ fn member_schema(plan: &Plan, owner: &Shape, name: &str, reference: &Reference) 
     if let Some(format) = &reference.timestamp_format {
         write!(out, ".timestamp_format(TimestampFormat::{})", timestamp_format(format)?)?;
     }
-    if reference.streaming {
+    if plan.streams(reference) {
         out.push_str(".streaming()");
     }
     Ok(out)

@@ -37,7 +37,14 @@ fn signed(uri: &Uri, headers: &HeaderMap, body: &str) -> bool {
     let query = uri.query().unwrap_or_default();
     let Ok(claim) = Claim::of(headers, query) else { return false };
     let payload_hash = hex::encode(Sha256::digest(body));
-    let request = Unsigned { method: &Method::GET, path: uri.path(), query, headers, payload_hash: &payload_hash };
+    let request = Unsigned {
+        method: &Method::GET,
+        path: uri.path(),
+        query,
+        headers,
+        payload_hash: &payload_hash,
+        service: "ecs",
+    };
     verify(&claim, SECRET, &request, now()).is_ok()
 }
 

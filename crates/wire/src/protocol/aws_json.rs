@@ -24,7 +24,7 @@ impl Codec for AwsJson {
     fn output(&self, model: &ServiceModel, operation: &Operation, output: &Document, _request_id: &str) -> Answer {
         // AWS answers an operation without output with no body at all, and every SDK expects that.
         let body = if operation.output.is_unit() { Vec::new() } else { encode(operation.output, output) };
-        Answer { status: StatusCode::OK, content_type: content_type(Some(model)), body }
+        Answer { status: StatusCode::OK, content_type: content_type(Some(model)), headers: Vec::new(), body }
     }
 
     fn error(&self, model: Option<&ServiceModel>, error: &WireError, _request_id: &str) -> Answer {
@@ -35,7 +35,7 @@ impl Codec for AwsJson {
         members.extend(error.members.iter().cloned());
         let mut body = Vec::new();
         encode_free(&Document::Structure(members), &mut body);
-        Answer { status: status(error.facts.status), content_type: content_type(model), body }
+        Answer { status: status(error.facts.status), content_type: content_type(model), headers: Vec::new(), body }
     }
 }
 

@@ -36,7 +36,7 @@ impl Codec for AwsQuery {
         xml.text("RequestId", request_id);
         xml.close("ResponseMetadata");
         xml.close(&response);
-        Answer { status: StatusCode::OK, content_type: "text/xml".to_owned(), body: xml.finish() }
+        Answer { status: StatusCode::OK, content_type: "text/xml".to_owned(), headers: Vec::new(), body: xml.finish() }
     }
 
     fn error(&self, model: Option<&ServiceModel>, error: &WireError, request_id: &str) -> Answer {
@@ -58,7 +58,12 @@ impl Codec for AwsQuery {
         xml.close("Error");
         xml.text("RequestId", request_id);
         xml.close("ErrorResponse");
-        Answer { status: status(query_status(&error.facts)), content_type: "text/xml".to_owned(), body: xml.finish() }
+        Answer {
+            status: status(query_status(&error.facts)),
+            content_type: "text/xml".to_owned(),
+            headers: Vec::new(),
+            body: xml.finish(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use shape::{Document, Kind, Member, Schema, Timestamp, TimestampFormat};
+use shape::{Document, Kind, Location, Member, Schema, Timestamp, TimestampFormat};
 
 /// Writes elements, indented by two spaces, as AWS does.
 #[derive(Default)]
@@ -14,6 +14,11 @@ pub(super) struct Xml {
 }
 
 impl Xml {
+    /// Begins with the line that says what it is, as S3 does and query services do not.
+    pub fn declared() -> Xml {
+        Xml { out: "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n".to_owned(), depth: 0 }
+    }
+
     pub fn open(&mut self, name: &str) {
         self.indent();
         _ = writeln!(self.out, "<{name}>");
@@ -37,6 +42,10 @@ impl Xml {
         _ = writeln!(self.out, "<{name}>{}</{name}>", escaped(text));
     }
 
+    pub fn text_in(&mut self, name: &str, namespace: &str, text: &str) {
+        _ = writeln!(self.out, "<{name} xmlns=\"{}\">{}</{name}>", escaped(namespace), escaped(text));
+    }
+
     pub fn finish(self) -> Vec<u8> {
         debug_assert_eq!(self.depth, 0, "every element is closed");
         self.out.into_bytes()
@@ -45,6 +54,16 @@ impl Xml {
     /// The members of a structure, in the order of the schema.
     pub fn members(&mut self, schema: &Schema, document: &Document) {
         for member in schema.members() {
+            match document.member(member.name) {
+                None | Some(Document::Null) => {}
+                Some(value) => self.value(member.wire_name(), member.schema, Some(member), value),
+            }
+        }
+    }
+
+    /// Those that have no other place in an answer than its body.
+    pub fn body_members(&mut self, schema: &Schema, document: &Document) {
+        for member in schema.members().iter().filter(|member| member.location == Location::Body) {
             match document.member(member.name) {
                 None | Some(Document::Null) => {}
                 Some(value) => self.value(member.wire_name(), member.schema, Some(member), value),

@@ -3,12 +3,13 @@
 use std::borrow::Cow;
 
 use http::{HeaderMap, Method};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_encode, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986.
 pub(super) const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The parts of a request that a signature covers.
+#[derive(Clone, Copy)]
 pub struct Unsigned<'a> {
     pub method: &'a Method,
     /// As it stands in the request line.
@@ -18,6 +19,8 @@ pub struct Unsigned<'a> {
     pub headers: &'a HeaderMap,
     /// SHA-256 of the body in hex, or a word like `UNSIGNED-PAYLOAD`.
     pub payload_hash: &'a str,
+    /// Which service is asked: S3 takes paths as they are.
+    pub service: &'a str,
 }
 
 /// Writes the canonical request over the named headers, which must be lower case.
@@ -34,7 +37,7 @@ pub fn canonical_request(request: &Unsigned, signed_headers: &[String]) -> Strin
     format!(
         "{}\n{}\n{}\n{headers}\n{}\n{}",
         request.method,
-        canonical_path(request.path),
+        if request.service == "s3" { raw_path(request.path) } else { canonical_path(request.path) },
         canonical_query(request.query),
         names.join(";"),
         request.payload_hash
@@ -48,6 +51,16 @@ fn header_values(headers: &HeaderMap, name: &str) -> String {
         text.split(' ').filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ").trim().to_owned()
     });
     values.collect::<Vec<_>>().join(",")
+}
+
+/// Each segment decoded and encoded in the one way: in a key of S3, dots and empty segments mean something.
+fn raw_path(path: &str) -> String {
+    let segments = path.split('/').map(|segment| {
+        let bytes: Vec<u8> = percent_decode_str(segment).collect();
+        percent_encode(&bytes, RESERVED).to_string()
+    });
+    let path = segments.collect::<Vec<_>>().join("/");
+    if path.is_empty() { "/".to_owned() } else { path }
 }
 
 /// Without `.`, `..` and empty segments, and encoded once more than it came: every service but S3 does so.

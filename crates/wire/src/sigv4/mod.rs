@@ -6,11 +6,14 @@
 //! Source: AWS IAM User Guide, "Create a signed AWS API request".
 
 mod canonical;
+mod chunks;
 mod claim;
 mod sign;
 mod verify;
 
 pub use canonical::{Unsigned, canonical_request};
+pub use chunks::ChunkSigner;
+pub(crate) use claim::key_of_version_2;
 pub use claim::{Claim, ClaimError, Place, Scope};
 pub use sign::{Credentials, presign_query, sign_headers};
 pub use verify::{VerifyError, verify};

@@ -47,7 +47,8 @@ pub fn sign_headers(
     signed.sort_unstable();
     let scope = Scope { date: date[..8].to_owned(), region: region.to_owned(), service: service.to_owned() };
     let payload_hash = sha256_hex(body);
-    let canonical = canonical_request(&Unsigned { method, path, query, headers, payload_hash: &payload_hash }, &signed);
+    let canonical =
+        canonical_request(&Unsigned { method, path, query, headers, payload_hash: &payload_hash, service }, &signed);
     let signature = signature(&credentials.secret, &date, &scope, &canonical);
     let authorization = format!(
         "{ALGORITHM} Credential={}/{scope}, SignedHeaders={}, Signature={signature}",
@@ -85,7 +86,8 @@ pub fn presign_query(
     }
     let headers = HeaderMap::from_iter([(http::header::HOST, header(host))]);
     let payload_hash = sha256_hex(b"");
-    let request = Unsigned { method: &Method::GET, path, query: &all, headers: &headers, payload_hash: &payload_hash };
+    let request =
+        Unsigned { method: &Method::GET, path, query: &all, headers: &headers, payload_hash: &payload_hash, service };
     let canonical = canonical_request(&request, &["host".to_owned()]);
     let signature = signature(&credentials.secret, &date, &scope, &canonical);
     format!("{all}&X-Amz-Signature={signature}")

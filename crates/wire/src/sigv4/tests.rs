@@ -129,6 +129,7 @@ impl Sent {
             query: &self.query,
             headers: &self.headers,
             payload_hash: &payload_hash,
+            service: &claim.scope.service,
         };
         verify(&claim, secret, &request, now)
     }

@@ -1,6 +1,5 @@
 //! Forms in, XML out.
 
-use bytes::Bytes;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use shape::{BLOB, BOOLEAN, INTEGER, Member, Protocol, STRING, TIMESTAMP};
@@ -33,6 +32,7 @@ static OPERATION: Operation = Operation {
     name: "Echo",
     http_method: "POST",
     http_uri: "/",
+    http_status: 200,
     input: &INPUT,
     output: &INPUT,
     result_wrapper: Some("EchoResult"),
@@ -49,10 +49,11 @@ static MODEL: ServiceModel = ServiceModel {
     api_version: "2011-06-15",
     xml_namespace: "https://echo.amazonaws.com/doc/2011-06-15/",
     operations: &[&OPERATION],
+    unserved: &[],
 };
 
 fn read(form: &str) -> Result<Document, WireError> {
-    AwsQuery.input(&OPERATION, &Incoming { form: Form::parse(&[form.as_bytes()]), body: Bytes::new() })
+    AwsQuery.input(&OPERATION, &Incoming { form: Form::parse(&[form.as_bytes()]), ..Incoming::default() })
 }
 
 /// Reads a form and writes what was read.
