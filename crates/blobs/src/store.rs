@@ -274,6 +274,11 @@ impl BlobWriter {
         self.written
     }
 
+    /// The digest of what was written so far.
+    pub fn digest(&self) -> Digest {
+        self.hasher.clone().finish()
+    }
+
     /// What was written so far, for reading. It stays readable after the commit.
     pub fn reader(&self) -> Result<File, BlobError> {
         File::open(&self.path).map_err(BlobError::io("open", &self.path))

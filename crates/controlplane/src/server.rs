@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde_json::{Value, json};
@@ -28,11 +29,22 @@ pub(crate) fn router(gateway: Arc<Gateway>, hub: Arc<Hub>, others: Router) -> Ro
         .route("/_berth/health", get(health))
         .route("/_berth/usage", get(usage))
         .with_state(hub);
+    // A bucket may be named like one of our paths, and a key in a bucket that the host names always may.
+    let is_for_aws = gateway.clone();
+    let aside = move |request: Request, next: Next| {
+        let gateway = is_for_aws.clone();
+        async move {
+            let (parts, body) = request.into_parts();
+            let is_for_aws = gateway.owns_paths(&parts);
+            let request = Request::from_parts(parts, body);
+            if is_for_aws { gateway.handle(request).await } else { next.run(request).await }
+        }
+    };
     let aws = Router::new().fallback(move |request: Request| {
         let gateway = gateway.clone();
         async move { gateway.handle(request).await }
     });
-    own.merge(others).fallback_service(aws)
+    own.merge(others).route_layer(from_fn(aside)).fallback_service(aws)
 }
 
 /// Answers as soon as the records are loaded, which they are before anybody can ask.

@@ -19,6 +19,7 @@ pub mod logs;
 pub mod probe;
 pub mod replica;
 pub mod resources;
+pub mod s3;
 pub mod scope;
 pub mod service;
 pub mod service_deployment;
@@ -46,6 +47,7 @@ pub use logs::{LogGroupRef, MetricFilter, MetricTransformation, QueryDefinition,
 pub use probe::{Probe, Probes};
 pub use replica::Replica;
 pub use resources::{PortReservation, Reservation, Resources};
+pub use s3::{Bucket, Checksum, Content, MultipartUpload, Object, ObjectHeaders, UploadPart};
 pub use scope::Scope;
 pub use service::{
     Deployment, DeploymentController, DeploymentStatus, RolloutState, SchedulingStrategy, Service, ServiceEvent,

@@ -1,10 +1,10 @@
 //! Each kind of record: its key and its indexes. The one place where key formats are written.
 
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, ContainerInstanceStatus, Daemon,
-    DaemonDeployment, DaemonRevision, Family, LogGroupRef, MetricFilter, QueryDefinition, Replica, Scope, Service,
-    ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task, TaskDefinition, TaskDefinitionStatus,
-    Versioned,
+    AccountSetting, Bucket, CapacityProvider, ClientToken, Cluster, ContainerInstance, ContainerInstanceStatus, Daemon,
+    DaemonDeployment, DaemonRevision, Family, LogGroupRef, MetricFilter, MultipartUpload, Object, QueryDefinition,
+    Replica, Scope, Service, ServiceDeployment, ServiceRevision, ServiceStatus, SubscriptionFilter, Task,
+    TaskDefinition, TaskDefinitionStatus, UploadPart, Versioned,
 };
 use serde::{Deserialize, Serialize};
 use stdx::Timestamp;
@@ -227,6 +227,40 @@ impl Record for QueryDefinition {
 
     fn name(&self) -> String {
         format!("{}/{}", self.scope, self.id)
+    }
+}
+
+impl Record for Bucket {
+    const KIND: &'static str = "s3-bucket";
+
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+}
+
+impl Record for Object {
+    const KIND: &'static str = "s3-object";
+
+    /// No bucket has a slash in its name, so the order of the names is the order of the keys in it.
+    fn name(&self) -> String {
+        format!("{}/{}", self.bucket, self.key)
+    }
+}
+
+impl Record for MultipartUpload {
+    const KIND: &'static str = "s3-upload";
+
+    fn name(&self) -> String {
+        format!("{}/{}", self.bucket, self.id)
+    }
+}
+
+impl Record for UploadPart {
+    const KIND: &'static str = "s3-part";
+
+    /// The number is padded, so that the order of the names is the order of the parts.
+    fn name(&self) -> String {
+        format!("{}/{}/{:05}", self.bucket, self.upload, self.number)
     }
 }
 

@@ -6,9 +6,9 @@ use std::sync::{Arc, OnceLock};
 
 use imbl::OrdMap;
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, MetricFilter, QueryDefinition, Replica, Service, ServiceDeployment, ServiceRevision,
-    SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, Bucket, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
+    DaemonRevision, Family, MetricFilter, MultipartUpload, Object, QueryDefinition, Replica, Service,
+    ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition, UploadPart,
 };
 
 use crate::{Changes, DecodeError, Key, Load, Occupancy, Op, PlacementFence, Record, Revision, Row, Table, decode};
@@ -115,6 +115,10 @@ kinds! {
     daemon_revisions: DaemonRevision,
     daemon_deployments: DaemonDeployment,
     replicas: Replica,
+    buckets: Bucket,
+    objects: Object,
+    multipart_uploads: MultipartUpload,
+    upload_parts: UploadPart,
 }
 
 /// What the tasks of every instance hold.

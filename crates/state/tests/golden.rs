@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 
 use model::{
-    AccountSetting, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
-    DaemonRevision, Family, MetricFilter, QueryDefinition, Replica, Service, ServiceDeployment, ServiceRevision,
-    SubscriptionFilter, Task, TaskDefinition,
+    AccountSetting, Bucket, CapacityProvider, ClientToken, Cluster, ContainerInstance, Daemon, DaemonDeployment,
+    DaemonRevision, Family, MetricFilter, MultipartUpload, Object, QueryDefinition, Replica, Service,
+    ServiceDeployment, ServiceRevision, SubscriptionFilter, Task, TaskDefinition, UploadPart,
 };
 use state::{DecodeError, Record, decode, encode};
 
@@ -56,6 +56,10 @@ fn records_of_version_1() {
     check::<DaemonRevision>("daemon-revision-not-critical.v1.json");
     check::<DaemonDeployment>("daemon-deployment.v1.json");
     check::<QueryDefinition>("query-definition.v1.json");
+    check::<Bucket>("s3-bucket.v1.json");
+    check::<Object>("s3-object.v1.json");
+    check::<MultipartUpload>("s3-upload.v1.json");
+    check::<UploadPart>("s3-part.v1.json");
 }
 
 #[test]

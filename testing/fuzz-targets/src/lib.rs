@@ -13,6 +13,7 @@ mod agents;
 mod images_and_layers;
 mod mutator;
 mod node;
+mod objects;
 mod records;
 mod registries;
 mod sessions;
@@ -41,6 +42,7 @@ pub const TARGETS: &[Target] = &[
     target("acs_frames", 4096, agents::acs_frames),
     target("agent_records", 4096, records::agent_records),
     target("api_answers", 2048, wires::api_answers),
+    target("aws_chunked", 1024, objects::aws_chunked),
     target("cluster_query", 512, text::cluster_query),
     target("compressed", 2048, images_and_layers::compressed),
     target("dates", 64, wires::dates),
@@ -57,6 +59,7 @@ pub const TARGETS: &[Target] = &[
     target("query_input", 1024, wires::query_input),
     target("registry_manifest", 2048, registries::registry_manifest),
     target("registry_requests", 512, registries::registry_requests),
+    target("rest_xml_input", 2048, objects::rest_xml_input),
     target("session_frames", 2048, sessions::session_frames),
     target("shim_frames", 512, node::shim_frames),
     target("sigv4", 1024, wires::sigv4),

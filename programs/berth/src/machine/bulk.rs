@@ -30,6 +30,8 @@ pub struct Bulk {
     pub cache_bytes_max: u64,
     /// Of this data directory alone: its own records say what is in it.
     pub logs: Arc<dyn ObjectStore>,
+    /// The same.
+    pub s3: Arc<dyn ObjectStore>,
 }
 
 /// What a data directory says about the store that has its bulky data.
@@ -92,6 +94,7 @@ impl BulkArgs {
             registry: objects::part(&store, "registry"),
             cache_bytes_max: u64::from(self.objects_cache_gib) << 30,
             logs: objects::part(&store, &format!("logs/{id}")),
+            s3: objects::part(&store, &format!("s3/{id}")),
         }))
     }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use blobs::Blobs;
+use blobs::{BlobStore, Blobs};
 use controlplane::{ControlPlane, Retention, Served, SystemClock, Tls};
 use log_store::LogStore;
 use registry::Registry;
 use service_ecr::EcrService;
 use service_ecs::{EcsService, Environment};
 use service_logs::LogsService;
+use service_s3::S3Service;
 use service_sts::StsService;
 use stdx::{Ids, Timestamp};
 use store_embedded::EmbeddedEngine;
@@ -27,6 +28,9 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(3600);
 
 /// How often lifecycle policies look for images whose time has come, beside whenever one is put. ECR takes up to a day.
 const EXPIRE_IMAGES_EVERY: Duration = Duration::from_secs(600);
+
+/// How often bytes that no object has any more are looked for.
+const SWEEP_EVERY: Duration = Duration::from_secs(900);
 
 /// A control plane that answers.
 pub struct Control {
@@ -71,9 +75,12 @@ impl Control {
         let default_scope = registry::Scope::new(wire::OPEN_ACCOUNT, region)
             .with_context(|| format!("'{region}' is not the name of a region"))?;
         let config = registry::Config { default_scope, ..registry::Config::default() };
+        let s3_local = Blobs::open(dir.s3()).context("cannot open the objects of S3")?;
+        let mut s3_blobs = BlobStore::from(s3_local.clone());
         let (registry, log_store) = match bulk {
             None => (Registry::open(dir.registry(), blobs.clone(), config), LogStore::open(dir.logs())),
-            Some(Bulk { registry, cache_bytes_max, logs }) => {
+            Some(Bulk { registry, cache_bytes_max, logs, s3 }) => {
+                s3_blobs = BlobStore::in_objects(s3_local, s3, cache_bytes_max);
                 let dir_of_registry = dir.registry();
                 // Its calls wait for the object store.
                 let opened = tokio::task::spawn_blocking(move || {
@@ -87,6 +94,13 @@ impl Control {
         let log_store = Arc::new(log_store.context("cannot open the logs")?);
         let logs = Arc::new(LogsService::new(log_store, plane.ledger()));
 
+        let s3 = Arc::new(S3Service::new(
+            s3_blobs,
+            plane.ledger(),
+            Arc::new(controlplane::now),
+            Arc::new(controlplane::seed),
+        ));
+
         let ecs = EcsService::new(plane.ledger(), Arc::new(World)).with_exec(plane.exec());
         let ecr = EcrService::new(registry.clone());
         let gateway = Gateway::new(
@@ -94,6 +108,7 @@ impl Control {
                 Arc::new(api_ecs::Router(Arc::new(ecs))),
                 ecr.clone().routed(),
                 logs.clone().routed(),
+                s3.clone().routed(),
                 StsService::routed(),
             ],
             AuthMode::Open,
@@ -103,7 +118,7 @@ impl Control {
             Some(tls) => controlplane::serve_tls(listener, tls, router).context("cannot answer over TLS")?,
             None => controlplane::serve(listener, router),
         };
-        let expiry = vec![tokio::spawn(expire(logs)), tokio::spawn(expire_images(ecr))];
+        let expiry = vec![tokio::spawn(expire(logs)), tokio::spawn(expire_images(ecr)), tokio::spawn(sweep(s3))];
         Ok(Control { plane, registry, blobs, served, expiry })
     }
 
@@ -119,6 +134,15 @@ async fn expire(logs: Arc<LogsService>) {
         tokio::time::sleep(EXPIRE_EVERY).await;
         if let Err(error) = logs.expire().await {
             tracing::warn!(error = &error as &dyn std::error::Error, "old log events could not be removed");
+        }
+    }
+}
+
+async fn sweep(s3: Arc<S3Service>) {
+    loop {
+        tokio::time::sleep(SWEEP_EVERY).await;
+        if let Err(error) = s3.sweep().await {
+            tracing::warn!(error = &error as &dyn std::error::Error, "bytes that no object has could not be removed");
         }
     }
 }

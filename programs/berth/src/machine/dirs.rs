@@ -77,6 +77,11 @@ impl DataDir {
         self.path.join("blobs")
     }
 
+    /// Bytes of the objects of S3.
+    pub fn s3(&self) -> PathBuf {
+        self.path.join("s3")
+    }
+
     pub fn images(&self) -> PathBuf {
         self.path.join("images")
     }
