@@ -41,7 +41,7 @@ pub use agent::{Agent, AgentError, AgentHandle};
 pub use config::{AgentConfig, Credentials};
 pub use control::HttpControlPlane;
 pub use metadata::{ContainerInfo, MetadataListener};
-pub use registration::{AGENT_HASH, AGENT_VERSION, Machine, has_apparmor};
+pub use registration::{AGENT_HASH, AGENT_VERSION, Machine, has_apparmor, has_selinux};
 
 /// What an agent says, apart from how it is sent: functions of values. The agents of the simulator say the same.
 pub mod say {

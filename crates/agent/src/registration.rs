@@ -73,6 +73,9 @@ const CAPABILITIES: &[&str] = &[
 /// Source: systemd's documentation, "Native Journal Protocol".
 const JOURNAL: &str = "/run/systemd/journal/socket";
 
+/// Source: selinuxfs of the kernel, which is there when SELinux is enabled.
+const SELINUX: &str = "/sys/fs/selinux/enforce";
+
 /// Source: apparmor(7), `Y` when it is enabled.
 const APPARMOR: &str = "/sys/module/apparmor/parameters/enabled";
 
@@ -87,6 +90,8 @@ pub struct Machine {
     pub gpus: Vec<String>,
     /// The kernel confines programs by AppArmor's profiles.
     pub has_apparmor: bool,
+    /// The kernel labels programs and files by SELinux.
+    pub has_selinux: bool,
     /// There is a journal for the log driver `journald`.
     pub has_journal: bool,
 }
@@ -103,9 +108,15 @@ impl Machine {
             architecture: std::env::consts::ARCH,
             gpus: Vec::new(),
             has_apparmor: has_apparmor(),
+            has_selinux: has_selinux(),
             has_journal: std::path::Path::new(JOURNAL).exists(),
         }
     }
+}
+
+/// True where the kernel labels programs and files by SELinux, whether it only warns or enforces.
+pub fn has_selinux() -> bool {
+    std::path::Path::new(SELINUX).exists()
 }
 
 /// True where the kernel confines programs by AppArmor's profiles.
@@ -155,6 +166,9 @@ fn attributes(config: &AgentConfig, machine: &Machine, first: bool) -> Vec<Attri
     }
     if machine.has_apparmor {
         attributes.push(capability("com.amazonaws.ecs.capability.apparmor"));
+    }
+    if machine.has_selinux {
+        attributes.push(capability("com.amazonaws.ecs.capability.selinux"));
     }
     if config.external {
         attributes.push(capability("ecs.capability.external"));
@@ -223,6 +237,7 @@ mod tests {
         architecture: "x86_64",
         gpus: Vec::new(),
         has_apparmor: false,
+        has_selinux: false,
         has_journal: false,
     };
 
@@ -247,13 +262,14 @@ mod tests {
         }
         let journald = "com.amazonaws.ecs.capability.logging-driver.journald";
         let apparmor = "com.amazonaws.ecs.capability.apparmor";
-        assert!(!has(&attributes, journald) && !has(&attributes, apparmor));
+        let selinux = "com.amazonaws.ecs.capability.selinux";
+        assert!(!has(&attributes, journald) && !has(&attributes, apparmor) && !has(&attributes, selinux));
         assert_eq!(first.platform_devices, None);
         let gpus = vec!["GPU-1".to_owned()];
-        let more = Machine { has_journal: true, has_apparmor: true, gpus, ..MACHINE };
+        let more = Machine { has_journal: true, has_apparmor: true, has_selinux: true, gpus, ..MACHINE };
         let more = request(&config, &more, None, "t".into());
         let attributes = more.attributes.unwrap();
-        assert!(has(&attributes, journald) && has(&attributes, apparmor));
+        assert!(has(&attributes, journald) && has(&attributes, apparmor) && has(&attributes, selinux));
         let [gpu] = more.platform_devices.as_deref().unwrap() else { panic!("one GPU") };
         assert_eq!((gpu.id.as_deref(), gpu.r#type.as_deref()), (Some("GPU-1"), Some("GPU")));
         let again = request(&config, &MACHINE, Some("arn"), "t".into());

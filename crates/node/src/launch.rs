@@ -20,7 +20,7 @@ use crate::keepsake::Keepsake;
 use crate::local::{LocalTask, Net};
 use crate::prepull::Waits;
 use crate::spec::{self, Around, Folder, Peer, VolumeMount};
-use crate::{Machine, environment_files, failure, firelens, names, probe, watch};
+use crate::{Machine, apparmor, environment_files, failure, firelens, names, probe, watch};
 
 impl Machine {
     /// Everything that needs no image, at once: the shim, and each container's network. A failure is met again, and
@@ -94,7 +94,8 @@ impl Machine {
             // An agent that was restarted has no keys, but the container before this one knew where they are.
             None => before.as_ref().and_then(|id| Keepsake::read(&shim.container_dir(id))?.credentials_id),
         };
-        let host = probe::host_files();
+        let mut host = probe::host_files();
+        host.apparmor_default = apparmor::ensure().await?;
         let shared = self.shared(&task, &shim).await?;
         let file_variables = environment_files::fetch(&run.task, plan).await?;
         let around = Around {

@@ -20,6 +20,7 @@
 
 #![forbid(unsafe_code)]
 
+mod apparmor;
 mod burials;
 mod cdi;
 mod cleanup;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use runtime::Cgroups;
 
 use crate::OpenError;
-use crate::spec::HostFiles;
+use crate::spec::{HostFiles, SelinuxContexts};
 
 pub fn check_root() -> Result<(), OpenError> {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -54,6 +54,9 @@ pub fn cgroups(parent: &str) -> Result<Cgroups, OpenError> {
     Ok(cgroups)
 }
 
+/// Where the policies of Fedora and its kin say what containers are.
+const SELINUX_CONTEXTS: &str = "/etc/selinux/targeted/contexts/lxc_contexts";
+
 /// Small, in the page cache, and changed by others at any time: read for each container.
 pub fn host_files() -> HostFiles {
     let read = |path: &str| fs::read_to_string(PathBuf::from(path)).unwrap_or_default();
@@ -62,6 +65,8 @@ pub fn host_files() -> HostFiles {
         hosts: read("/etc/hosts"),
         resolv_conf: network::files::host_resolv_conf(),
         has_apparmor: agent::has_apparmor(),
+        apparmor_default: None,
+        selinux: agent::has_selinux().then(|| SelinuxContexts::read(&read(SELINUX_CONTEXTS))),
     }
 }
 

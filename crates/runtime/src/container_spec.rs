@@ -45,6 +45,8 @@ pub struct ContainerSpec {
     pub additional_gids: Vec<u32>,
     /// A profile that the kernel has loaded, or `unconfined`.
     pub apparmor_profile: Option<String>,
+    /// On a machine whose kernel has SELinux.
+    pub selinux: Option<SelinuxLabels>,
     /// The size of `/dev/shm`, in bytes; without one it is a folder like any other.
     pub shm_bytes: Option<u64>,
     pub etc: EtcFiles,
@@ -53,6 +55,15 @@ pub struct ContainerSpec {
     /// How much of its output is kept, and whether it waits for that to be delivered.
     pub ring: Ring,
     pub stdin: Stdin,
+}
+
+/// The labels of a container's programs, and of what is mounted for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SelinuxLabels {
+    /// `system_u:system_r:container_t:s0`
+    pub process: String,
+    /// `system_u:object_r:container_file_t:s0`
+    pub mount: String,
 }
 
 /// Docker's default for `/dev/shm`.
@@ -85,6 +96,7 @@ impl ContainerSpec {
             hooks: Vec::new(),
             additional_gids: Vec::new(),
             apparmor_profile: None,
+            selinux: None,
             shm_bytes: Some(SHM_BYTES),
             etc: EtcFiles::default(),
             continues: None,

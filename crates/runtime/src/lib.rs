@@ -58,7 +58,8 @@ use async_trait::async_trait;
 pub use attached::{Attach, Attached, AttachedControl, AttachedEnd};
 pub use cgroup::{Cgroups, Usage};
 pub use container_spec::{
-    ContainerSpec, Device, EtcFiles, Hook, HookStage, Limits, Mount, MountSource, Namespace, SHM_BYTES, Ulimit,
+    ContainerSpec, Device, EtcFiles, Hook, HookStage, Limits, Mount, MountSource, Namespace, SHM_BYTES, SelinuxLabels,
+    Ulimit,
 };
 pub use devices::DeviceNode;
 pub use error::RuntimeError;

@@ -109,6 +109,9 @@ fn process(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Run
     if let Some(profile) = &spec.apparmor_profile {
         process["apparmorProfile"] = json!(profile);
     }
+    if let Some(labels) = &spec.selinux {
+        process["selinuxLabel"] = json!(labels.process);
+    }
     // The key is left out rather than false: libcontainer takes its presence for a yes when it orders the filter.
     if spec.no_new_privileges {
         process["noNewPrivileges"] = json!(true);
@@ -242,6 +245,9 @@ fn linux(spec: &ContainerSpec, around: &Surroundings<'_>) -> Result<Value, Runti
         "cgroupsPath": around.cgroup_path,
         "resources": resources(&spec.limits),
     });
+    if let Some(labels) = &spec.selinux {
+        linux["mountLabel"] = json!(labels.mount);
+    }
     linux["resources"]["devices"] = device_rules(spec, &around.devices);
     if !around.devices.is_empty() {
         linux["devices"] = around.devices.iter().map(device).collect();

@@ -66,6 +66,10 @@ impl Executor for ReportingExecutor {
                     // What it says does not matter, and one that cannot be read has ended.
                     let _ = io::copy(&mut word.as_ref(), &mut io::sink());
                 }
+                if let Err(message) = label(spec) {
+                    self.explain(&message);
+                    return Err(ExecutorError::Other(message));
+                }
                 // `exec` also gives SIGPIPE its default action back, which this process ignores as every Rust program.
                 let err = Command::new(&path).arg0(name).args(rest).env_clear().envs(env).exec();
                 format!("exec {}: {}", path.display(), reason(&err))
@@ -75,6 +79,16 @@ impl Executor for ReportingExecutor {
         self.explain(&message);
         Err(ExecutorError::Other(message))
     }
+}
+
+/// Has the kernel run the program under its label of SELinux, which libcontainer does not do.
+///
+/// Source: `proc_pid_attr(5)`, `exec`.
+fn label(spec: &Spec) -> Result<(), String> {
+    let label = spec.process().as_ref().and_then(|process| process.selinux_label().as_deref());
+    let Some(label) = label.filter(|label| !label.is_empty()) else { return Ok(()) };
+    std::fs::write("/proc/thread-self/attr/exec", label)
+        .map_err(|err| format!("cannot run under the SELinux label {label}: {}", reason(&err)))
 }
 
 /// The program's path, found as a shell would, or the sentence in which Docker says that there is none.

@@ -470,6 +470,7 @@ impl World {
             cpus: node.shape.cpus,
             memory_mib: node.shape.memory_mib,
             architecture: "x86_64",
+            has_selinux: false,
             has_journal: false,
             gpus: Vec::new(),
             has_apparmor: false,

@@ -8,6 +8,7 @@ use network::files::{self, DnsSettings};
 use runtime::EtcFiles;
 use task_engine::Failure;
 
+use super::selinux::SelinuxContexts;
 use super::{Around, mode};
 use crate::failure;
 
@@ -19,6 +20,10 @@ pub struct HostFiles {
     pub resolv_conf: String,
     /// Its kernel confines programs by profiles of AppArmor.
     pub has_apparmor: bool,
+    /// The profile of containers that name none, where one is loaded.
+    pub apparmor_default: Option<&'static str>,
+    /// Its kernel labels programs and files by SELinux: what those of containers have, before anything else is said.
+    pub selinux: Option<SelinuxContexts>,
 }
 
 /// With the machine's network goes its name. Else a container is called as its definition says, or by its id.

@@ -7,6 +7,7 @@ mod limits;
 mod links;
 mod options;
 mod ports;
+mod selinux;
 mod volumes;
 
 use std::net::Ipv4Addr;
@@ -22,6 +23,7 @@ pub use etc::HostFiles;
 pub use limits::task_limits;
 pub use links::Peer;
 pub use ports::{mode, port_mappings, told};
+pub use selinux::SelinuxContexts;
 pub use volumes::{Folder, Folders, VolumeMount, folders};
 
 use crate::cdi::Edits;
@@ -133,7 +135,8 @@ pub fn container_spec(task: &TaskPlan, index: usize, around: Around<'_>) -> Resu
         privileged: host.privileged.unwrap_or(false),
         readonly_rootfs: host.readonly_rootfs.unwrap_or(false),
         no_new_privileges: options::no_new_privileges(&host.security_opt)?,
-        apparmor_profile: options::apparmor_profile(&host.security_opt, around.host.has_apparmor)?,
+        apparmor_profile: options::apparmor_profile(host, around.host)?,
+        selinux: selinux::labels(host, around.host.selinux.as_ref())?,
         pid: options::namespace(task.payload.pid_mode.as_deref(), around.shared.pid.as_ref()),
         sysctls: host.sysctls.clone(),
         devices,

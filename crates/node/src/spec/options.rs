@@ -8,6 +8,7 @@ use runtime::{Device, Namespace, SHM_BYTES, Stdin};
 use task_engine::{Failure, FailureKind};
 
 use super::Around;
+use super::etc::HostFiles;
 use crate::failure;
 
 /// What would otherwise be silently different from what the definition says.
@@ -86,10 +87,8 @@ pub fn no_new_privileges(options: &[String]) -> Result<bool, Failure> {
         match option.replace('=', ":").as_str() {
             "no-new-privileges" | "no-new-privileges:true" => found = true,
             "no-new-privileges:false" => {}
-            // Berth confines nothing by profiles and labels of its own accord, so there is nothing to turn off.
-            "apparmor:unconfined" | "label:disable" => {}
-            // `apparmor_profile` has it.
-            given if given.starts_with("apparmor:") => {}
+            // `apparmor_profile` and `selinux::labels` have them.
+            given if given.starts_with("apparmor:") || given.starts_with("label:") => {}
             _ => {
                 let text = format!("security option {option:?} is not available on this container instance");
                 return Err(Failure::new(FailureKind::Create, text));
@@ -99,15 +98,16 @@ pub fn no_new_privileges(options: &[String]) -> Result<bool, Failure> {
     Ok(found)
 }
 
-/// The profile that confines the container; the last that is named. One that the kernel has not loaded is refused when the
-/// container starts.
-pub fn apparmor_profile(options: &[String], has_apparmor: bool) -> Result<Option<String>, Failure> {
-    let mut profile = None;
-    for option in options {
+/// The profile that confines the container; the last that is named, else the machine's default, which privileged ones go without. One
+/// that the kernel has not loaded is refused when the container starts.
+pub fn apparmor_profile(host: &docker::HostConfig, machine: &HostFiles) -> Result<Option<String>, Failure> {
+    let default = machine.apparmor_default.filter(|_| host.privileged != Some(true));
+    let mut profile = default.map(str::to_owned);
+    for option in &host.security_opt {
         match option.strip_prefix("apparmor").and_then(|rest| rest.strip_prefix([':', '='])) {
             None => {}
             Some("unconfined") => profile = None,
-            Some(name) if has_apparmor => profile = Some(name.to_owned()),
+            Some(name) if machine.has_apparmor => profile = Some(name.to_owned()),
             Some(_) => {
                 let text = format!("security option {option:?} is not available on this container instance");
                 return Err(Failure::new(FailureKind::Create, text));
@@ -156,13 +156,26 @@ mod tests {
         assert_eq!(options("no-new-privileges"), Ok(true));
         assert_eq!(options("no-new-privileges=true"), Ok(true));
         assert_eq!(options("no-new-privileges:false"), Ok(false));
-        assert!(options("seccomp=unconfined").is_err() && options("label:type:svirt_t").is_err());
-        let profile = |text: &str, there| apparmor_profile(&[text.to_owned()], there);
+        assert!(options("seccomp=unconfined").is_err() && options("labels:type:svirt_t").is_err());
+        let profile = |text: &str, there| {
+            let host = docker::HostConfig { security_opt: vec![text.to_owned()], ..Default::default() };
+            apparmor_profile(&host, &HostFiles { has_apparmor: there, ..HostFiles::default() })
+        };
         assert_eq!(profile("apparmor:web", true), Ok(Some("web".to_owned())));
         assert_eq!(profile("apparmor=web", true), Ok(Some("web".to_owned())));
         assert_eq!(profile("apparmor:unconfined", false), Ok(None));
         assert_eq!(profile("no-new-privileges", false), Ok(None));
         let why = profile("apparmor:web", false).unwrap_err().reason();
         assert!(why.ends_with("security option \"apparmor:web\" is not available on this container instance"), "{why}");
+        let default = |options: &[&str], privileged| {
+            let security_opt = options.iter().map(|text| (*text).to_owned()).collect();
+            let host = docker::HostConfig { security_opt, privileged: Some(privileged), ..Default::default() };
+            let machine = HostFiles { has_apparmor: true, apparmor_default: Some("ours"), ..HostFiles::default() };
+            apparmor_profile(&host, &machine).unwrap()
+        };
+        assert_eq!(default(&[], false).as_deref(), Some("ours"));
+        assert_eq!(default(&[], true), None);
+        assert_eq!(default(&["apparmor:unconfined"], false), None);
+        assert_eq!(default(&["apparmor:web"], true).as_deref(), Some("web"));
     }
 }

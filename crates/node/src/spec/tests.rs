@@ -50,6 +50,8 @@ fn spec_of(settings: Value, containers: Value) -> Result<ContainerSpec, Failure>
         hosts: "127.0.0.1 localhost\n".to_owned(),
         resolv_conf: "nameserver 192.0.2.53\n".to_owned(),
         has_apparmor: false,
+        apparmor_default: None,
+        selinux: None,
     };
     let around = Around {
         id: "c".parse().unwrap(),
