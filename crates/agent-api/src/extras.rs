@@ -121,6 +121,9 @@ pub struct ExecuteCommand {
     /// Where what is typed and shown is written down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logs: Option<SessionLogs>,
+    /// And where as an object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bucket: Option<SessionBucket>,
 }
 
 /// A log group. The stream has the session's name.
@@ -128,6 +131,18 @@ pub struct ExecuteCommand {
 #[serde(rename_all = "camelCase")]
 pub struct SessionLogs {
     pub group: String,
+    pub region: String,
+}
+
+/// An object of the session's name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SessionBucket {
+    pub name: String,
+    /// Stands before the object's name; may be empty.
+    pub key_prefix: String,
+    /// With keys of the bucket's own.
+    pub encrypted: bool,
     pub region: String,
 }
 

@@ -1,6 +1,6 @@
 //! The control plane over HTTP: the calls of [`ControlPlane`], and the signatures of both websockets.
 
-use agent_api::extras::SessionLogs;
+use agent_api::extras::{SessionBucket, SessionLogs};
 use api_ecs::operations::{
     DiscoverPollEndpoint, GetTaskProtection, RegisterContainerInstance, SubmitTaskStateChange, UpdateTaskProtection,
 };
@@ -14,13 +14,14 @@ use api_logs::{CreateLogStreamRequest, InputLogEvent, PutLogEventsRequest};
 use async_trait::async_trait;
 use client::{Client, ClientError};
 use http::{HeaderMap, HeaderValue, Method, header};
+use objects::{Buckets, Encryption, Place};
 use stdx::Timestamp;
 use wire::sigv4;
 
 use crate::agent::AgentError;
 use crate::clock;
 use crate::config::AgentConfig;
-use crate::seams::{ApiError, ControlPlane, Endpoints};
+use crate::seams::{ApiError, ControlPlane, Endpoints, ObjectWriter};
 
 /// One control plane, asked with one access key. Never repeats a call: whoever asks knows whether it may.
 pub struct HttpControlPlane {
@@ -29,6 +30,7 @@ pub struct HttpControlPlane {
     cluster: String,
     region: String,
     credentials: sigv4::Credentials,
+    buckets: Buckets,
 }
 
 /// Answers that mean "not now", besides every 5xx.
@@ -51,10 +53,13 @@ impl HttpControlPlane {
             secret: config.credentials.secret_access_key.clone(),
             session_token: config.credentials.session_token.clone(),
         };
+        let keys = &config.credentials;
+        let keys = (&*keys.access_key_id, &*keys.secret_access_key, keys.session_token.as_deref());
+        let buckets = Buckets::of(&config.server_url, keys);
         let (cluster, region) = (config.cluster.clone(), config.region.clone());
         let client = Client::new(&config.server_url, credentials.clone(), &region)
             .map_err(|error| AgentError::ServerUrl(Box::new(error)))?;
-        Ok(HttpControlPlane { client, server_url: config.server_url.clone(), cluster, region, credentials })
+        Ok(HttpControlPlane { client, server_url: config.server_url.clone(), cluster, region, credentials, buckets })
     }
 }
 
@@ -103,6 +108,13 @@ impl ControlPlane for HttpControlPlane {
         let put =
             PutLogEventsRequest { log_group_name: group, log_stream_name: stream, log_events, ..Default::default() };
         client.call::<PutLogEvents>(put).await.map(drop).map_err(api_error)
+    }
+
+    async fn write_object(&self, bucket: &SessionBucket, key: &str) -> Result<ObjectWriter, ApiError> {
+        let encryption = if bucket.encrypted { Encryption::Aes256 } else { Encryption::Default };
+        let place = Place { bucket: &bucket.name, key };
+        let writer = self.buckets.writer(Some(&bucket.region), place, encryption);
+        writer.map(|writer| Box::pin(writer) as ObjectWriter).map_err(|error| ApiError::Unavailable(error.to_string()))
     }
 
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)> {

@@ -63,7 +63,7 @@ pub async fn serve(order: ExecuteCommand, url: &str, tasks: &Tasks, control: Arc
     };
     let (session, hello) =
         AgentSession::new(&session_id, kind, Ids::from_seed(uuid::Uuid::new_v4().as_u128()), clock::steady());
-    let transcript = order.logs.clone().map(|logs| Transcript::begin(control, logs, session_id.clone()));
+    let transcript = Transcript::begin(&control, &order);
     let run = tasks.running(&order.task_arn, &order.container);
     let program = Program::new(tasks.node());
     let mut serving = Serving { order, run, session, program, transcript, outbox, closed: false };

@@ -132,6 +132,11 @@ impl TaskPlan {
         &self.payload.arn
     }
 
+    /// Where it was started, if its ARN says so.
+    pub fn region(&self) -> Option<&str> {
+        self.arn().split(':').nth(3).filter(|region| !region.is_empty())
+    }
+
     /// The container that others write their logs to.
     pub fn log_router(&self) -> Option<usize> {
         self.containers.iter().position(|plan| plan.payload.firelens_configuration.is_some())

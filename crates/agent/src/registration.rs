@@ -50,6 +50,7 @@ const CAPABILITIES: &[&str] = &[
     "ecs.capability.firelens.fluentd",
     "ecs.capability.firelens.fluentbit",
     "ecs.capability.firelens.options.config.file",
+    "ecs.capability.firelens.options.config.s3",
     "com.amazonaws.ecs.capability.ecr-auth",
     "com.amazonaws.ecs.capability.task-iam-role",
     "com.amazonaws.ecs.capability.task-iam-role-network-host",

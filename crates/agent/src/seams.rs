@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::extras::{PrepullImage, SessionLogs};
+use agent_api::extras::{PrepullImage, SessionBucket, SessionLogs};
 use api_ecs::{
     ContainerInstance, GetTaskProtectionRequest, GetTaskProtectionResponse, RegisterContainerInstanceRequest,
     SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
@@ -28,9 +28,16 @@ pub trait ControlPlane: Send + Sync + 'static {
     async fn write_log(&self, logs: &SessionLogs, _stream: &str, _lines: &[(i64, String)]) -> Result<(), ApiError> {
         Err(ApiError::Unavailable(format!("log group {} is out of reach", logs.group)))
     }
+    /// An object of a bucket, there as a whole when what is written has been shut down.
+    async fn write_object(&self, bucket: &SessionBucket, _key: &str) -> Result<ObjectWriter, ApiError> {
+        Err(ApiError::Unavailable(format!("bucket {} is out of reach", bucket.name)))
+    }
     /// The header lines that sign a GET of `url`, a websocket's or the one that a telemetry frame pretends to be.
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)>;
 }
+
+/// The bytes of an object on their way.
+pub type ObjectWriter = Pin<Box<dyn AsyncWrite + Send>>;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Endpoints {

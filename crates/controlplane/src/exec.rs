@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent_api::ToAgent;
-use agent_api::extras::{ExecuteCommand, SessionLogs};
+use agent_api::extras::{ExecuteCommand, SessionBucket, SessionLogs};
 use axum::extract::ws::WebSocket;
 use axum::extract::{Path, State, WebSocketUpgrade};
 use axum::response::Response;
@@ -118,6 +118,12 @@ fn message(request: ExecRequest, session: &str, token: String) -> ExecuteCommand
         command: request.command,
         interactive: request.interactive,
         logs: request.logs.map(|logs| SessionLogs { group: logs.group, region: logs.region }),
+        bucket: request.bucket.map(|bucket| SessionBucket {
+            name: bucket.name,
+            key_prefix: bucket.key_prefix,
+            encrypted: bucket.is_encrypted,
+            region: bucket.region,
+        }),
     }
 }
 
@@ -201,6 +207,7 @@ mod tests {
             command: vec!["sh".into()],
             interactive: true,
             logs: None,
+            bucket: None,
         }
     }
 

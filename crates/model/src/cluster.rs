@@ -100,4 +100,10 @@ pub struct ExecuteCommandLogConfiguration {
     pub cloud_watch_log_group_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_watch_encryption_enabled: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_bucket_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_key_prefix: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub s3_encryption_enabled: Option<bool>,
 }

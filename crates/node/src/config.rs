@@ -7,6 +7,7 @@ use std::sync::Arc;
 use images::{Auth, ImageStore, Progress, PullBehavior};
 use logs::Drivers;
 use network::{NetworkConfig, NetworkError};
+use objects::Buckets;
 use runtime::RuntimeError;
 
 use crate::failure::chain;
@@ -41,6 +42,8 @@ pub struct MachineConfig {
     pub cdi_dirs: Vec<PathBuf>,
     /// Kept in memory: what containers need while they run, and is worth nothing after a reboot.
     pub state_dir: PathBuf,
+    /// Where `environmentFiles` are, and the configurations of log routers.
+    pub buckets: Buckets,
     /// Is told how far the pull of an image is, by its name, often and from any thread; it should return at once.
     pub on_pull: Option<OnPull>,
     /// Bridge, table, subnet, ports. Its redirects are overwritten.
@@ -72,6 +75,7 @@ impl MachineConfig {
             task_pids_limit: None,
             cdi_dirs: crate::cdi::DIRS.map(PathBuf::from).to_vec(),
             state_dir,
+            buckets: Buckets::amazon(),
             on_pull: None,
         }
     }

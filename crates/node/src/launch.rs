@@ -85,7 +85,7 @@ impl Machine {
         let (driver, log_subject) = driver.unzip();
 
         let mut mounts = spec::folders(&run.task, index, &self.folders(&run.task))?;
-        mounts.extend(firelens::provide(&self.config.state_dir, &run.task, index)?);
+        mounts.extend(firelens::provide(&self.config, &run.task, index).await?);
         provide(&mounts).await?;
         let id = names::run_id(run);
         let before = names::previous_run_id(run);
@@ -97,7 +97,7 @@ impl Machine {
         let mut host = probe::host_files();
         host.apparmor_default = apparmor::ensure().await?;
         let shared = self.shared(&task, &shim).await?;
-        let file_variables = environment_files::fetch(&run.task, plan).await?;
+        let file_variables = environment_files::fetch(&self.config.buckets, &run.task, plan).await?;
         let around = Around {
             id: id.clone(),
             runtime_id: &task.containers[index].runtime_id,

@@ -40,6 +40,9 @@ pub const SAID_LINES_MAX: usize = 50_000;
 /// The agent of AWS sets no limit; a container's whole environment cannot be larger than this.
 pub const ENVIRONMENT_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
+/// The same for the configuration of a log router.
+pub const CONFIG_BYTES_MAX: u64 = 1024 * 1024;
+
 /// A machine with sixteen cards has a file of some 100 KiB.
 pub const CDI_FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub const CDI_FILES_MAX: usize = 100;

@@ -3,11 +3,12 @@
 //! `s3://BUCKET/PREFIX` is a bucket of Amazon S3, or of any server that speaks its protocol, which `?endpoint=URL` names.
 //! Whoever stores something is handed an [`ObjectStore`] and knows neither addresses nor keys.
 //!
-//! Start reading at [`open`]; `http.rs` lets the store speak through the HTTP client that the rest of Berth uses.
+//! [`Buckets`] are those that tasks name. Start reading at [`open`]; `http.rs` lets the store speak through the HTTP client that the rest of Berth uses.
 
 #![forbid(unsafe_code)]
 
 mod address;
+mod buckets;
 mod http;
 
 use std::sync::Arc;
@@ -18,6 +19,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig};
 
 pub use address::{Address, AddressError};
+pub use buckets::{BucketError, Buckets, Encryption, Place, place};
 
 /// How long a request is tried again before its caller hears of it: a push or a pull waits meanwhile.
 const RETRY_FOR: Duration = Duration::from_secs(30);

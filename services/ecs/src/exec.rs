@@ -15,12 +15,23 @@ pub struct ExecRequest {
     /// With a terminal.
     pub interactive: bool,
     pub logs: Option<ExecLogs>,
+    pub bucket: Option<ExecBucket>,
 }
 
 /// Where what is typed and shown is written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExecLogs {
     pub group: String,
+    pub region: String,
+}
+
+/// Where the same is kept as an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecBucket {
+    pub name: String,
+    /// Before the session's name, with a slash between them; may be empty.
+    pub key_prefix: String,
+    pub is_encrypted: bool,
     pub region: String,
 }
 

@@ -358,8 +358,8 @@ async fn a_log_router_is_one_of_a_known_type() {
         (vec![router("fluentd", &[("enable-ecs-log-metadata", "maybe")])], "Invalid value 'maybe'"),
         (vec![router("fluentd", &[("x", "y")])], "Invalid firelensConfiguration option: x"),
         (
-            vec![router("fluentd", &[("config-file-type", "s3"), ("config-file-value", "arn:aws:s3:::b/k")])],
-            "config-file-type s3",
+            vec![router("fluentd", &[("config-file-type", "s3"), ("config-file-value", "s3://b/k")])],
+            "Invalid value 's3://b/k' for firelensConfiguration option config-file-value",
         ),
     ] {
         let error = register(containers).await.unwrap_err().message;

@@ -14,7 +14,6 @@ mod image;
 mod isolation;
 mod lifecycle;
 mod lifecycle_stop;
-pub mod objects;
 mod process;
 mod resources;
 mod runner;
@@ -23,9 +22,6 @@ pub mod world;
 
 /// What the suite's Berth allows each task, as `ECS_TASK_PIDS_LIMIT`.
 pub const PIDS_LIMIT: u32 = 200;
-
-/// Where the suite's S3 server listens.
-pub const S3_SERVER: &str = "127.0.0.1:5000";
 
 pub use docs::render;
 pub use image::{IMAGE, program, write as write_image};

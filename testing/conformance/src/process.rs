@@ -104,6 +104,18 @@ pub fn cases() -> Vec<Case> {
             Page::Api("EnvironmentFile"),
             environment_file_invalid,
         ),
+        case(
+            "firelens_config_in_s3",
+            "`firelensConfiguration` with `config-file-type` `s3`: the router finds the object beside its configuration, which includes it",
+            Page::Guide("Example Amazon ECS task definition: Route logs to FireLens"),
+            firelens_config_in_s3,
+        ),
+        case(
+            "firelens_config_missing",
+            "one that is not there: `ResourceInitializationError: unable to download firelens s3 config file`",
+            Page::Guide("Amazon ECS stopped tasks error messages"),
+            firelens_config_missing,
+        ),
     ]
 }
 
@@ -317,6 +329,33 @@ fn environment_file_missing(bench: &Bench<'_>) {
     let reason = text(&stopped["stoppedReason"]);
     assert!(reason.starts_with("ResourceInitializationError: failed to download env files: "), "{reason}");
     assert!(reason.contains("nowhere.env") && reason.contains("settings"), "{reason}");
+}
+
+fn router_of(kind: &str, key: &str) -> Value {
+    let options = json!({ "config-file-type": "s3", "config-file-value": format!("arn:aws:s3:::settings/{key}") });
+    json!({ "firelensConfiguration": { "type": kind, "options": options } })
+}
+
+fn firelens_config_in_s3(bench: &Bench<'_>) {
+    bench.put_object("router/extra.conf", "[SERVICE]\n    Flush 1\n");
+    for (kind, dir, main, include) in [
+        ("fluentbit", "/fluent-bit/etc", "fluent-bit.conf", "@INCLUDE /fluent-bit/etc/external.conf\n"),
+        ("fluentd", "/fluentd/etc", "fluent.conf", "@include /fluentd/etc/external.conf\n"),
+    ] {
+        let (external, main) = (format!("{dir}/external.conf"), format!("{dir}/{main}"));
+        let said = bench.says(json!({}), router_of(kind, "router/extra.conf"), &["cat", &external, "cat", &main]);
+        assert!(said.starts_with("[SERVICE]\n    Flush 1\n"), "{said}");
+        assert!(said.contains(include), "{said}");
+    }
+}
+
+fn firelens_config_missing(bench: &Bench<'_>) {
+    let stopped = bench.does(json!({}), router_of("fluentbit", "nowhere.conf"), &["inspect"]).stopped();
+    assert_eq!(stopped["stopCode"], "TaskFailedToStart");
+    let reason = text(&stopped["stoppedReason"]);
+    let words = "ResourceInitializationError: unable to download firelens s3 config file: unable to download s3 config nowhere.conf \
+                 from bucket settings: ";
+    assert!(reason.starts_with(words), "{reason}");
 }
 
 fn environment_file_invalid(bench: &Bench<'_>) {

@@ -3,46 +3,24 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use conformance::world::World;
 use kit::{Machine, until};
 
 /// Set for the part that runs on the machine's own network, as a client of it.
 const INSIDE: &str = "CONFORMANCE_INSIDE";
-/// Set for the server that the agent reads files from.
-const OBJECTS: &str = "CONFORMANCE_OBJECTS";
 
 #[test]
 fn every_feature() {
     match env::var_os(INSIDE) {
-        _ if env::var_os(OBJECTS).is_some() => conformance::objects::serve(),
         Some(dir) => inside(PathBuf::from(dir)),
         None => outside(),
     }
 }
 
-/// A server beside Berth, ended with the test.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 fn outside() {
     let mut machine = Machine::new();
-    let mut objects = this_program(&machine);
-    objects.env(OBJECTS, "1").stdout(Stdio::null());
-    let _objects = Server(objects.spawn().expect("this program starts"));
-    until("the S3 server has the bucket", || {
-        machine.run(&format!("curl -sf -X PUT http://{}/settings", conformance::S3_SERVER)).ok()
-    });
-    machine.set("AWS_ENDPOINT_URL_S3", &format!("http://{}", conformance::S3_SERVER));
-    machine.set("AWS_ACCESS_KEY_ID", "key");
-    machine.set("AWS_SECRET_ACCESS_KEY", "secret");
     machine.set("ECS_TASK_PIDS_LIMIT", &conformance::PIDS_LIMIT.to_string());
     machine.start(&[]);
     let program = conformance::program();

@@ -35,8 +35,14 @@ ecs.update_cluster(cluster="default", configuration={"executeCommandConfiguratio
     "logging": "OVERRIDE", "logConfiguration": {"cloudWatchLogGroupName": "typed"}}})
 kept = ecs.describe_clusters(include=["CONFIGURATIONS"])["clusters"][0]["configuration"]["executeCommandConfiguration"]
 assert kept == {"logging": "OVERRIDE", "logConfiguration": {"cloudWatchLogGroupName": "typed"}}, kept
-refused("UnsupportedFeatureException", ecs.update_cluster, cluster="default", configuration={"executeCommandConfiguration": {
-    "logging": "OVERRIDE", "logConfiguration": {"s3BucketName": "b"}}})
+refused("InvalidParameterException", ecs.update_cluster, cluster="default", configuration={"executeCommandConfiguration": {
+    "logging": "OVERRIDE", "logConfiguration": {"s3KeyPrefix": "b"}}})
+s3 = client("s3")
+s3.create_bucket(Bucket="typed")
+both = {"cloudWatchLogGroupName": "typed", "s3BucketName": "typed", "s3KeyPrefix": "exec/", "s3EncryptionEnabled": True}
+ecs.update_cluster(cluster="default", configuration={"executeCommandConfiguration": {"logging": "OVERRIDE", "logConfiguration": both}})
+kept = ecs.describe_clusters(include=["CONFIGURATIONS"])["clusters"][0]["configuration"]["executeCommandConfiguration"]
+assert kept == {"logging": "OVERRIDE", "logConfiguration": both}, kept
 refused("InvalidParameterException", ecs.update_cluster, cluster="default",
         configuration={"executeCommandConfiguration": {"logging": "OVERRIDE"}})
 register("shell", [shell(readonlyRootFilesystem=True, user="web")])
@@ -72,6 +78,14 @@ def written():
     text = "\n".join(event["message"] for event in events)
     return "stty size" in text and "30 100" in text and "many-3" in text and "exit 3" in text
 until("what was typed and shown is in the log", written)
+def kept():
+    found = s3.list_objects_v2(Bucket="typed").get("Contents", [])
+    return [entry["Key"] for entry in found] == [f"exec/{session}.log"]
+until("and in the bucket", kept)
+object = s3.get_object(Bucket="typed", Key=f"exec/{session}.log")
+text = object["Body"].read().decode()
+assert "stty size" in text and "30 100\r\n" in text and "many-3\r\n" in text and "exit 3" in text, text
+assert object["ServerSideEncryption"] == "AES256", object
 
 # A command, and one that is not there.
 one = Terminal(cli(arn, "sh -c 'echo said $0 $COLOUR' x"))

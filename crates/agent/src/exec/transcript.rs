@@ -1,9 +1,11 @@
-//! What is typed and shown in a session, as lines of a log stream that has the session's name.
+//! What is typed and shown in a session, as lines of a log stream that has the session's name, and as an object in a bucket.
+
+mod object;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_api::extras::SessionLogs;
+use agent_api::extras::{ExecuteCommand, SessionLogs};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -24,36 +26,61 @@ const TRY_AGAIN_AFTER: Duration = Duration::from_millis(200);
 /// What the end of a session waits for its last lines.
 const FINISH_WITHIN: Duration = Duration::from_secs(10);
 
-pub struct Transcript {
+/// To wherever it is kept: a log group, a bucket, or both.
+pub struct Transcript(Vec<Copy>);
+
+struct Copy {
     pieces: mpsc::Sender<Vec<u8>>,
     writer: JoinHandle<()>,
 }
 
 impl Transcript {
-    pub fn begin(control: Arc<dyn ControlPlane>, logs: SessionLogs, stream: String) -> Transcript {
-        let (pieces, waiting) = mpsc::channel(PIECES);
-        let writer = Writer { control, logs, stream, line: Vec::new(), lines: Vec::new(), bytes: 0 };
-        Transcript { pieces, writer: tokio::spawn(writer.run(waiting)) }
+    /// None when nothing is kept.
+    pub fn begin(control: &Arc<dyn ControlPlane>, order: &ExecuteCommand) -> Option<Transcript> {
+        let stream = order.session_id.clone();
+        let mut copies = Vec::new();
+        if let Some(logs) = order.logs.clone() {
+            let control = Arc::clone(control);
+            let writer =
+                Writer { control, logs, stream: stream.clone(), line: Vec::new(), lines: Vec::new(), bytes: 0 };
+            copies.push(Copy::begin(|waiting| writer.run(waiting)));
+        }
+        if let Some(bucket) = order.bucket.clone() {
+            let control = Arc::clone(control);
+            copies.push(Copy::begin(|waiting| object::write(control, bucket, stream, waiting)));
+        }
+        (!copies.is_empty()).then_some(Transcript(copies))
     }
 
     pub fn has_room(&self) -> bool {
-        self.pieces.capacity() > PIECES / 2
+        self.0.iter().all(|copy| copy.pieces.capacity() > PIECES / 2)
     }
 
     pub async fn room(&self) {
-        let _ = self.pieces.reserve_many(PIECES / 2 + 1).await;
+        for copy in &self.0 {
+            let _ = copy.pieces.reserve_many(PIECES / 2 + 1).await;
+        }
     }
 
     pub fn note(&self, bytes: &[u8]) {
-        // There is room: it is looked for before anything is read.
-        let _ = self.pieces.try_send(bytes.to_vec());
+        for copy in &self.0 {
+            // There is room: it is looked for before anything is read.
+            let _ = copy.pieces.try_send(bytes.to_vec());
+        }
     }
 
     pub async fn finish(self) {
-        drop(self.pieces);
-        if timeout(FINISH_WITHIN, self.writer).await.is_err() {
+        let writers = self.0.into_iter().map(|copy| copy.writer);
+        if timeout(FINISH_WITHIN, futures::future::join_all(writers)).await.is_err() {
             tracing::warn!("the last lines of a session are still being written down");
         }
+    }
+}
+
+impl Copy {
+    fn begin<W: Future<Output = ()> + Send + 'static>(write: impl FnOnce(mpsc::Receiver<Vec<u8>>) -> W) -> Copy {
+        let (pieces, waiting) = mpsc::channel(PIECES);
+        Copy { pieces, writer: tokio::spawn(write(waiting)) }
     }
 }
 

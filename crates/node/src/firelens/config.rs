@@ -8,7 +8,7 @@ use network::NetworkMode;
 use task_engine::{Failure, FailureKind};
 
 use super::PORT;
-use crate::{failure, spec};
+use crate::spec;
 
 /// An option of the log driver's own, which the router never sees.
 pub const BUFFER_LIMIT: &str = "log-driver-buffer-limit";
@@ -23,6 +23,15 @@ enum Kind {
     Fluentbit,
 }
 
+/// What the user adds to the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum External {
+    /// In the router's image.
+    File(String),
+    /// The ARN of an object. The agent brings it.
+    S3(String),
+}
+
 /// What a router's configuration is made of.
 pub struct Router {
     kind: Kind,
@@ -30,7 +39,7 @@ pub struct Router {
     listens: Option<&'static str>,
     /// What each record is given, sorted by name.
     metadata: BTreeMap<&'static str, String>,
-    external: Option<String>,
+    external: Option<External>,
     /// Each container that writes to it, with its options.
     sources: Vec<(String, BTreeMap<String, String>)>,
 }
@@ -46,10 +55,8 @@ impl Router {
         let option = |name: &str| given.options.get(name).map(String::as_str);
         let external = match (option("config-file-type"), option("config-file-value")) {
             (None, _) => None,
-            (Some("file"), Some(path)) => Some(path.to_owned()),
-            (Some("s3"), Some(_)) => {
-                return Err(failure::unavailable("unable to download firelens s3 config file: configuration in S3 is"));
-            }
+            (Some("file"), Some(path)) => Some(External::File(path.to_owned())),
+            (Some("s3"), Some(arn)) => Some(External::S3(arn.to_owned())),
             (Some("file" | "s3"), None) => {
                 return Err(resource("option config-file-type is specified but config-file-value is not specified"));
             }
@@ -90,6 +97,19 @@ impl Router {
         }
     }
 
+    /// Where it finds what the agent brings from a bucket, and the ARN of that.
+    pub fn brought(&self) -> Option<(&'static str, &str)> {
+        let Some(External::S3(arn)) = &self.external else { return None };
+        Some((self.brought_path(), arn))
+    }
+
+    fn brought_path(&self) -> &'static str {
+        match self.kind {
+            Kind::Fluentd => "/fluentd/etc/external.conf",
+            Kind::Fluentbit => "/fluent-bit/etc/external.conf",
+        }
+    }
+
     /// Inputs, filters, what the user includes, outputs.
     pub fn config(&self) -> Result<String, Failure> {
         let mut text = String::new();
@@ -102,7 +122,11 @@ impl Router {
             }
         }
         self.records(&mut text);
-        if let Some(path) = &self.external {
+        if let Some(external) = &self.external {
+            let path = match external {
+                External::File(path) => path.as_str(),
+                External::S3(_) => self.brought_path(),
+            };
             let include = if self.kind == Kind::Fluentd { "@include" } else { "@INCLUDE" };
             let _ = write!(text, "\n{include} {path}\n");
         }

@@ -154,6 +154,41 @@ fn fluentd() {
 }
 
 #[test]
+fn a_configuration_in_a_bucket_is_included_where_the_agent_puts_it() {
+    let options = |kind: &str| {
+        let s3 = json!({ "config-file-type": "s3", "config-file-value": "arn:aws:s3:::b/k", "enable-ecs-log-metadata": "false" });
+        json!({ "type": kind, "options": s3 })
+    };
+    check(
+        "host",
+        options("fluentbit"),
+        json!({}),
+        expect![[r#"
+
+        [INPUT]
+            Name forward
+            unix_path /var/run/fluent.sock
+
+        @INCLUDE /fluent-bit/etc/external.conf
+    "#]],
+    );
+    check(
+        "host",
+        options("fluentd"),
+        json!({}),
+        expect![[r#"
+
+        <source>
+            @type unix
+            path /var/run/fluent.sock
+        </source>
+
+        @include /fluentd/etc/external.conf
+    "#]],
+    );
+}
+
+#[test]
 fn in_the_machines_network_there_is_only_the_socket() {
     let router = json!({ "type": "fluentbit", "options": { "enable-ecs-log-metadata": "false" } });
     // Without options the output comes with the user's own configuration.
@@ -185,9 +220,8 @@ fn refusals_in_the_agents_words() {
         "ResourceInitializationError: invalid firelens configuration type: logstash",
     );
     refused(
-        json!({ "type": "fluentd", "options": { "config-file-type": "s3", "config-file-value": "arn:aws:s3:::b/k" } }),
+        json!({ "type": "fluentd", "options": { "config-file-type": "s3" } }),
         json!({}),
-        "ResourceInitializationError: unable to download firelens s3 config file: configuration in S3 is not available on \
-         this container instance",
+        "ResourceInitializationError: option config-file-type is specified but config-file-value is not specified",
     );
 }

@@ -13,13 +13,17 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use agent::plan::{ContainerPlan, TaskPlan};
+use objects::Buckets;
 use task_engine::{Failure, FailureKind};
 
+use crate::limits::CONFIG_BYTES_MAX;
 use crate::spec::{Folder, VolumeMount};
+use crate::{MachineConfig, failure};
 
 const SOCKET_DIR: &str = "socket";
 const SOCKET: &str = "fluent.sock";
 const CONFIG: &str = "fluent.conf";
+const EXTERNAL: &str = "external.conf";
 /// Where programs that send by themselves find the router.
 const PORT: u16 = 24224;
 
@@ -33,21 +37,31 @@ fn of_task(state_dir: &Path, task: &TaskPlan) -> PathBuf {
 }
 
 /// Makes what the router mounts, and says where. Nothing of a container that is no router.
-pub fn provide(state_dir: &Path, task: &TaskPlan, index: usize) -> Result<Vec<VolumeMount>, Failure> {
+pub async fn provide(config: &MachineConfig, task: &TaskPlan, index: usize) -> Result<Vec<VolumeMount>, Failure> {
     if task.log_router() != Some(index) {
         return Ok(Vec::new());
     }
     let router = config::Router::of(task, index)?;
-    let dir = of_task(state_dir, task);
+    let dir = of_task(&config.state_dir, task);
     let text = router.config()?;
+    let brought = match router.brought() {
+        Some((path, arn)) => Some((path, bring(&config.buckets, task, arn).await?)),
+        None => None,
+    };
     let write = || {
         let sockets = dir.join(SOCKET_DIR);
         std::fs::create_dir_all(&sockets)?;
         // Whoever the router runs as makes the socket.
         std::fs::set_permissions(&sockets, std::fs::Permissions::from_mode(0o777))?;
-        let path = dir.join(CONFIG);
-        std::fs::write(&path, text)?;
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))
+        for (name, content) in
+            [(CONFIG, Some(text.as_bytes())), (EXTERNAL, brought.as_ref().map(|(_, text)| text.as_slice()))]
+        {
+            let Some(content) = content else { continue };
+            let path = dir.join(name);
+            std::fs::write(&path, content)?;
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644))?;
+        }
+        Ok(())
     };
     write().map_err(|error: io::Error| {
         let text = format!("unable to initialize resource directory {}: {error}", dir.display());
@@ -58,7 +72,21 @@ pub fn provide(state_dir: &Path, task: &TaskPlan, index: usize) -> Result<Vec<Vo
         folder: Folder::Host(source),
         readonly: false,
     };
-    Ok(vec![mount(router.config_path(), dir.join(CONFIG)), mount("/var/run", dir.join(SOCKET_DIR))])
+    let mut mounts = vec![mount(router.config_path(), dir.join(CONFIG)), mount("/var/run", dir.join(SOCKET_DIR))];
+    mounts.extend(brought.map(|(path, _)| mount(path, dir.join(EXTERNAL))));
+    Ok(mounts)
+}
+
+/// The user's part of a configuration, from a bucket. A failure is the task's.
+async fn bring(buckets: &Buckets, task: &TaskPlan, arn: &str) -> Result<Vec<u8>, Failure> {
+    let failed =
+        |why: String| Failure::new(FailureKind::Resource, format!("unable to download firelens s3 config file: {why}"));
+    let place =
+        objects::place(arn).ok_or_else(|| failed(format!("unable to parse bucket and key from s3 arn {arn}")))?;
+    buckets.get(task.region(), place, CONFIG_BYTES_MAX).await.map_err(|error| {
+        let (error, objects::Place { bucket, key }) = (failure::chain(&error), place);
+        failed(format!("unable to download s3 config {key} from bucket {bucket}: {error}"))
+    })
 }
 
 /// As the log driver of a container that writes to the router is told: fluentd's.

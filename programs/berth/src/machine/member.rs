@@ -13,6 +13,7 @@ use images::{ImageStore, LocalRegistry, PullBehavior};
 use logs::{CloudWatchSink, Drivers, LogSink};
 use node::control::Control;
 use node::{ImageCleanup, Machine, MachineConfig};
+use objects::Buckets;
 use tokio::task::JoinHandle;
 
 use super::dirs::DataDir;
@@ -65,6 +66,8 @@ impl Member {
         config.network.table = names.table;
         config.metadata_port = Some(endpoint.local_addr().context("cannot tell the metadata endpoint's port")?.port());
         config.pull_behavior = pull_behavior(std::env::var("ECS_IMAGE_PULL_BEHAVIOR").ok().as_deref());
+        let sigv4 = keys();
+        config.buckets = Buckets::of(&membership.server, (&sigv4.access_key, &sigv4.secret, None));
         let pulls = Pulls::default();
         config.on_pull = Some(Arc::new(move |image, progress| pulls.note(image, progress)));
         let machine = Machine::open(config).await?;

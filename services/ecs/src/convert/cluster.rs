@@ -44,12 +44,16 @@ pub(crate) fn execute_command(
 }
 
 fn exec_logs(given: &api_ecs::ExecuteCommandLogConfiguration) -> Result<ExecuteCommandLogConfiguration, Error> {
-    if given.s3_bucket_name.is_some() || given.s3_key_prefix.is_some() || given.s3_encryption_enabled == Some(true) {
-        return Err(unsupported("executeCommandConfiguration.logConfiguration.s3BucketName"));
+    let needs_bucket = given.s3_key_prefix.is_some() || given.s3_encryption_enabled == Some(true);
+    if needs_bucket && given.s3_bucket_name.as_deref().is_none_or(str::is_empty) {
+        return Err(invalid("s3BucketName is required when s3KeyPrefix or s3EncryptionEnabled is specified."));
     }
     Ok(ExecuteCommandLogConfiguration {
         cloud_watch_log_group_name: given.cloud_watch_log_group_name.clone(),
         cloud_watch_encryption_enabled: given.cloud_watch_encryption_enabled,
+        s3_bucket_name: given.s3_bucket_name.clone(),
+        s3_key_prefix: given.s3_key_prefix.clone(),
+        s3_encryption_enabled: given.s3_encryption_enabled,
     })
 }
 
@@ -57,7 +61,9 @@ pub(crate) fn exec_logs_view(kept: &ExecuteCommandLogConfiguration) -> api_ecs::
     api_ecs::ExecuteCommandLogConfiguration {
         cloud_watch_log_group_name: kept.cloud_watch_log_group_name.clone(),
         cloud_watch_encryption_enabled: kept.cloud_watch_encryption_enabled,
-        ..Default::default()
+        s3_bucket_name: kept.s3_bucket_name.clone(),
+        s3_key_prefix: kept.s3_key_prefix.clone(),
+        s3_encryption_enabled: kept.s3_encryption_enabled,
     }
 }
 

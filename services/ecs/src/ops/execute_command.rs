@@ -3,7 +3,7 @@ use model::{Cluster, Container, Task, TaskStatus};
 
 use crate::ctx::Ctx;
 use crate::error::{client, invalid};
-use crate::exec::{self, ExecLogs, ExecRequest};
+use crate::exec::{self, ExecBucket, ExecLogs, ExecRequest};
 use crate::lookup;
 
 /// Source: the answers of ECS, as they are quoted in public bug reports.
@@ -46,6 +46,7 @@ pub(crate) fn apply(
         command,
         interactive,
         logs: logs(ctx, &cluster, &task, container),
+        bucket: bucket(ctx, &cluster),
     };
     let answer = ExecuteCommandResponse {
         cluster_arn: Some(cluster.arn().to_string()),
@@ -114,6 +115,18 @@ fn logs(ctx: &Ctx<'_>, cluster: &Cluster, task: &Task, container: &Container) ->
             Some(ExecLogs { group: option("awslogs-group")?, region: option("awslogs-region").unwrap_or_else(region) })
         }
     }
+}
+
+/// Source: Amazon ECS API Reference, `ExecuteCommandLogConfiguration`.
+fn bucket(ctx: &Ctx<'_>, cluster: &Cluster) -> Option<ExecBucket> {
+    let configuration = cluster.execute_command.as_ref().filter(|one| one.logging.as_deref() == Some("OVERRIDE"))?;
+    let logs = configuration.log_configuration.as_ref()?;
+    Some(ExecBucket {
+        name: logs.s3_bucket_name.clone().filter(|name| !name.is_empty())?,
+        key_prefix: logs.s3_key_prefix.clone().unwrap_or_default(),
+        is_encrypted: logs.s3_encryption_enabled == Some(true),
+        region: ctx.scope.region.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use model::TaskDefinition;
 use model::container_definition::{ContainerDefinition, FirelensConfiguration};
 
-use crate::error::{Error, client, unsupported};
+use crate::error::{Error, client};
 
 const LOG_DRIVER: &str = "awsfirelens";
 
@@ -52,15 +52,23 @@ fn options(configuration: &FirelensConfiguration) -> Result<(), Error> {
     }
     for (name, value) in &configuration.options {
         match (name.as_str(), value.as_str()) {
-            ("enable-ecs-log-metadata", "true" | "false") | ("config-file-type", "file") => {}
-            ("config-file-type", "s3") => {
-                return Err(unsupported("The firelensConfiguration option config-file-type s3"));
-            }
+            ("enable-ecs-log-metadata", "true" | "false") | ("config-file-type", "file" | "s3") => {}
             ("config-file-value", value) if !value.is_empty() => {}
             ("enable-ecs-log-metadata" | "config-file-type" | "config-file-value", value) => {
                 return Err(client(format!("Invalid value '{value}' for firelensConfiguration option {name}.")));
             }
             _ => return Err(client(format!("Invalid firelensConfiguration option: {name}"))),
+        }
+    }
+    if configuration.option("config-file-type") == Some("s3") {
+        let arn = configuration.option("config-file-value").unwrap_or_default();
+        let mut parts = arn.splitn(6, ':');
+        let is_of_s3 = parts.next() == Some("arn") && parts.nth(1) == Some("s3");
+        let place = parts.nth(2).and_then(|place| place.split_once('/'));
+        let is_object = is_of_s3 && place.is_some_and(|(bucket, key)| !bucket.is_empty() && !key.is_empty());
+        // That there is none is told below.
+        if !(arn.is_empty() || is_object) {
+            return Err(client(format!("Invalid value '{arn}' for firelensConfiguration option config-file-value.")));
         }
     }
     let given = |name| configuration.option(name).is_some();
