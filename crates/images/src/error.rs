@@ -137,15 +137,44 @@ impl ImageError {
         }
     }
 
-    /// The reason of a container that could not start, as `describe-tasks` shows it.
+    /// True when the registry, which is there, is in trouble that may pass in seconds: it says so, limits its clients, or hung up.
+    pub(crate) fn may_pass(&self) -> bool {
+        match self {
+            ImageError::Status { status } => status.starts_with('5') || status.starts_with("429"),
+            ImageError::Registry { code, .. } => matches!(code.as_str(), "toomanyrequests" | "unavailable" | "unknown"),
+            ImageError::Connection { reason, .. } => reason == "EOF" || reason.contains("connection reset"),
+            _ => false,
+        }
+    }
+
+    /// The reason of a container that could not start, as `describe-tasks` shows it: the agent's word, its advice for what it
+    /// has seen often, and what the engine said.
     ///
     /// Source: Amazon ECS Developer Guide, "CannotPullContainer task errors".
     pub fn cannot_pull_reason(&self) -> String {
+        let said = self.to_string();
+        let advice = advice(&said);
         match self {
             // The engine tells this one without its usual beginning, and the agent passes it on so.
-            ImageError::NoPlatform { .. } => format!("CannotPullContainerError: {self}"),
-            _ => format!("CannotPullContainerError: Error response from daemon: {self}"),
+            ImageError::NoPlatform { .. } => format!("CannotPullContainerError: {said}"),
+            _ => format!("CannotPullContainerError: {advice}Error response from daemon: {said}"),
         }
+    }
+}
+
+/// What the official agent puts before the engine's words, by what is in them. The apostrophe is its own.
+fn advice(said: &str) -> &'static str {
+    let not_allowed = said
+        .split_once("denied: User: ")
+        .is_some_and(|(_, rest)| rest.contains(" is not authorized to perform: ecr:BatchGetImage on resource"));
+    if not_allowed {
+        "The task can’t pull the image. Check that the role has the permissions to pull images from the registry. "
+    } else if said.contains("denied: requested access to the resource is denied") {
+        "The task can’t pull the image. Check whether the image exists. "
+    } else if said.contains("request canceled while waiting for connection") {
+        "The task can’t pull the image. Check your network configuration. "
+    } else {
+        ""
     }
 }
 
@@ -155,5 +184,56 @@ impl From<BlobError> for ImageError {
             BlobError::Mismatch { expected, actual } => ImageError::LayerMismatch { expected, actual },
             other => ImageError::Blobs(other),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(error: ImageError, expected: &str) {
+        assert_eq!(error.cannot_pull_reason(), expected);
+    }
+
+    #[test]
+    fn advice_goes_before_what_the_engine_said() {
+        let denied =
+            |message: &str| ImageError::AccessDenied { name: "some/app".to_owned(), message: message.to_owned() };
+        let daemon = "Error response from daemon: pull access denied for some/app, repository does not exist or may require \
+                      'docker login': denied:";
+        let nobody = "requested access to the resource is denied";
+        check(
+            denied(nobody),
+            &format!(
+                "CannotPullContainerError: The task can’t pull the image. Check whether the image exists. {daemon} {nobody}"
+            ),
+        );
+        let role = "User: arn:aws:sts::111122223333:assumed-role/r/x is not authorized to perform: ecr:BatchGetImage on \
+                    resource: arn:aws:ecr:us-east-1:111122223333:repository/app because no identity-based policy allows it";
+        check(
+            denied(role),
+            &format!(
+                "CannotPullContainerError: The task can’t pull the image. Check that the role has the permissions to pull \
+                 images from the registry. {daemon} {role}"
+            ),
+        );
+        let reason =
+            "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)";
+        let url = "https://registry.example/v2/app/manifests/1".to_owned();
+        check(
+            ImageError::Connection { method: "Get", url: url.clone(), reason: reason.to_owned() },
+            &format!(
+                "CannotPullContainerError: The task can’t pull the image. Check your network configuration. Error response \
+                 from daemon: Get \"{url}\": {reason}"
+            ),
+        );
+        check(
+            ImageError::Registry {
+                code: "toomanyrequests".to_owned(),
+                message: "You have reached your limit".to_owned(),
+            },
+            "CannotPullContainerError: Error response from daemon: toomanyrequests: You have reached your limit",
+        );
     }
 }

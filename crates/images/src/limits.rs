@@ -48,6 +48,12 @@ pub(crate) const DOWNLOADS_AT_ONCE: usize = 3;
 /// How often a download that broke off continues. Source: dockerd, `max-download-attempts`.
 pub(crate) const DOWNLOAD_ATTEMPTS: u32 = 5;
 
+/// How often a registry that is in trouble is asked for an image. Source: amazon-ecs-agent, `maximumPullRetries`,
+/// `minimumPullRetryDelay` and `maximumPullRetryDelay`.
+pub(crate) const PULL_ATTEMPTS: u32 = 5;
+pub(crate) const PULL_AGAIN_AFTER: Duration = Duration::from_millis(1100);
+pub(crate) const PULL_AGAIN_AFTER_MAX: Duration = Duration::from_secs(5);
+
 /// How long a registry may take to accept a connection, and to say the next thing.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use blobs::{BlobError, Digest};
 use bytes::Bytes;
 
 use crate::image::{Content, Image, document};
-use crate::limits::{DOCUMENT_BYTES_MAX, INDEX_DEPTH_MAX};
+use crate::limits::{DOCUMENT_BYTES_MAX, INDEX_DEPTH_MAX, PULL_AGAIN_AFTER_MAX};
 use crate::local::{LocalAnswer, LocalImage, Missing};
 use crate::manifest::{Document, choose};
 use crate::ready::Source;
@@ -83,7 +83,12 @@ impl ImageStore {
         if !asks_first && let Some(image) = self.cached(known.as_ref()).await {
             return Ok(image);
         }
-        let error = match self.ask(name, auth, on_progress).await {
+        // Nobody waits for a registry that may come back, when what is here will do.
+        let attempts = match behavior == PullBehavior::Default && asks_first && known.is_some() {
+            true => 1,
+            false => self.inner.options.pull_attempts,
+        };
+        let error = match self.ask_again(name, auth, on_progress, attempts).await {
             Ok(image) => return Ok(image),
             Err(error) => error,
         };
@@ -118,7 +123,8 @@ impl ImageStore {
             return Ok(image);
         }
         let pinned = format!("{}@{digest}", name.familiar()).parse().map_err(ImageError::Reference)?;
-        match self.ask(&pinned, auth, on_progress).await {
+        let attempts = if is_loaded { 1 } else { self.inner.options.pull_attempts };
+        match self.ask_again(&pinned, auth, on_progress, attempts).await {
             Err(error) if is_loaded => match self.cached(known.as_ref()).await {
                 Some(image) => {
                     tracing::warn!(%name, %digest, "an image was loaded again, and what it was before is not here any more");
@@ -144,6 +150,27 @@ impl ImageStore {
     fn is_local(&self, name: &Reference) -> bool {
         let local = self.inner.options.local.as_ref();
         local.is_some_and(|local| name.ecr_scope().is_some() || local.serves(name.host()))
+    }
+
+    async fn ask_again(
+        &self,
+        name: &Reference,
+        auth: &Auth,
+        on_progress: OnProgress<'_>,
+        attempts: u32,
+    ) -> Result<Image, ImageError> {
+        let mut wait = self.inner.options.pull_again_after;
+        for _ in 1..attempts {
+            match self.ask(name, auth, on_progress).await {
+                Err(error) if error.may_pass() => {
+                    tracing::info!(%name, %error, "a registry is in trouble; it is asked again")
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(PULL_AGAIN_AFTER_MAX);
+        }
+        self.ask(name, auth, on_progress).await
     }
 
     async fn ask(&self, name: &Reference, auth: &Auth, on_progress: OnProgress<'_>) -> Result<Image, ImageError> {

@@ -14,13 +14,14 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use blobs::{Blobs, Digest, durable};
 
 use crate::cache::Cache;
 use crate::image::Content;
 use crate::layers::Layers;
-use crate::limits::{CACHED_BYTES_MAX, UNPACKED_BYTES_MAX};
+use crate::limits::{CACHED_BYTES_MAX, PULL_AGAIN_AFTER, PULL_ATTEMPTS, UNPACKED_BYTES_MAX};
 use crate::pins::Pins;
 use crate::references::References;
 use crate::remote::Http;
@@ -42,6 +43,9 @@ pub struct Options {
     pub ecr_endpoint: Option<String>,
     /// The most bytes that one layer or one archive may unpack to.
     pub unpacked_bytes_max: u64,
+    /// How often a registry that is in trouble is asked, and how long after the first time; then twice as long each time.
+    pub pull_attempts: u32,
+    pub pull_again_after: Duration,
     /// What differs after every start of this machine: what was not flushed before the last one may be torn.
     pub boot: String,
 }
@@ -57,6 +61,8 @@ impl Options {
             insecure_registries: Vec::new(),
             ecr_endpoint: None,
             unpacked_bytes_max: UNPACKED_BYTES_MAX,
+            pull_attempts: PULL_ATTEMPTS,
+            pull_again_after: PULL_AGAIN_AFTER,
             boot: std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned(),
         }
     }

@@ -115,7 +115,8 @@ async fn a_registry_that_asks_for_a_login_gets_it() {
     let app = remote.offer("app:1", &built);
     let error = Node::new().pull_as(&app, &login, PullBehavior::Default).await.unwrap_err();
     let expected = format!(
-        "{denied}pull access denied for {}/app, repository does not exist or may require 'docker login': denied: \
+        "CannotPullContainerError: The task can’t pull the image. Check whether the image exists. Error response from \
+         daemon: pull access denied for {}/app, repository does not exist or may require 'docker login': denied: \
          requested access to the resource is denied",
         remote.address
     );
@@ -170,7 +171,10 @@ async fn what_goes_wrong_is_told_in_the_engines_words() {
     ] {
         let app = remote.offer("app:1", &image(&[layer("x")]));
         remote.fail("/manifests/1", [Fault::Status(status)]);
-        assert_eq!(node.reason(&app).await, format!("{daemon}{expected}"));
+        let advice =
+            if status == 403 { "The task can’t pull the image. Check whether the image exists. " } else { "" };
+        let expected = format!("CannotPullContainerError: {advice}Error response from daemon: {expected}");
+        assert_eq!(node.reason(&app).await, expected);
     }
     for (document, expected) in [
         ("no JSON", "invalid manifest: expected ident at line 1 column 2"),
@@ -186,6 +190,24 @@ async fn what_goes_wrong_is_told_in_the_engines_words() {
         let reason = node.reason(&app).await;
         assert_eq!(reason.strip_prefix(daemon).unwrap_or(&reason), expected);
     }
+}
+
+#[tokio::test]
+async fn a_registry_in_trouble_is_asked_again() {
+    let patient = |attempts| {
+        Node::with(|options| Options { pull_attempts: attempts, pull_again_after: Duration::from_millis(1), ..options })
+    };
+    let remote = Remote::start(Access::Open).await;
+    let app = remote.offer("app:1", &image(&[layer("x")]));
+    remote.fail("/manifests/1", [503, 429, 500].map(Fault::Status));
+    patient(4).pull(&app).await.unwrap();
+    remote.fail("/manifests/1", [503, 503, 503].map(Fault::Status));
+    let reason = patient(3).reason(&app).await;
+    assert!(reason.ends_with("received unexpected HTTP status: 503 Service Unavailable"), "{reason}");
+    // What is not there does not come by asking.
+    let other = remote.offer("app:2", &image(&[layer("y")]));
+    remote.fail("/manifests/2", [Fault::Status(404)]);
+    assert!(patient(5).reason(&other).await.contains("manifest unknown"));
 }
 
 #[tokio::test]

@@ -84,6 +84,9 @@ pub(super) async fn collect(body: Incoming, limit: u64) -> Option<Bytes> {
     tokio::time::timeout(ANSWER_TIMEOUT, read).await.ok()?.ok().map(|body| body.to_bytes())
 }
 
+const UNANSWERED: &str =
+    "net/http: request canceled while waiting for connection (Client.Timeout exceeded while awaiting headers)";
+
 /// Why a connection failed, in the words of Go's network library, which ECS users know.
 fn connection_reason(error: &(dyn Error + 'static), url: &Uri) -> String {
     let host = url.host().unwrap_or_default();
@@ -99,9 +102,12 @@ fn connection_reason(error: &(dyn Error + 'static), url: &Uri) -> String {
             return "EOF".to_owned();
         }
         if let Some(io) = error.downcast_ref::<io::Error>() {
+            // The engine's first question may take less time than its dial, so this is how a dial without an answer ends.
+            if io.kind() == io::ErrorKind::TimedOut {
+                return UNANSWERED.to_owned();
+            }
             let reason = match io.kind() {
                 io::ErrorKind::ConnectionRefused => Some("connect: connection refused"),
-                io::ErrorKind::TimedOut => Some("i/o timeout"),
                 io::ErrorKind::NetworkUnreachable => Some("connect: network is unreachable"),
                 io::ErrorKind::HostUnreachable => Some("connect: no route to host"),
                 _ => None,
