@@ -19,6 +19,7 @@ mod footprint;
 mod images;
 mod lines;
 mod moto;
+mod prepull;
 mod rates;
 mod records;
 mod scale;
@@ -85,6 +86,7 @@ fn main() {
         ["idle-services"] => scale::idle_services(IDLE_SERVICES),
         ["idle-services", services] => scale::idle_services(services.parse().expect("a number")),
         ["images"] => images::run(),
+        ["prepull"] => prepull::run(),
         ["containers"] => {
             let mut machine = Machine::new();
             start(&mut machine);
@@ -104,7 +106,8 @@ fn main() {
         }
         _ => {
             eprintln!(
-                "usage: bench [launches | ctr | lines | control | transitions | recovery | rates | images | containers | exec | idle | services \
+                "usage: bench [launches | ctr | lines | control | transitions | recovery | rates | images | prepull | containers | exec | idle \
+                 | services \
                  | scale [--instances N] [--tasks N] [--services] | idle-services [N]]"
             );
             std::process::exit(2);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::attachment::{AttachInstanceNetworkInterfaces, AttachTaskNetworkInterfaces, ConfirmAttachment};
 use crate::envelope::messages;
-use crate::extras::{ExecuteCommand, Prepull};
+use crate::extras::{ExecuteCommand, Prepull, PrepullFailed};
 use crate::payload::Payload;
 use crate::serde_rules::null_is_default;
 
@@ -36,6 +36,7 @@ messages! {
         "HeartbeatAckRequest" => HeartbeatAck(HeartbeatAck),
         "IAMRoleCredentialsAckRequest" => IamRoleCredentialsAck(IamRoleCredentialsAck),
         "TaskStopVerificationMessage" => TaskStopVerification(TaskStopVerification),
+        "BerthPrepullFailedMessage" => PrepullFailed(PrepullFailed),
     }
 }
 

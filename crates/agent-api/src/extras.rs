@@ -163,9 +163,19 @@ impl std::fmt::Debug for ExecuteCommand {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Prepull {
-    /// `ecs-svc/...`, for those who read the log.
+    /// What it is for: a deployment's, a task set's or a daemon deployment's id.
     pub deployment: String,
     pub images: Vec<PrepullImage>,
+}
+
+/// An image of a [`Prepull`] that did not come. Nothing fails by it: a task that needs the image pulls it itself.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PrepullFailed {
+    pub deployment: String,
+    pub image: String,
+    /// As a container's reason would be.
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

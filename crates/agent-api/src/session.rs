@@ -212,7 +212,8 @@ impl Session {
                     });
                 }
             }
-            FromAgent::Nack(_) | FromAgent::HeartbeatAck(_) => {}
+            // That an image did not come is no matter of the session.
+            FromAgent::Nack(_) | FromAgent::HeartbeatAck(_) | FromAgent::PrepullFailed(_) => {}
         }
     }
 

@@ -145,7 +145,7 @@ impl Acs {
                 }
             }
             Effect::Execute(order) => self.execute(order),
-            Effect::Prepull(order) => self.prepulls.order(order),
+            Effect::Prepull(order) => self.prepulls.order(order, outbox),
         }
     }
 

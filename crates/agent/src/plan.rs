@@ -45,7 +45,7 @@ pub struct Identity {
     pub metadata_ids: BTreeMap<String, String>,
 }
 
-/// Why a task cannot be built. The official agent's words begin `UnrecogniedTaskError: Error loading task`, spelled so.
+/// Why a task cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     #[error("task {0:?} does not end in an id")]
@@ -75,7 +75,7 @@ pub enum PlanError {
 impl PlanError {
     /// For the task's report.
     pub fn reason(&self) -> String {
-        let mut text = format!("UnrecogniedTaskError: Error loading task: {self}");
+        let mut text = format!("{}: {self}", task_engine::words::UNREADABLE_TASK);
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             text.push_str(&format!(": {error}"));
@@ -144,6 +144,13 @@ impl TaskPlan {
 
     pub fn index_of(&self, container: &str) -> Option<usize> {
         self.containers.iter().position(|plan| plan.name == container)
+    }
+
+    /// What container `index` has of a kind, such as `gpu`.
+    pub fn associations(&self, index: usize, kind: &str) -> impl Iterator<Item = &payload::Association> {
+        let name = &self.containers[index].name;
+        let own = move |one: &&payload::Association| one.containers.iter().any(|container| container == name);
+        self.payload.associations.iter().filter(move |one| one.kind == kind).filter(own)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use agent_api::payload::{self, DesiredStatus};
 use agent_api::{ManifestTask, RoleCredentials};
 use futures::future::{BoxFuture, join_all};
-use task_engine::{Action, Event, Found, Phase, Task};
+use task_engine::{Action, Event, Found, Phase, Task, words};
 use tokio::sync::Notify;
 
 use crate::clock;
@@ -19,8 +19,6 @@ use crate::role_keys::RoleKeys;
 use crate::seams::{Exit, ExitWatch, Node, Remains, Run};
 use crate::session;
 use crate::worker::{self, Beginning, Handle, Surroundings};
-
-const UNKNOWN_TASK: &str = "TaskStateError: Agent could not progress task's state to stopped";
 
 pub struct Tasks {
     node: Arc<dyn Node>,
@@ -128,7 +126,7 @@ impl Tasks {
                 handle.send(Event::Stop);
                 self.tell_again(&handle);
             }
-            None => self.reporter.stopped(arn, UNKNOWN_TASK),
+            None => self.reporter.stopped(arn, words::UNKNOWN_TASK),
         }
     }
 

@@ -46,8 +46,17 @@ impl<K: Ord> Dirty<K> {
 pub struct Wakes {
     pub services: Dirty<ServiceWake>,
     pub instances: Dirty<InstanceWake>,
-    /// Services that may have a new deployment, by the names of their records. Only for whoever can do without.
-    pub deployments: Dirty<String>,
+    /// What may bring something new. Only for whoever can do without.
+    pub newcomers: Dirty<Newcomer>,
+}
+
+/// By the name of its record.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Newcomer {
+    /// With more than one deployment, or with task sets.
+    Service(String),
+    /// A managed one.
+    Daemon(String),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,8 +102,11 @@ impl Wakes {
         let (services, instances) = concerned(touched);
         self.services.mark(services);
         self.instances.mark(instances);
-        self.deployments.mark(touched.iter().filter_map(|one| match one {
-            Touched::Service(service) if service.deployments.len() > 1 => Some(Service::name(service)),
+        self.newcomers.mark(touched.iter().filter_map(|one| match one {
+            Touched::Service(service) if service.deployments.len() + service.task_sets.len() > 1 => {
+                Some(Newcomer::Service(Service::name(service)))
+            }
+            Touched::Daemon(daemon) => Some(Newcomer::Daemon(Daemon::name(daemon))),
             _ => None,
         }));
     }

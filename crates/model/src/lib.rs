@@ -23,6 +23,7 @@ pub mod s3;
 pub mod scope;
 pub mod service;
 pub mod service_deployment;
+pub mod stop_reason;
 pub mod tag;
 pub mod task;
 pub mod task_definition;

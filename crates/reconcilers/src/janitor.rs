@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use model::{
     ContainerInstance, ContainerInstanceStatus, DaemonDeployment, Replica, Scope, Service, ServiceStatus, StopCode,
-    Task, TaskDefinition,
+    Task, TaskDefinition, stop_reason,
 };
 use state::{Changes, Record, Snapshot};
 use stdx::Timestamp;
@@ -237,7 +237,7 @@ fn without_agent(
         for task in snapshot.tasks.by("live", &instance.name()).filter(|task| is_replaced(snapshot, task)) {
             given_up += 1;
             let mut task = Task::clone(task);
-            let reason = format!("The agent of the container instance {} is not connected any more.", instance.id);
+            let reason = stop_reason::agent_lost(&instance.id);
             task.stopped(StopCode::TerminationNotice, &reason, now);
             changes.put(snapshot, &task);
         }
@@ -252,10 +252,8 @@ fn is_replaced(snapshot: &Snapshot, task: &Task) -> bool {
     service.is_some_and(|service| !service.is_daemon())
 }
 
-/// Source: Amazon ECS Developer Guide, "Stopped tasks error messages".
 fn reason(instance: &ContainerInstance) -> String {
-    let id = instance.ec2_instance_id.as_ref().unwrap_or(&instance.id);
-    format!("Host EC2 (instance {id}) terminated.")
+    stop_reason::host_terminated(instance.ec2_instance_id.as_ref().unwrap_or(&instance.id))
 }
 
 /// True while a live task or a service is made of the definition.

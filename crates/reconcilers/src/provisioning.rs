@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use model::capacity_provider::GROUP_ATTRIBUTE;
-use model::{Scope, StopCode, Task, TaskDefinition};
+use model::{Scope, StopCode, Task, TaskDefinition, stop_reason};
 use scheduler::{Explanation, Indexes, Request, Scheduler, Shortage, Strategy, place_waiting, providers};
 use state::{Changes, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -70,7 +70,7 @@ pub fn reconcile(
 
 fn give_up(snapshot: &Snapshot, task: &Task, why: &Explanation, now: Timestamp, changes: &mut Changes) {
     let mut task = task.clone();
-    task.stopped(StopCode::TaskFailedToStart, &format!("TaskFailedToStart: {}", reason(why)), now);
+    task.stopped(StopCode::TaskFailedToStart, &stop_reason::never_placed(reason(why)), now);
     changes.put(snapshot, &task);
 }
 
@@ -79,8 +79,8 @@ fn reason(why: &Explanation) -> &'static str {
     let is_of_another = |why: &Shortage| matches!(why, Shortage::Attribute { name } if name == GROUP_ATTRIBUTE);
     let own: Vec<_> = why.rejections.iter().filter(|one| !is_of_another(&one.why)).cloned().collect();
     match (Explanation { rejections: own }).closest().map(|closest| &closest.why) {
-        None => "EMPTY CAPACITY PROVIDER",
-        Some(Shortage::NotActive { .. }) => "NO ACTIVE INSTANCES",
+        None => stop_reason::NO_INSTANCE,
+        Some(Shortage::NotActive { .. }) => stop_reason::NO_ACTIVE_INSTANCE,
         Some(other) => other.reason(),
     }
 }

@@ -194,6 +194,7 @@ fn a_services_tasks_on_a_lost_instance_are_given_up() {
     assert_eq!(turn(&world), Some(world.now + EVERY));
     let task = world.task("web");
     assert_eq!((task.last_status, task.stop_code), (TaskStatus::Stopped, Some(StopCode::TerminationNotice)));
+    assert_eq!(task.stopped_reason, "The agent of the container instance a is not connected any more.");
     assert_eq!(world.task("own").last_status, TaskStatus::Running, "nobody would replace it");
     assert!(janitor::reconcile(&world.snapshot(), &Retention::default(), world.now).changes.is_empty());
     let plan = world.plan();

@@ -38,8 +38,10 @@ fn world(more: Vec<ContainerInstance>) -> World {
 fn named(world: &World) -> Vec<String> {
     let (snapshot, service) = (world.snapshot(), world.service());
     let indexes = reconcilers::Indexes::default();
-    let named = prepull::instances(&snapshot, &indexes, &service, world.now, &mut Ids::from_seed(3));
-    named.iter().map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
+    let coming = prepull::of_service(&service);
+    let of_one = |one| prepull::instances(&snapshot, &indexes, one, world.now, &mut Ids::from_seed(3));
+    let named = coming.iter().flat_map(of_one);
+    named.map(|name| name.rsplit('/').next().unwrap().to_owned()).collect()
 }
 
 #[test]
@@ -91,4 +93,72 @@ fn a_daemon_comes_to_every_instance() {
     world.put(&able("i-4"));
     world.deploy(2);
     assert_eq!(named(&world), ["i-1", "i-2", "i-3", "i-4"]);
+}
+
+#[test]
+fn green_tasks_are_awaited_where_they_will_start() {
+    let mut world = World::new();
+    ["i-1", "i-2", "i-3"].iter().for_each(|id| world.put(&able(id)));
+    world.define(&world::definition(1));
+    // Only one of them fits on an instance.
+    world.define(&world::with_port(world::definition(2), 80));
+    let strategy = model::DeploymentStrategy::BlueGreen;
+    world.create_configured(2, model::service::DeploymentConfiguration { strategy, ..Default::default() });
+    world.deploy(1);
+    for _ in 0..4 {
+        let plan = world.plan();
+        world.commit(&plan).unwrap();
+        world.live().iter().for_each(|task| world.runs(&task.id));
+        world.wait(Duration::from_secs(60));
+    }
+    assert_eq!(named(&world), [""; 0], "the first deployment has nobody before it");
+    world.deploy(2);
+    assert_eq!(named(&world).len(), 2, "as many as there will be tasks: {:?}", named(&world));
+}
+
+#[test]
+fn a_task_set_beside_a_primary_one_is_awaited_before_it_is_scaled_up() {
+    let mut world = World::new();
+    ["i-1", "i-2", "i-3"].iter().for_each(|id| world.put(&able(id)));
+    world.define(&world::definition(1));
+    world.define(&world::with_port(world::definition(2), 80));
+    world.create_external(2);
+    world.scale_task_set("ecs-svc/1", 1, 100.0);
+    let plan = world.plan();
+    world.commit(&plan).unwrap();
+    world.live().iter().for_each(|task| world.runs(&task.id));
+    assert_eq!(named(&world), [""; 0], "it is the only one");
+    let mut service = world.service();
+    service.task_sets[0].status = model::TaskSetStatus::Primary;
+    world.put(&service);
+    world.scale_task_set("ecs-svc/2", 2, 0.0);
+    assert_eq!(named(&world).len(), 2, "{:?}", named(&world));
+}
+
+#[test]
+fn that_an_image_did_not_come_is_said_once() {
+    let mut world = world(vec![able("i-2")]);
+    world.deploy(2);
+    let deployment = world.service().primary().unwrap().id.clone();
+    let fail = |world: &World, instance: &str, deployment: &str| {
+        let snapshot = world.snapshot();
+        let instance = world.instance(instance).unwrap();
+        let why = (deployment, "web:2", "CannotPullContainerError: Error response from daemon: nobody is there.");
+        let changes = prepull::failed(&snapshot, &instance, why, world.now, "event");
+        if changes.is_empty() {
+            return None;
+        }
+        world.commit(&reconcilers::Plan { changes, look_again: None }).unwrap();
+        Some(world.service().events[0].message.clone())
+    };
+    let said = fail(&world, "i-1", &deployment).unwrap();
+    assert_eq!(
+        said,
+        format!(
+            "(service web) (deployment {deployment}) the image web:2 could not be pulled in advance on (container-instance \
+             i-1): CannotPullContainerError: Error response from daemon: nobody is there."
+        )
+    );
+    assert_eq!(fail(&world, "i-2", &deployment), None, "the second fails as the first did");
+    assert_eq!(fail(&world, "i-1", "ecs-svc/none"), None, "it is nobody's any more");
 }

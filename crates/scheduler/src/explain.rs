@@ -180,3 +180,48 @@ impl Shortage {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use model::resources::Protocol;
+
+    use super::*;
+
+    #[test]
+    fn each_shortage_has_the_words_of_ecs() {
+        let (cpu, memory) = ((CpuUnits(2), CpuUnits(1)), (MemoryMib(2), MemoryMib(1)));
+        let expression = "attribute:zone == 2".to_owned();
+        let said: Vec<(&str, String)> = [
+            Shortage::NotActive { status: "DRAINING" },
+            Shortage::AgentDisconnected,
+            Shortage::DiskPressure,
+            Shortage::LaunchType,
+            Shortage::Attribute { name: "stack".to_owned() },
+            Shortage::MemberOf { expression },
+            Shortage::DistinctInstance,
+            Shortage::Cpu { wanted: cpu.0, free: cpu.1 },
+            Shortage::Memory { wanted: memory.0, free: memory.1 },
+            Shortage::Port(PortReservation { port: 80, protocol: Protocol::Tcp }),
+            Shortage::Gpu { wanted: 2, free: 1 },
+            Shortage::NetworkInterface,
+        ]
+        .iter()
+        .map(|shortage| (shortage.reason(), shortage.sentence()))
+        .collect();
+        let expected = [
+            ("INACTIVE", "is DRAINING and takes no new tasks"),
+            ("AGENT", "encountered error \"AGENT\""),
+            ("ATTRIBUTE", "has a disk that is nearly full"),
+            ("ATTRIBUTE", "is of another launch type"),
+            ("ATTRIBUTE", "is missing an attribute required by your task"),
+            ("MemberOf placement constraint unsatisfied.", "does not meet the placement constraints"),
+            ("DistinctInstance placement constraint unsatisfied.", "does not meet the placement constraints"),
+            ("RESOURCE:CPU", "has insufficient CPU units available"),
+            ("RESOURCE:MEMORY", "has insufficient memory available"),
+            ("RESOURCE:PORTS", "is already using a port required by your task"),
+            ("RESOURCE:GPU", "has insufficient GPUs available"),
+            ("RESOURCE:ENI", "encountered error \"RESOURCE:ENI\""),
+        ];
+        assert_eq!(said, expected.map(|(reason, sentence)| (reason, sentence.to_owned())));
+    }
+}

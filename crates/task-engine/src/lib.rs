@@ -15,6 +15,7 @@ mod persist;
 mod report;
 mod spec;
 mod task;
+pub mod words;
 
 pub use container::{Container, Phase};
 pub use health::{Health, HealthStatus, Purpose};
@@ -23,4 +24,5 @@ pub use report::{Binding, ContainerReport, ContainerStatus, Report, TaskStatus};
 pub use spec::{
     Condition, ContainerSpec, Dependency, HealthCheck, InvalidTask, RestartPolicy, STOP_TIMEOUT_DEFAULT, TaskSpec,
 };
-pub use task::{Action, Event, Failure, FailureKind, Found, StopCause, Task};
+pub use task::{Action, Event, Found, StopCause, Task};
+pub use words::{Failure, FailureKind};

@@ -7,6 +7,7 @@ use stdx::Timestamp;
 
 use crate::container::Container;
 use crate::task::{Action, StopCause, Task};
+use crate::words;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum TaskStatus {
@@ -115,7 +116,7 @@ impl Task {
         self.reported = self.status;
         let stopped = self.status == TaskStatus::Stopped;
         let reason = match &self.cause {
-            Some(StopCause::EssentialExited { .. }) if stopped => "Essential container in task exited",
+            Some(StopCause::EssentialExited { .. }) if stopped => words::ESSENTIAL_EXITED,
             _ => "",
         };
         actions.push(Action::Report(Report {

@@ -8,6 +8,7 @@ use crate::dependency::{self, Readiness};
 use crate::health::{Health, Purpose};
 use crate::report::{Binding, TaskStatus};
 use crate::spec::{InvalidTask, TaskSpec};
+use crate::words::{self, Failure, FailureKind};
 
 /// Everything that can happen to a task. Events for containers in a phase where they mean nothing are ignored: the
 /// driver may be late, or repeat itself.
@@ -109,53 +110,6 @@ pub enum Action {
     },
 }
 
-/// Why something could not be done, with ECS's word for it in front.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
-    pub kind: FailureKind,
-    pub message: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FailureKind {
-    Pull,
-    PullAuth,
-    Create,
-    Start,
-    Network,
-    Volume,
-    Resource,
-    HostConfig,
-    Dependency,
-}
-
-impl Failure {
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Failure {
-        Failure { kind, message: message.into() }
-    }
-
-    /// `CannotStartContainerError: exec: "x": not found`.
-    pub fn reason(&self) -> String {
-        format!("{}: {}", self.kind.name(), self.message)
-    }
-}
-
-impl FailureKind {
-    pub fn name(self) -> &'static str {
-        match self {
-            FailureKind::Pull => "CannotPullContainerError",
-            FailureKind::PullAuth => "CannotPullContainerAuthError",
-            FailureKind::Create => "CannotCreateContainerError",
-            FailureKind::Start => "CannotStartContainerError",
-            FailureKind::Network => "ContainerNetworkingError",
-            FailureKind::Volume => "CannotCreateVolumeError",
-            FailureKind::Resource => "ResourceInitializationError",
-            FailureKind::HostConfig => "HostConfigError",
-            FailureKind::Dependency => "TaskDependencyError",
-        }
-    }
-}
-
 /// Why a task is on its way down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum StopCause {
@@ -186,8 +140,6 @@ pub struct Task {
     pub(crate) pull_stopped_at: Option<Timestamp>,
     pub(crate) execution_stopped_at: Option<Timestamp>,
 }
-
-const OUT_OF_MEMORY: &str = "OutOfMemoryError: Container killed due to memory usage";
 
 impl Task {
     /// A task at rest; [`Event::Begin`] sets it going.
@@ -306,7 +258,7 @@ impl Task {
             (container.health, container.readiness) = (None, None);
             container.restarts += 1;
         } else {
-            container.stop(Some(exit_code), oom_killed.then(|| OUT_OF_MEMORY.to_owned()), at);
+            container.stop(Some(exit_code), oom_killed.then(|| words::OUT_OF_MEMORY.to_owned()), at);
         }
     }
 
@@ -342,13 +294,11 @@ impl Task {
                 Found::Exited { exit_code, oom_killed, at } => self.exited(&name, exit_code, oom_killed, at),
                 // The start was never heard of by anybody: it is done again.
                 Found::Lost => {
-                    let reason = "CannotInspectContainerError: the container is gone: the machine was restarted";
-                    container.stop(None, Some(reason.to_owned()), now);
+                    container.stop(None, Some(words::GONE_WITH_THE_MACHINE.to_owned()), now);
                 }
                 Found::Nothing if container.phase == Phase::Starting => container.phase = Phase::New,
                 Found::Nothing => {
-                    let reason = "CannotInspectContainerError: the container is gone; was the machine restarted?";
-                    container.stop(None, Some(reason.to_owned()), now);
+                    container.stop(None, Some(words::GONE.to_owned()), now);
                 }
             }
         }

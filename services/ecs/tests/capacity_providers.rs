@@ -335,6 +335,14 @@ async fn an_empty_provider_is_named_as_the_reason() {
     world.provision();
     let given_up = world.describe(tasks[0].task_arn.as_deref().unwrap()).await;
     assert_eq!(given_up.stopped_reason, text("TaskFailedToStart: EMPTY CAPACITY PROVIDER"));
+    // And so is one whose instances take no tasks.
+    let instance = instance_of(&world, "a", 4096).await;
+    world.change_instance(&instance, |one| one.status = model::ContainerInstanceStatus::Draining);
+    let tasks = world.run(|_| {}).await.unwrap().tasks.unwrap();
+    world.wait(std::time::Duration::from_secs(30 * 60));
+    world.provision();
+    let given_up = world.describe(tasks[0].task_arn.as_deref().unwrap()).await;
+    assert_eq!(given_up.stopped_reason, text("TaskFailedToStart: NO ACTIVE INSTANCES"));
     assert_eq!(world.snapshot().tasks.by("live", "123456789012/us-east-1/default/").count(), 0);
 }
 

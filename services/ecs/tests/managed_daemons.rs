@@ -5,7 +5,9 @@ mod world;
 use std::time::Duration;
 
 use api_ecs::*;
+use model::container_instance::IMAGE_PREPULL;
 use model::{StopCode, TaskStatus};
+use reconcilers::prepull;
 use world::{World, failures, refused, tag, text, texts};
 
 const GROUP: &str = "berth.auto-scaling-group";
@@ -254,6 +256,9 @@ async fn a_revision_comes_in_batches_and_bakes() {
     }
     steps.dedup();
     assert_eq!(steps, [(2, 0), (2, 2), (0, 2), (0, 4)], "two at a time, the old one first");
+    let old = world.snapshot().tasks.iter().find(|task| !task.is_live()).cloned().unwrap();
+    assert_eq!(old.stop_code, Some(StopCode::ServiceSchedulerInitiated));
+    assert!(old.stopped_reason.starts_with("Scaling activity initiated by (daemon-deployment "), "{old:?}");
     assert_eq!(fleet.deployment().await.status, text("IN_PROGRESS"), "it bakes");
     assert_eq!(fleet.deployment().await.source_daemon_revisions.unwrap().len(), 1);
     world.wait(Duration::from_secs(300));
@@ -263,6 +268,32 @@ async fn a_revision_comes_in_batches_and_bakes() {
     let all = world.ecs.list_daemon_deployments(&world.caller, input).await.unwrap().daemon_deployments.unwrap();
     assert_eq!(all.len(), 2);
     assert!(all[0].created_at > all[1].created_at, "the newest first");
+}
+
+#[tokio::test]
+async fn images_of_a_revision_are_awaited_on_every_instance() {
+    let fleet = Fleet::of(3).await;
+    let world = &fleet.world;
+    fleet.create(|_| {}).await.unwrap();
+    fleet.settle();
+    let instances: Vec<String> = fleet.tasks().iter().map(|task| task.container_instance_arn().to_string()).collect();
+    // The last one's agent knows nothing of it.
+    for arn in &instances[..2] {
+        world.change_instance(arn, |one| {
+            one.attributes.push(model::Attribute { name: IMAGE_PREPULL.to_owned(), value: None });
+        });
+    }
+    let named = || {
+        let snapshot = world.snapshot();
+        let daemon = snapshot.daemons.iter().next().cloned().unwrap();
+        let Some(coming) = prepull::of_managed_daemon(&snapshot, &daemon) else { return 0 };
+        let indexes = reconcilers::Indexes::default();
+        prepull::instances(&snapshot, &indexes, &coming, world.now(), &mut stdx::Ids::from_seed(1)).len()
+    };
+    assert_eq!(named(), 0, "nothing new has begun");
+    fleet.register(500).await;
+    fleet.update(|_| {}).await.unwrap();
+    assert_eq!(named(), 2);
 }
 
 #[tokio::test]
@@ -370,6 +401,22 @@ async fn it_leaves_a_draining_instance_last() {
     world.put(&other);
     fleet.settle();
     assert_eq!(fleet.tasks().len(), 0);
+}
+
+#[tokio::test]
+async fn it_leaves_an_instance_that_is_of_its_providers_no_more() {
+    let fleet = Fleet::of(1).await;
+    let world = &fleet.world;
+    fleet.create(|_| {}).await.unwrap();
+    fleet.settle();
+    let task = fleet.tasks().remove(0);
+    world.change_instance(&task.container_instance_arn().to_string(), |one| {
+        one.attributes.retain(|attribute| attribute.name != GROUP);
+    });
+    fleet.settle();
+    let left = world.snapshot().tasks.iter().find(|one| one.id == task.id).cloned().unwrap();
+    assert_eq!(left.stop_code, Some(StopCode::ServiceSchedulerInitiated));
+    assert_eq!(left.stopped_reason, "The container instance is of no capacity provider of the daemon");
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ async fn from_its_creation_to_its_end() {
     world.reconcile("s");
     let shown = describe(&world, "s").await;
     assert_eq!((shown.pending_count, shown.running_count), (Some(2), Some(0)));
+    let said = shown.deployments.as_ref().unwrap()[0].rollout_state_reason.clone().unwrap();
+    assert!(said.starts_with("ECS deployment ecs-svc/") && said.ends_with(" in progress."), "{said}");
     assert!(shown.events.unwrap()[0].message.as_ref().unwrap().starts_with("(service s) has started 2 tasks: (task "));
     for task in world.list(|input| input.service_name = text("s")).await.unwrap().task_arns.unwrap() {
         world.report(&task, "RUNNING", |_| {}).await;
@@ -44,6 +46,8 @@ async fn from_its_creation_to_its_end() {
     let deployment = &shown.deployments.as_ref().unwrap()[0];
     assert_eq!((shown.running_count, deployment.running_count, deployment.failed_tasks), (Some(2), Some(2), Some(0)));
     assert_eq!(deployment.rollout_state, text("COMPLETED"));
+    let said = deployment.rollout_state_reason.clone().unwrap();
+    assert!(said.starts_with("ECS deployment ecs-svc/") && said.ends_with(" completed."), "{said}");
     assert_eq!(shown.events.unwrap()[0].message, text("(service s) has reached a steady state."));
 
     let refusal = "The service cannot be stopped while it is scaled above 0.";

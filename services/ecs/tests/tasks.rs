@@ -131,6 +131,16 @@ async fn an_essential_container_exits() {
 }
 
 #[tokio::test]
+async fn a_task_that_never_ran_and_nobody_says_why() {
+    let (world, _) = World::ready().await;
+    let task = world.one().await;
+    world.report(&task, "STOPPED", |_| {}).await;
+    let shown = world.describe(&task).await;
+    assert_eq!(shown.stop_code, text("TaskFailedToStart"));
+    assert_eq!(shown.stopped_reason, text("Task failed to start"));
+}
+
+#[tokio::test]
 async fn a_task_fails_to_start() {
     let (world, _) = World::ready().await;
     let side = ContainerDefinition { essential: Some(false), ..container("init") };

@@ -539,6 +539,8 @@ impl World {
                         decide::connected(snapshot, instance, &version, &id, now)
                     });
                 }
+                // Nobody here pulls in advance.
+                Effect::RecordPrepullFailure(_) => {}
                 Effect::RecordDisconnected => {
                     let id = self.replicas[number].id.clone();
                     self.transact(number, Author::Connection, |snapshot| decide::disconnected(snapshot, instance, &id));

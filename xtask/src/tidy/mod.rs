@@ -1,10 +1,11 @@
 //! What the compiler cannot check: the map of the workspace, and the manners of its files.
 //!
 //! [`arrows`] says which crate may know which; [`files`] says how a file begins and how long it may be. Every rule
-//! gives complaints as text, so that one run shows all of them.
+//! gives complaints as text, so that one run shows all of them. [`stop_words`] keeps a table of the documentation true.
 
 mod arrows;
 mod files;
+mod stop_words;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,6 +20,7 @@ pub fn check(workspace: &Path) -> Result<()> {
     for package in &packages {
         complaints.extend(files::complaints(workspace, package)?);
     }
+    complaints.extend(stop_words::complaints(workspace)?);
     if complaints.is_empty() {
         return Ok(());
     }

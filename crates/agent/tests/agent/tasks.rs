@@ -256,6 +256,16 @@ async fn images_are_pulled_in_advance_and_a_failure_harms_nobody() {
     rig.control.send(&ToAgent::Prepull(Prepull { deployment: "ecs-svc/1".to_owned(), images }));
     rig.machine.called("prepull gone:1 -").await;
     rig.machine.called("prepull web:2 sha256:5e1f").await;
+    // Whoever asked hears of the one that did not come.
+    let failed = |state: &crate::control_plane::State| {
+        state.from_agent.iter().find_map(|message| match message {
+            FromAgent::PrepullFailed(failed) => Some(failed.clone()),
+            _ => None,
+        })
+    };
+    let failed = rig.control.until("the failure is told", failed).await;
+    assert_eq!((failed.deployment.as_str(), failed.image.as_str()), ("ecs-svc/1", "gone:1"));
+    assert!(failed.reason.starts_with("CannotPullContainerError: "), "{failed:?}");
     rig.control.deliver(vec![task("t1")]);
     assert_eq!(rig.control.reported("t1", 1).await, ["RUNNING [web RUNNING 80->32768/tcp]"]);
 }

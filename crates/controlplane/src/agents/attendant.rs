@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use agent_api::extras::PrepullFailed;
 use agent_api::session::{Action, Event, Session};
 use agent_api::{FromAgent, ToAgent};
 use model::container_instance::VersionInfo;
@@ -42,6 +43,7 @@ pub enum Effect {
     Close { code: u16, reason: &'static str },
     RecordConnected(VersionInfo),
     RecordDisconnected,
+    RecordPrepullFailure(PrepullFailed),
 }
 
 pub struct Attendant {
@@ -129,7 +131,10 @@ impl Attendant {
     }
 
     pub fn received(&mut self, message: FromAgent, snapshot: &Snapshot, now: Timestamp) -> Vec<Effect> {
-        self.step(Event::Received(message), snapshot, now)
+        match message {
+            FromAgent::PrepullFailed(failed) => vec![Effect::RecordPrepullFailure(failed)],
+            message => self.step(Event::Received(message), snapshot, now),
+        }
     }
 
     /// The connection has ended.

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::attendant::{Arrival, Attendant, Effect, Look};
 use super::connection::{Connected, Connection};
-use super::instance;
+use super::{instance, prepull};
 use crate::clock::Clock;
 use crate::wake::Dirty;
 
@@ -184,6 +184,11 @@ impl Actor {
                     // The time of the lease is compared with that of other machines.
                     let now = crate::clock::now();
                     let decide = |snapshot: &_| instance::connected(snapshot, &self.name, &version, &self.replica, now);
+                    instance::record(&*self.ledger, &self.name, decide).await;
+                }
+                Effect::RecordPrepullFailure(failed) => {
+                    let (now, id) = (crate::clock::now(), uuid::Uuid::new_v4().to_string());
+                    let decide = |snapshot: &_| prepull::failed(snapshot, &self.name, &failed, now, &id);
                     instance::record(&*self.ledger, &self.name, decide).await;
                 }
                 Effect::RecordDisconnected => {

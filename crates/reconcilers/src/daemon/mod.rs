@@ -11,7 +11,9 @@ pub(crate) mod view;
 use std::collections::{BTreeMap, BTreeSet};
 
 use model::service::CompletedDeployment;
-use model::{Deployment, DeploymentStatus, Reservation, RolloutState, Scope, Service, ServiceStatus, Task};
+use model::{
+    Deployment, DeploymentStatus, Reservation, RolloutState, Scope, Service, ServiceStatus, Task, stop_reason,
+};
 use scheduler::{Explanation, Indexes, Rejection, Request, Scheduler, Shortage};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -117,18 +119,15 @@ fn stop(turn: &mut Turn<'_>, view: &DaemonView<'_>, rollout: &Rollout<'_>) {
                 turn.give_up(tasks, &view.patience, &name);
                 continue;
             }
-            Why::Deployment | Why::Drained => format!("Scaling activity initiated by (deployment {deployment})"),
-            Why::Unhealthy => "Task failed container health checks".to_owned(),
-            Why::Constraints => "Task no longer satisfies the placement constraints of its service".to_owned(),
+            Why::Deployment | Why::Drained => stop_reason::scaling(&deployment),
+            Why::Unhealthy => stop_reason::UNHEALTHY.to_owned(),
+            Why::Constraints => stop_reason::CONSTRAINTS.to_owned(),
         };
         turn.stop(tasks, &reason);
         for task in tasks {
             match why {
                 Why::Unhealthy => turn.record(message::failed_health_checks(&name, &task.id)),
-                Why::Constraints => turn.record(format!(
-                    "(service {name}) (task {}) no longer satisfies the placement constraints of the service.",
-                    task.id
-                )),
+                Why::Constraints => turn.record(message::no_longer_satisfies(&name, &task.id)),
                 Why::Deployment | Why::Drained | Why::NeverReady => {}
             }
         }

@@ -10,11 +10,11 @@ mod deployment;
 mod rollout;
 mod view;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{
     CapacityProvider, Daemon, DaemonDeployment, DaemonDeploymentStatus, DaemonRevision, DaemonStatus, LaunchType,
-    Reservation, StopCode, Tag, Task, TaskDefinition, TaskStatus,
+    Reservation, StopCode, Tag, Task, TaskDefinition, TaskStatus, stop_reason,
 };
 use scheduler::{Explanation, Indexes, Launch, Rejection, Request, Scheduler, Shortage, within_group};
 use state::{Changes, Record, Snapshot};
@@ -67,6 +67,17 @@ pub(crate) fn requests(snapshot: &Snapshot, daemon: &Daemon) -> Vec<Request> {
         return Vec::new();
     };
     providers(snapshot, daemon).map(|provider| within_group(&wanted.request, provider.group.name())).collect()
+}
+
+/// The instances whose task of an older revision will be replaced, or that lack one: nothing when there is no older one.
+pub(crate) fn about_to_change(snapshot: &Snapshot, daemon: &Daemon, now: Timestamp) -> BTreeSet<String> {
+    let wanted = Wanted::new(snapshot, daemon);
+    let view = DaemonView::new(snapshot, daemon, wanted.as_ref().map(|wanted| &wanted.request), now);
+    if view.places.iter().all(|place| place.old.is_empty() && place.stopping.is_empty()) {
+        return BTreeSet::new();
+    }
+    let waiting = view.eligible().filter(|place| place.current.is_empty());
+    waiting.map(|place| place.instance.id.clone()).collect()
 }
 
 /// Its capacity providers, as far as they are there.
@@ -169,12 +180,10 @@ impl Act<'_> {
         for (why, tasks) in &rollout.stop {
             for task in tasks {
                 let reason = match why {
-                    Why::Deployment | Why::Drained => {
-                        format!("Scaling activity initiated by (daemon-deployment {})", self.daemon.deployment)
-                    }
-                    Why::Unhealthy => "Task failed container health checks".to_owned(),
+                    Why::Deployment | Why::Drained => stop_reason::scaling_of_daemon(&self.daemon.deployment),
+                    Why::Unhealthy => stop_reason::UNHEALTHY.to_owned(),
                     Why::NeverReady => view.patience.reason(task),
-                    Why::Constraints => "The container instance is of no capacity provider of the daemon".to_owned(),
+                    Why::Constraints => stop_reason::OF_NO_PROVIDER.to_owned(),
                 };
                 let mut task = Task::clone(task);
                 task.request_stop(StopCode::ServiceSchedulerInitiated, &reason, self.now);

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use model::Task;
 use model::lifecycle::HookRun;
+use model::{Task, stop_reason};
 use scheduler::Explanation;
 
 use super::rollout::Why;
@@ -27,6 +27,11 @@ pub(crate) fn stopped(service: &str, tasks: &[&Task]) -> String {
 
 pub(crate) fn failed_health_checks(service: &str, task: &str) -> String {
     format!("(service {service}) (task {task}) failed container health checks.")
+}
+
+/// Of a daemon's task, whose instance has changed.
+pub(crate) fn no_longer_satisfies(service: &str, task: &str) -> String {
+    format!("(service {service}) (task {task}) no longer satisfies the placement constraints of the service.")
 }
 
 pub(crate) fn steady_state(service: &str) -> String {
@@ -61,6 +66,11 @@ pub(crate) fn alarms_ignored(service: &str, deployment: &str, alarms: &[String])
 pub(crate) fn failed_alike(service: &str, deployment: &str, count: usize, reason: &str) -> String {
     let reason = reason.trim_end_matches('.');
     format!("(service {service}) (deployment {deployment}) the first {count} tasks failed alike: {reason}.")
+}
+
+/// Ours: on AWS an image is pulled by its task alone, which then says so.
+pub(crate) fn not_pulled_in_advance(service: &str, deployment: &str, image: &str) -> String {
+    format!("(service {service}) (deployment {deployment}) the image {image} could not be pulled in advance ")
 }
 
 /// Why something cannot be done. It is said again only when it is resolved in between, or after hours; whom it was said of
@@ -189,9 +199,9 @@ fn listed(items: &[String]) -> String {
 
 pub(crate) fn stopped_reason(why: Why, deployment: &str) -> String {
     match why {
-        Why::Scaling | Why::Rebalancing => format!("Scaling activity initiated by (deployment {deployment})"),
+        Why::Scaling | Why::Rebalancing => stop_reason::scaling(deployment),
         // What was never ready is given up elsewhere, each task with a reason of its own.
-        Why::Unhealthy | Why::NeverReady => "Task failed container health checks".to_owned(),
+        Why::Unhealthy | Why::NeverReady => stop_reason::UNHEALTHY.to_owned(),
     }
 }
 

@@ -7,7 +7,7 @@
 
 mod scale;
 
-use model::{Service, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus};
+use model::{Service, ServiceStatus, StabilityStatus, Task, TaskSet, TaskSetStatus, stop_reason};
 use scheduler::{Indexes, Scheduler, Strategy};
 use state::{Record, Snapshot};
 use stdx::{Ids, Timestamp};
@@ -61,8 +61,8 @@ fn carry_out<'a>(
                 turn.give_up(tasks, &patience, &speaker);
                 continue;
             }
-            Why::Scaling => format!("Scaling activity initiated by (taskSet {})", set.id),
-            Why::Unhealthy => "Task failed container health checks".to_owned(),
+            Why::Scaling => stop_reason::scaling_of_task_set(&set.id),
+            Why::Unhealthy => stop_reason::UNHEALTHY.to_owned(),
         };
         turn.stop(tasks, &reason);
         if *why == Why::Unhealthy {

@@ -1,5 +1,5 @@
 use api_ecs::{DeregisterContainerInstanceRequest, DeregisterContainerInstanceResponse};
-use model::{ContainerInstanceStatus, StopCode};
+use model::{ContainerInstanceStatus, StopCode, stop_reason};
 use state::{Changes, Record};
 
 use crate::ctx::{Applied, Ctx};
@@ -23,7 +23,7 @@ pub(crate) fn apply(
     let mut changes = Changes::new();
     for task in tasks {
         let mut task = (*task).clone();
-        task.stopped(StopCode::UserInitiated, "Host container instance deregistered by user", ctx.now);
+        task.stopped(StopCode::UserInitiated, stop_reason::DEREGISTERED, ctx.now);
         changes.put(ctx.snapshot, &task);
     }
     instance.status = ContainerInstanceStatus::Inactive;

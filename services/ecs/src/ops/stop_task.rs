@@ -1,18 +1,17 @@
 use api_ecs::{StopTaskRequest, StopTaskResponse};
-use model::StopCode;
+use model::{StopCode, stop_reason};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx};
 use crate::error::invalid;
 use crate::{lookup, views};
 
-/// Source: Amazon ECS API Reference, `StopTask.reason`: up to 1024 characters, and what is shown without one.
+/// Source: Amazon ECS API Reference, `StopTask.reason`: up to 1024 characters.
 const REASON_CHARS_MAX: usize = 1024;
-const REASON_DEFAULT: &str = "Task stopped by user";
 
 pub(crate) fn apply(input: &StopTaskRequest, ctx: &mut Ctx<'_>) -> Applied<StopTaskResponse> {
     let cluster = lookup::cluster(ctx, input.cluster.as_deref())?;
-    let reason = input.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or(REASON_DEFAULT);
+    let reason = input.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or(stop_reason::BY_USER);
     if reason.chars().count() > REASON_CHARS_MAX {
         return Err(invalid(format!("Reason length must be at most {REASON_CHARS_MAX}.")));
     }

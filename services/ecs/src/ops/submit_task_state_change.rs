@@ -3,7 +3,7 @@ use std::sync::Arc;
 use api_ecs::{ContainerStateChange, SubmitTaskStateChangeRequest, SubmitTaskStateChangeResponse};
 use model::resources::Protocol;
 use model::task::NetworkBinding;
-use model::{Container, ServiceRevision, StopCode, Task, TaskArn, TaskStatus};
+use model::{Container, ServiceRevision, StopCode, Task, TaskArn, TaskStatus, stop_reason};
 use state::Changes;
 
 use crate::ctx::{Applied, Ctx};
@@ -162,12 +162,12 @@ fn why_stopped(ctx: &Ctx<'_>, task: &Task, reported: &str) -> (StopCode, String)
     };
     let mut exited = task.containers.iter().filter(|container| container.exit_code.is_some());
     if task.started_at.is_some() || exited.any(is_essential) {
-        return (StopCode::EssentialContainerExited, "Essential container in task exited".into());
+        return (StopCode::EssentialContainerExited, stop_reason::ESSENTIAL_EXITED.into());
     }
     let cause = task.containers.iter().map(|container| container.reason.as_str()).find(|reason| !reason.is_empty());
     let reason = match (cause, reported) {
         (Some(cause), _) => cause.to_owned(),
-        (None, "") => "Task failed to start".into(),
+        (None, "") => stop_reason::NEVER_RAN.into(),
         (None, reported) => reported.to_owned(),
     };
     (StopCode::TaskFailedToStart, reason)
