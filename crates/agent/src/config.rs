@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::limits::{STOP_TIMEOUT_MIN, TASK_CLEANUP_WAIT_MIN};
+/// Source: the official agent's defaults: ssh, Docker, and its own two.
+const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// Settings of one agent. `ECS_*` names in the comments are the official agent's for the same thing.
 #[derive(Clone, Debug)]
@@ -21,6 +22,13 @@ pub struct AgentConfig {
     pub external: bool,
     /// Sent at the first registration. `ECS_INSTANCE_ATTRIBUTES`.
     pub instance_attributes: BTreeMap<String, String>,
+    /// Given to the instance when it is new. `ECS_CONTAINER_INSTANCE_TAGS`.
+    pub instance_tags: BTreeMap<String, String>,
+    /// Of the host, which no task gets. `ECS_RESERVED_PORTS`, `ECS_RESERVED_PORTS_UDP`.
+    pub reserved_ports: Vec<u16>,
+    pub reserved_ports_udp: Vec<u16>,
+    /// Tasks with privileged containers are placed elsewhere. `ECS_DISABLE_PRIVILEGED`.
+    pub privileged_disabled: bool,
     /// MiB kept from tasks. `ECS_RESERVED_MEMORY`.
     pub reserved_memory_mib: u64,
     /// How long a stopped task's directory stays. `ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION`.
@@ -58,53 +66,13 @@ impl AgentConfig {
             node_dir: node_dir.into(),
             external: false,
             instance_attributes: BTreeMap::new(),
+            instance_tags: BTreeMap::new(),
+            reserved_ports: RESERVED_PORTS.to_vec(),
+            reserved_ports_udp: Vec::new(),
+            privileged_disabled: false,
             reserved_memory_mib: 0,
             task_cleanup_wait: Duration::from_secs(3 * 3600),
             stop_timeout: task_engine::STOP_TIMEOUT_DEFAULT,
-        }
-    }
-
-    /// What the variables of `ecs.config` say of times. What they say wrongly is told; then a cleanup has its usual time, and a
-    /// stop the shortest one, which is the official agent's way. Source: amazon-ecs-agent, `agent/config`.
-    #[must_use]
-    pub fn with_times(mut self, variable: impl Fn(&str) -> Option<String>) -> AgentConfig {
-        let read = |name: &str, least: Duration| {
-            let text = variable(name).filter(|text| !text.is_empty())?;
-            let duration = stdx::parse_duration(&text).filter(|duration| *duration >= least);
-            if duration.is_none() {
-                tracing::warn!(name, text, "this setting is not understood, or too short");
-            }
-            Some(duration)
-        };
-        if let Some(Some(wait)) = read("ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION", TASK_CLEANUP_WAIT_MIN) {
-            self.task_cleanup_wait = wait;
-        }
-        if let Some(timeout) = read("ECS_CONTAINER_STOP_TIMEOUT", STOP_TIMEOUT_MIN) {
-            self.stop_timeout = timeout.unwrap_or(STOP_TIMEOUT_MIN);
-        }
-        self
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_environment_says_what_ecs_config_says() {
-        let read = |cleanup: &str, stop: &str| {
-            let config = AgentConfig::new("http://h", "/n").with_times(|name| match name {
-                "ECS_ENGINE_TASK_CLEANUP_WAIT_DURATION" => Some(cleanup.to_owned()),
-                "ECS_CONTAINER_STOP_TIMEOUT" => Some(stop.to_owned()),
-                _ => None,
-            });
-            (config.task_cleanup_wait.as_secs(), config.stop_timeout.as_secs())
-        };
-        assert_eq!(read("", ""), (10_800, 30));
-        assert_eq!(read("1m", "1s"), (60, 1));
-        assert_eq!(read("1h30m", "10m"), (5400, 600));
-        for (cleanup, stop) in [("59s", "10ms"), ("soon", "0"), ("60", "-1s")] {
-            assert_eq!(read(cleanup, stop), (10_800, 1), "{cleanup} {stop}");
         }
     }
 }

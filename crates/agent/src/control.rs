@@ -1,13 +1,16 @@
 //! The control plane over HTTP: the calls of [`ControlPlane`], and the signatures of both websockets.
 
+use std::collections::BTreeMap;
+
 use agent_api::extras::{SessionBucket, SessionLogs};
 use api_ecs::operations::{
-    DiscoverPollEndpoint, GetTaskProtection, RegisterContainerInstance, SubmitTaskStateChange, UpdateTaskProtection,
+    DiscoverPollEndpoint, GetTaskProtection, ListTagsForResource, RegisterContainerInstance, SubmitTaskStateChange,
+    UpdateTaskProtection,
 };
 use api_ecs::{
-    ContainerInstance, DiscoverPollEndpointRequest, GetTaskProtectionRequest, GetTaskProtectionResponse, MODEL,
-    RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest, UpdateTaskProtectionRequest,
-    UpdateTaskProtectionResponse,
+    ContainerInstance, DiscoverPollEndpointRequest, GetTaskProtectionRequest, GetTaskProtectionResponse,
+    ListTagsForResourceRequest, MODEL, RegisterContainerInstanceRequest, SubmitTaskStateChangeRequest,
+    UpdateTaskProtectionRequest, UpdateTaskProtectionResponse,
 };
 use api_logs::operations::{CreateLogStream, PutLogEvents};
 use api_logs::{CreateLogStreamRequest, InputLogEvent, PutLogEventsRequest};
@@ -93,6 +96,13 @@ impl ControlPlane for HttpControlPlane {
 
     async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError> {
         self.client.call::<UpdateTaskProtection>(request).await.map_err(api_error)
+    }
+
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+        let request = ListTagsForResourceRequest { resource_arn: Some(arn.to_owned()) };
+        let answer = self.client.call::<ListTagsForResource>(request).await.map_err(api_error)?;
+        let pair = |tag: api_ecs::Tag| Some((tag.key?, tag.value.unwrap_or_default()));
+        Ok(answer.tags.unwrap_or_default().into_iter().filter_map(pair).collect())
     }
 
     async fn write_log(&self, logs: &SessionLogs, stream: &str, lines: &[(i64, String)]) -> Result<(), ApiError> {

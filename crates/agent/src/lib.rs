@@ -16,6 +16,7 @@ mod clock;
 mod config;
 mod control;
 mod endpoints;
+mod environment;
 mod exec;
 mod limits;
 mod metadata;
@@ -32,7 +33,7 @@ mod samples;
 pub mod seams;
 pub mod session;
 mod socket;
-mod stats;
+mod statistics;
 mod tasks;
 mod tcs;
 mod worker;
@@ -40,7 +41,7 @@ mod worker;
 pub use agent::{Agent, AgentError, AgentHandle};
 pub use config::{AgentConfig, Credentials};
 pub use control::HttpControlPlane;
-pub use metadata::{ContainerInfo, MetadataListener};
+pub use metadata::{ContainerInfo, MetadataListener, VolumeInfo};
 pub use registration::{AGENT_HASH, AGENT_VERSION, Machine, has_apparmor, has_selinux};
 
 /// What an agent says, apart from how it is sent: functions of values. The agents of the simulator say the same.

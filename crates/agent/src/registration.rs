@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api_ecs::{Attribute, PlatformDevice, RegisterContainerInstanceRequest, Resource};
+use api_ecs::{Attribute, PlatformDevice, RegisterContainerInstanceRequest, Resource, Tag};
 
 use crate::config::AgentConfig;
 
@@ -14,9 +14,6 @@ pub const AGENT_HASH: &str = "berth";
 
 /// What stands where the official agent names its Docker engine.
 pub const ENGINE_VERSION: &str = concat!("berth-", env!("CARGO_PKG_VERSION"));
-
-/// Ports that no task gets. Source: the official agent's defaults: ssh, Docker, and its own two.
-const RESERVED_PORTS: [u16; 5] = [22, 2375, 2376, 51678, 51679];
 
 /// What this agent can do, as names that task definitions are placed by.
 const CAPABILITIES: &[&str] = &[
@@ -70,6 +67,8 @@ const CAPABILITIES: &[&str] = &[
     // Ours: a task whose containers are probed has to find an agent that does it.
     "ecs.capability.berth.probes",
 ];
+
+const PRIVILEGED: &str = "com.amazonaws.ecs.capability.privileged-container";
 
 /// Source: systemd's documentation, "Native Journal Protocol".
 const JOURNAL: &str = "/run/systemd/journal/socket";
@@ -147,10 +146,16 @@ pub fn request(
         instance_identity_document_signature: Some(String::new()),
         attributes: Some(attributes(config, machine, existing.is_none())),
         total_resources: Some(resources(config, machine)),
+        tags: tags(config).filter(|_| existing.is_none()),
         platform_devices: Some(machine.gpus.iter().map(|gpu| platform_device(gpu)).collect())
             .filter(|devices: &Vec<PlatformDevice>| !devices.is_empty()),
         ..RegisterContainerInstanceRequest::default()
     }
+}
+
+fn tags(config: &AgentConfig) -> Option<Vec<Tag>> {
+    let tag = |(key, value): (&String, &String)| Tag { key: Some(key.clone()), value: Some(value.clone()) };
+    (!config.instance_tags.is_empty()).then(|| config.instance_tags.iter().map(tag).collect())
 }
 
 /// Source: the official agent, which tells its GPUs in this way.
@@ -161,7 +166,11 @@ fn platform_device(gpu: &str) -> PlatformDevice {
 fn attributes(config: &AgentConfig, machine: &Machine, first: bool) -> Vec<Attribute> {
     let capability = |name: &str| Attribute { name: Some(name.to_owned()), ..Attribute::default() };
     let valued = |name: &str, value: &str| Attribute { value: Some(value.to_owned()), ..capability(name) };
-    let mut attributes: Vec<Attribute> = CAPABILITIES.iter().map(|name| capability(name)).collect();
+    let mut attributes: Vec<Attribute> = CAPABILITIES
+        .iter()
+        .filter(|name| **name != PRIVILEGED || !config.privileged_disabled)
+        .map(|name| capability(name))
+        .collect();
     if machine.has_journal {
         attributes.push(capability("com.amazonaws.ecs.capability.logging-driver.journald"));
     }
@@ -208,8 +217,8 @@ fn resources(config: &AgentConfig, machine: &Machine) -> Vec<Resource> {
     vec![
         integer("CPU", u64::from(machine.cpus) * 1024),
         integer("MEMORY", machine.memory_mib.saturating_sub(config.reserved_memory_mib)),
-        set("PORTS", RESERVED_PORTS.iter().map(u16::to_string).collect()),
-        set("PORTS_UDP", Vec::new()),
+        set("PORTS", config.reserved_ports.iter().map(u16::to_string).collect()),
+        set("PORTS_UDP", config.reserved_ports_udp.iter().map(u16::to_string).collect()),
     ]
 }
 
@@ -248,13 +257,16 @@ mod tests {
             reserved_memory_mib: 105,
             external: true,
             instance_attributes: BTreeMap::from([("rack".into(), "7".into())]),
+            instance_tags: BTreeMap::from([("team".into(), "shop".into())]),
+            reserved_ports_udp: vec![53],
             ..AgentConfig::new("http://h", "/n")
         };
         let first = request(&config, &MACHINE, None, "t".into());
         let resources = first.total_resources.unwrap();
         assert_eq!((resources[0].integer_value, resources[1].integer_value), (Some(2048), Some(24000)));
         assert_eq!(resources[2].string_set_value.as_ref().unwrap().join(" "), "22 2375 2376 51678 51679");
-        assert_eq!(resources[3].string_set_value, Some(vec![]));
+        assert_eq!(resources[3].string_set_value, Some(vec!["53".to_owned()]));
+        assert_eq!(first.tags.as_deref().unwrap()[0].key.as_deref(), Some("team"));
         let has =
             |attributes: &[Attribute], name: &str| attributes.iter().any(|found| found.name.as_deref() == Some(name));
         let attributes = first.attributes.unwrap();
@@ -275,7 +287,11 @@ mod tests {
         assert_eq!((gpu.id.as_deref(), gpu.r#type.as_deref()), (Some("GPU-1"), Some("GPU")));
         let again = request(&config, &MACHINE, Some("arn"), "t".into());
         assert_eq!(again.container_instance_arn.as_deref(), Some("arn"));
-        assert!(!has(&again.attributes.unwrap(), "rack"));
+        assert_eq!(again.tags, None);
+        let attributes = again.attributes.unwrap();
+        assert!(!has(&attributes, "rack") && has(&attributes, PRIVILEGED));
+        let without = AgentConfig { privileged_disabled: true, ..config };
+        assert!(!has(&request(&without, &MACHINE, None, "t".into()).attributes.unwrap(), PRIVILEGED));
     }
 
     #[test]

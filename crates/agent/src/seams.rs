@@ -1,5 +1,6 @@
 //! The two edges of the agent's loop: the control plane's API above, the machine below. Each has a fake in the tests.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +25,10 @@ pub trait ControlPlane: Send + Sync + 'static {
     async fn submit(&self, report: SubmitTaskStateChangeRequest) -> Result<(), ApiError>;
     async fn protection(&self, request: GetTaskProtectionRequest) -> Result<GetTaskProtectionResponse, ApiError>;
     async fn protect(&self, request: UpdateTaskProtectionRequest) -> Result<UpdateTaskProtectionResponse, ApiError>;
+    /// The tags of a task or a container instance, by name.
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+        Err(ApiError::Unavailable(format!("the tags of {arn} are out of reach")))
+    }
     /// Appends lines, each with its time in milliseconds, to a stream of a log group that is there.
     async fn write_log(&self, logs: &SessionLogs, _stream: &str, _lines: &[(i64, String)]) -> Result<(), ApiError> {
         Err(ApiError::Unavailable(format!("log group {} is out of reach", logs.group)))
@@ -108,6 +113,8 @@ pub struct Usage {
     pub memory_bytes: u64,
 }
 
+pub use crate::statistics::{BlockStatistics, CpuStatistics, MemoryStatistics, NetworkStatistics, Statistics, Traffic};
+
 /// A program to start in a container that runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Execute {
@@ -168,6 +175,10 @@ pub trait Node: Send + Sync + 'static {
     }
     /// What each uses now; nothing of one that does not run. One question for all of them: they are asked together.
     async fn usages(&self, runs: &[Run]) -> Vec<Option<Usage>>;
+    /// All that is counted of one that runs, for whoever asks about it alone.
+    async fn statistics(&self, _run: &Run) -> Option<Statistics> {
+        None
+    }
     /// Everything has stopped: gives network and shim back. The directory stays.
     async fn release(&self, task: &Arc<TaskPlan>);
     /// Removes the task's directory.

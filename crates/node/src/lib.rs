@@ -45,6 +45,7 @@ mod room;
 mod said;
 mod signal;
 mod spec;
+mod statistics;
 mod watch;
 
 pub use cleanup::ImageCleanup;

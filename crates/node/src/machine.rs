@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use agent::ContainerInfo;
 use agent::plan::TaskPlan;
-use agent::seams::{Attached, AttachedControl, Execute, Launched, Node, Pulled, Remains, Run, Streams, Usage};
+use agent::seams::{
+    Attached, AttachedControl, Execute, Launched, Node, Pulled, Remains, Run, Statistics, Streams, Usage,
+};
 use agent_api::extras::PrepullImage;
 use async_trait::async_trait;
 use blobs::Digest;
@@ -21,8 +23,8 @@ use crate::burials::Burials;
 use crate::keepsake::Keepsake;
 use crate::local::LocalTask;
 use crate::prepull::Prepulled;
-use crate::spec::Folders;
-use crate::{MachineConfig, OpenError, cdi, firelens, names, probe, signal};
+use crate::spec::{Folders, VolumeMount};
+use crate::{MachineConfig, OpenError, cdi, firelens, names, probe, signal, statistics};
 
 /// Where containers find the task metadata endpoint. Source: Amazon ECS Developer Guide.
 const METADATA: &str = "169.254.170.2:80";
@@ -64,7 +66,10 @@ impl Machine {
         let network = task.containers.get(index).and_then(|container| container.network.get());
         let ip = network.and_then(|net| net.attachment.link.as_ref()).map(|link| link.ip.to_string());
         let network_mode = crate::spec::mode(&task.plan).to_string();
-        ContainerInfo { network_mode, ipv4_addresses: ip.into_iter().collect() }
+        // What cannot be mounted is the start's to say.
+        let mounts = crate::spec::folders(&task.plan, index, &self.folders(&task.plan)).unwrap_or_default();
+        let volumes = mounts.iter().map(VolumeMount::info).collect();
+        ContainerInfo { network_mode, ipv4_addresses: ip.into_iter().collect(), volumes }
     }
 
     /// The images of all containers here, for [`images::Keep`].
@@ -238,6 +243,15 @@ impl Node for Machine {
         };
         let read = tokio::task::spawn_blocking(move || names.iter().map(usage).collect());
         read.await.unwrap_or_else(|_| vec![None; runs.len()])
+    }
+
+    async fn statistics(&self, run: &Run) -> Option<Statistics> {
+        let parent = &self.config.cgroup_parent;
+        let path = runtime::cgroup_path(parent, &names::task_id(&run.task), &names::run_id(run));
+        let known = self.known(&run.task)?;
+        let has_network = known.containers.get(run.container)?.network.get()?.attachment.link.is_some();
+        let cgroups = self.cgroups.clone();
+        tokio::task::spawn_blocking(move || statistics::of_cgroup(&cgroups, &path, has_network)).await.ok()?
     }
 
     async fn release(&self, task: &Arc<TaskPlan>) {

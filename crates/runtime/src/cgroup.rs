@@ -223,6 +223,14 @@ impl Cgroups {
         }
     }
 
+    /// Where the files of a controller lie for a cgroup. `None` when the machine has no such controller.
+    pub fn dir(&self, controller: &str, path: &str) -> Option<PathBuf> {
+        match self {
+            Cgroups::V1 { .. } => self.controller(controller, path),
+            Cgroups::V2 { root } => Some(join(root, path)),
+        }
+    }
+
     fn controller(&self, name: &str, path: &str) -> Option<PathBuf> {
         let Cgroups::V1 { trees } = self else { return None };
         let tree = trees.iter().find(|tree| tree.controllers.iter().any(|controller| controller == name))?;

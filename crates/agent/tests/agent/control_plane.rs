@@ -1,6 +1,6 @@
 //! The control plane's side: it answers calls as its script says, and lets a real [`Session`] lead each agent.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use agent::HttpControlPlane;
@@ -57,6 +57,8 @@ pub struct State {
     /// What was asked about the protection of tasks, and granted.
     pub protection: Vec<UpdateTaskProtectionRequest>,
     pub reports: Vec<SubmitTaskStateChangeRequest>,
+    /// Of tasks and instances, by their ARN.
+    pub tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Every upgrade of ACS is refused so.
     pub refusal: Option<UpgradeRefusal>,
     pub acs_refused: usize,
@@ -95,6 +97,7 @@ impl Scripted {
             attempts: 0,
             protection: Vec::new(),
             reports: Vec::new(),
+            tags: BTreeMap::new(),
             refusal: None,
             acs_refused: 0,
             acs: Vec::new(),
@@ -321,6 +324,14 @@ impl ControlPlane for Scripted {
             state.protection.push(request);
             Ok(UpdateTaskProtectionResponse { protected_tasks: Some(vec![task]), failures: None })
         })
+    }
+
+    async fn tags(&self, arn: &str) -> Result<BTreeMap<String, String>, ApiError> {
+        let state = self.lock();
+        if state.down {
+            return Err(ApiError::Unavailable("the script says so".to_owned()));
+        }
+        Ok(state.tags.get(arn).cloned().unwrap_or_default())
     }
 
     fn sign(&self, url: &str, body: &str) -> Vec<(String, String)> {

@@ -1,13 +1,13 @@
 //! The endpoint for containers, asked as a container of the bridge network asks: through an address that is not its own.
 
-use agent::{ContainerInfo, MetadataListener};
+use agent::{ContainerInfo, MetadataListener, VolumeInfo};
 use agent_api::payload::Task;
 use agent_api::{FromAgent, IamRoleCredentialsMessage, RoleType, ToAgent};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::payloads::{arn, keys, payload, task, task_of, web, with};
+use crate::payloads::{INSTANCE, arn, keys, payload, task, task_of, web, with};
 use crate::rig::{DEADLINE, Rig};
 
 /// Status and body of one GET.
@@ -44,6 +44,11 @@ async fn listener() -> (MetadataListener, u16) {
     let info = |task: &str, index: usize| ContainerInfo {
         network_mode: "bridge".to_owned(),
         ipv4_addresses: vec![format!("172.17.0.{}", task.len() + index)],
+        volumes: vec![VolumeInfo {
+            name: Some("data".into()),
+            source: "/srv/data".into(),
+            destination: "/data".into(),
+        }],
     };
     // Any address of the machine; the caller decides.
     let listener = MetadataListener::bind("0.0.0.0:0".parse().unwrap(), info).await.unwrap();
@@ -75,6 +80,7 @@ async fn a_container_learns_about_itself_and_its_task() {
     assert_eq!((&web["DesiredStatus"], &web["KnownStatus"]), (&json!("RUNNING"), &json!("RUNNING")));
     assert_eq!(web["Networks"], json!([{"NetworkMode": "bridge", "IPv4Addresses": ["172.17.0.2"]}]));
     assert_eq!(web["Ports"][0]["ContainerPort"], 80);
+    assert_eq!(web["Volumes"], json!([{"DockerName": "data", "Source": "/srv/data", "Destination": "/data"}]));
     assert!(web["DockerName"].as_str().unwrap().starts_with("ecs-fam-7-web-"), "{web}");
     assert_eq!(web["Labels"]["com.amazonaws.ecs.task-arn"], arn("t1"));
 
@@ -93,6 +99,12 @@ async fn a_container_learns_about_itself_and_its_task() {
     let (status, stats) = get(port, &format!("/v4/{id}/stats")).await;
     assert_eq!((status, &stats["memory_stats"]["usage"]), (200, &json!(64 << 20)));
     assert_eq!(stats["cpu_stats"]["cpu_usage"]["total_usage"], 250_000_000);
+    assert_eq!((&stats["id"], stats.get("network_rate_stats")), (&json!("t1-web-0"), None), "there is no rate yet");
+    let (_, again) = get(port, &format!("/v4/{id}/stats")).await;
+    assert_eq!(again["preread"], stats["read"], "the second question is answered with the first");
+    assert!(again["network_rate_stats"]["rx_bytes_per_sec"].is_number(), "{again}");
+    let (_, again) = get(port, &format!("/v3/{id}/stats")).await;
+    assert_eq!((&again["id"], again.get("network_rate_stats")), (&json!("t1-web-0"), None), "version 3 has no rates");
     let (status, stats) = get(port, &format!("/v3/{id}/task/stats")).await;
     let named: Vec<&str> = stats.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!((status, named), (200, vec!["t1-side-0", "t1-web-0"]));
@@ -232,4 +244,68 @@ async fn a_container_protects_its_task() {
     rig.control.change(|state| state.down = true);
     let (status, answer) = get(port, &path).await;
     assert_eq!((status, &answer["error"]["Code"]), (500, &json!("ServerException")));
+}
+
+#[tokio::test]
+async fn a_container_learns_tags_and_what_it_was_given() {
+    let rig = Rig::new().await;
+    let (listener, port) = listener().await;
+    let _agent = rig.start_serving(listener).await;
+    let gpu = |id: &str, containers: Value| json!({"type": "gpu", "name": id, "containers": containers, "content": {}});
+    let given = json!([
+        gpu("GPU-1", json!(["web"])),
+        gpu("GPU-2", json!(["side"])),
+        {"type": "elastic-inference", "name": "dev", "containers": ["web"], "content": {"encoding": "base64", "value": "eyJ9"}},
+    ]);
+    let side = json!({"name": "side", "image": "shop:2"});
+    let task = Task { associations: serde_json::from_value(given).unwrap(), ..task_of("t1", json!([web(), side])) };
+    rig.control.send(&payload("p1", vec![task]));
+    rig.control.acked("p1").await;
+    rig.control.reported("t1", 1).await;
+    let id = metadata_id(&rig, "t1", "web");
+
+    for version in ["v3", "v4"] {
+        let of_kind = async |rest: &str| get(port, &format!("/{version}/{id}/associations/{rest}")).await;
+        assert_eq!(of_kind("gpu").await, (200, json!({"Associations": ["GPU-1"]})));
+        assert_eq!(of_kind("none").await, (200, json!({"Associations": []})));
+        assert_eq!((of_kind("gpu/GPU-2").await.0, of_kind("elastic-inference/dev").await.0), (404, 200));
+    }
+
+    let path = format!("/v4/{id}/taskWithTags");
+    let (status, plain) = get(port, &path).await;
+    assert_eq!((status, &plain["TaskARN"]), (200, &json!(arn("t1"))));
+    assert_eq!((plain.get("TaskTags"), plain.get("Errors")), (None, None), "there are none");
+    rig.control.change(|state| {
+        state.tags.insert(arn("t1"), [("team".to_owned(), "shop".to_owned())].into());
+        state.tags.insert(INSTANCE.to_owned(), [("rack".to_owned(), "7".to_owned())].into());
+    });
+    let (_, tagged) = get(port, &path).await;
+    assert_eq!(
+        (&tagged["TaskTags"], &tagged["ContainerInstanceTags"]),
+        (&json!({"team": "shop"}), &json!({"rack": "7"}))
+    );
+    rig.control.change(|state| state.down = true);
+    let (status, without) = get(port, &path).await;
+    assert_eq!((status, &without["Family"], without.get("TaskTags")), (200, &json!("fam"), None));
+    assert_eq!(without["Errors"][1]["ErrorField"], "TaskTags");
+    assert_eq!(without["Errors"][1]["ResourceARN"], arn("t1"));
+}
+
+#[tokio::test]
+async fn who_is_not_known_is_told_so_in_the_official_agents_words() {
+    let rig = Rig::new().await;
+    let (listener, port) = listener().await;
+    let _agent = rig.start_serving(listener).await;
+    for (path, said) in [
+        ("/v4/x", "V4 container metadata handler: unable to get container ID from request: unable to get docker ID"),
+        ("/v3/x", "V3 container metadata handler: unable to get container ID from request: unable to get docker ID"),
+        ("/v4/x/task", "V4 task metadata handler: unable to get task arn from request: unable to get task Arn"),
+        ("/v4/x/taskWithTags", "V4 task metadata handler: unable to get task arn from request: unable to get task Arn"),
+        ("/v4/x/stats", "V4 container stats handler: unable to get task arn from request: unable to get task Arn"),
+        ("/v4/x/task/stats", "V4 task stats handler: unable to get task arn from request: unable to get task Arn"),
+    ] {
+        assert_eq!(get(port, path).await, (404, json!(format!("{said} from v3 endpoint ID: x"))), "{path}");
+    }
+    let (status, body) = get(port, "/v1/credentials?id=none").await;
+    assert_eq!((status, &body["code"]), (400, &json!("InvalidIdInRequest")));
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
+use agent::VolumeInfo;
 use agent::plan::TaskPlan;
 use agent_api::payload::{self, Volume};
 use runtime::{Mount, MountSource};
@@ -25,6 +26,19 @@ pub struct VolumeMount {
     pub target: PathBuf,
     pub folder: Folder,
     pub readonly: bool,
+}
+
+impl VolumeMount {
+    /// As the metadata endpoint shows it. Docker gives a folder of the machine no name.
+    pub fn info(&self) -> VolumeInfo {
+        let (name, source) = match &self.folder {
+            Folder::Host(path) => (None, path),
+            Folder::Volume(path) | Folder::Provisioned(path, _) => {
+                (path.file_name().map(|name| name.to_string_lossy().into_owned()), path)
+            }
+        };
+        VolumeInfo { name, source: source.clone(), destination: self.target.clone() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -81,8 +81,9 @@ impl Member {
             region: membership.region,
             external: membership.external,
             instance_attributes: membership.attributes,
-            ..AgentConfig::new(membership.server, dir.node()).with_times(variable)
-        };
+            ..AgentConfig::new(membership.server, dir.node())
+        }
+        .with_environment(variable);
         let agent = Agent::start(config, machine.clone(), Some(metadata)).await?;
         // The agent has taken up the tasks of an earlier one, so it is known what they run.
         let cleanup = ImageCleanup::from_environment(variable);
