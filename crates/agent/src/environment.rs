@@ -5,6 +5,7 @@
 //! Source: amazon-ecs-agent, `README.md`, "Environment Variables".
 
 use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 
 use crate::config::AgentConfig;

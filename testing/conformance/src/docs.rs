@@ -1,6 +1,6 @@
 //! `docs/conformance.md`, as a text.
 
-use crate::{Case, Page, groups};
+use crate::{Case, ELSEWHERE, Elsewhere, Page, groups};
 
 const HEAD: &str = "\
 <!-- Made from testing/conformance by its test `docs`; do not edit. -->
@@ -20,12 +20,17 @@ What is refused or different is in [limitations.md](limitations.md), and what th
 pub fn render() -> String {
     let mut text = HEAD.to_owned();
     let total: usize = groups().iter().map(|(_, cases)| cases.len()).sum();
-    text.push_str(&format!("\n{total} features.\n"));
+    text.push_str(&format!("\n{total} features, and {} that are shown elsewhere.\n", ELSEWHERE.len()));
     for (title, cases) in groups() {
         text.push_str(&format!("\n## {title}\n\n| feature | documented in | test |\n|---|---|---|\n"));
         for Case { name, feature, page, .. } in &cases {
             text.push_str(&format!("| {feature} | {} | `{name}` |\n", words(*page)));
         }
+    }
+    text.push_str("\n## Elsewhere\n\nWhat needs more than one Berth and one task.\n\n");
+    text.push_str("| feature | documented in | test | in |\n|---|---|---|---|\n");
+    for Elsewhere { feature, page, file, test } in ELSEWHERE {
+        text.push_str(&format!("| {feature} | {} | `{test}` | `{file}` |\n", words(*page)));
     }
     text
 }
@@ -36,5 +41,6 @@ fn words(page: Page) -> String {
         Page::Api(data_type) => format!("API Reference: `{data_type}`"),
         Page::Guide(title) => format!("Developer Guide: {title}"),
         Page::Docker(title) => format!("Docker: {title}"),
+        Page::Berth(path) => format!("[{path}]({path})"),
     }
 }

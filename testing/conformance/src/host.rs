@@ -56,12 +56,6 @@ pub fn cases() -> Vec<Case> {
             Page::Guide("Amazon ECS task networking options for EC2"),
             network_none,
         ),
-        case(
-            "metadata_endpoint",
-            "the task metadata endpoint at 169.254.170.2",
-            Page::Guide("Amazon ECS task metadata endpoint version 4"),
-            metadata_endpoint,
-        ),
         case("volume_host", "a folder or file of the machine, read-write and read-only", VOLUMES, volume_host),
         case(
             "volume_scratch",
@@ -249,22 +243,6 @@ fn network_none(bench: &Bench<'_>) {
         json!([{ "name": "web", "portMappings": [{ "containerPort": 80 }] }]),
     );
     assert!(refused.is_of_the_client());
-}
-
-fn metadata_endpoint(bench: &Bench<'_>) {
-    const VARIABLE: &str = "ECS_CONTAINER_METADATA_URI_V4";
-    let said = bench.says(
-        json!({}),
-        json!({}),
-        &["env", VARIABLE, "fetch-env", VARIABLE, "/task", "fetch-env", VARIABLE, "/stats"],
-    );
-    assert!(said.contains("200 OK") && said.contains(r#""Family":"metadata_endpoint""#), "{said}");
-    let figure = |name: &str| {
-        let after = said.split_once(name)?.1.trim_start_matches(':');
-        after[..after.find([',', '}'])?].parse::<u64>().ok().filter(|figure| *figure > 0)
-    };
-    assert!(figure(r#""total_usage""#).is_some() && figure(r#""usage""#).is_some(), "what it uses is counted: {said}");
-    assert!(said.contains(r#""KnownStatus":"RUNNING""#) || said.contains(r#""KnownStatus":"PENDING""#), "{said}");
 }
 
 fn volume_host(bench: &Bench<'_>) {

@@ -9,11 +9,14 @@
 #![forbid(unsafe_code)]
 
 mod docs;
+mod elsewhere;
 mod host;
 mod image;
 mod isolation;
 mod lifecycle;
 mod lifecycle_stop;
+mod metadata;
+mod probes;
 mod process;
 mod resources;
 mod runner;
@@ -24,6 +27,7 @@ pub mod world;
 pub const PIDS_LIMIT: u32 = 200;
 
 pub use docs::render;
+pub use elsewhere::{ELSEWHERE, Elsewhere};
 pub use image::{IMAGE, program, write as write_image};
 pub use runner::run_all;
 pub use world::Bench;
@@ -48,14 +52,18 @@ pub enum Page {
     Guide(&'static str),
     /// What Docker gives a container that says nothing.
     Docker(&'static str),
+    /// Ours alone: a page of `docs/`.
+    Berth(&'static str),
 }
 
 /// The groups, each with its title.
 pub fn groups() -> Vec<(&'static str, Vec<Case>)> {
     vec![
         ("Lifecycle", [lifecycle::cases(), lifecycle_stop::cases()].into_iter().flatten().collect()),
+        ("Probes", probes::cases()),
         ("Process", process::cases()),
         ("Host and network", host::cases()),
+        ("Task metadata", metadata::cases()),
         ("Resources", resources::cases()),
         ("Isolation", isolation::cases()),
     ]

@@ -6,6 +6,15 @@ fn docs() {
 }
 
 #[test]
+fn what_is_shown_elsewhere_is_there() {
+    for conformance::Elsewhere { file, test, .. } in conformance::ELSEWHERE {
+        let path = kit::workspace().join(file);
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("there is no {file}"));
+        assert!(text.contains(&format!("fn {test}(")), "{file} has no {test}");
+    }
+}
+
+#[test]
 fn names_are_unique_and_can_be_families() {
     let mut seen = std::collections::BTreeSet::new();
     for (_, cases) in conformance::groups() {
