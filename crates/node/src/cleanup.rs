@@ -60,7 +60,7 @@ impl ImageCleanup {
         let wrong = |name: &str, text: &str| tracing::warn!(name, text, "this setting is not understood");
         let duration = |name: &str| {
             let text = variable(name)?;
-            let parsed = stdx::parse_duration(&text);
+            let parsed = parse_duration(&text);
             if parsed.is_none() {
                 wrong(name, &text);
             }

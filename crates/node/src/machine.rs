@@ -246,12 +246,12 @@ impl Node for Machine {
     }
 
     async fn statistics(&self, run: &Run) -> Option<Statistics> {
-        let parent = &self.config.cgroup_parent;
-        let path = runtime::cgroup_path(parent, &names::task_id(&run.task), &names::run_id(run));
+        let (task, name) = (names::task_id(&run.task), names::run_id(run));
         let known = self.known(&run.task)?;
         let has_network = known.containers.get(run.container)?.network.get()?.attachment.link.is_some();
-        let cgroups = self.cgroups.clone();
-        tokio::task::spawn_blocking(move || statistics::of_cgroup(&cgroups, &path, has_network)).await.ok()?
+        let (parent, cgroups) = (self.config.cgroup_parent.clone(), self.cgroups.clone());
+        let read = move || statistics::of_cgroup(&cgroups, &cgroups.container_path(&parent, &task, &name), has_network);
+        tokio::task::spawn_blocking(read).await.ok()?
     }
 
     async fn release(&self, task: &Arc<TaskPlan>) {

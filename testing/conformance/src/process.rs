@@ -1,6 +1,6 @@
 //! What a container runs, as whom, and with what around it.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::seen::Seen;
 use crate::world::{named, text};
