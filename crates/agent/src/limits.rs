@@ -57,5 +57,8 @@ pub const SHUTDOWN_SLACK: Duration = Duration::from_secs(10);
 /// A container that asks for the protection of its task is answered within this. Source: the official agent.
 pub const PROTECTION_ANSWER_WITHIN: Duration = Duration::from_secs(5);
 
+/// A container that asks about itself before its agent has heard of its start is answered within this.
+pub const START_KNOWN_WITHIN: Duration = Duration::from_secs(2);
+
 /// Connections of all containers of a node to their metadata. One container could else use up the agent's descriptors.
 pub const METADATA_CONNECTIONS_MAX: usize = 1024;

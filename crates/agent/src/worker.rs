@@ -1,14 +1,15 @@
 //! One task's loop: an event, a step of the engine, its actions. Nothing here decides.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use agent_api::payload;
 use stdx::Timestamp;
-use task_engine::{Action, Event, HealthStatus, Report, Task, TaskStatus};
+use task_engine::{Action, Event, HealthStatus, Phase, Report, Task, TaskStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::clock;
+use crate::limits::START_KNOWN_WITHIN;
 use crate::plan::{Identity, TaskPlan};
 use crate::records::{RecordError, TaskFile, TaskRecord, VERSION};
 use crate::reporter::Queue;
@@ -20,7 +21,7 @@ pub struct Handle {
     pub accepted_at: Timestamp,
     /// Boxed: a channel takes room for 32 of its messages at once.
     inbox: mpsc::UnboundedSender<Box<Event>>,
-    state: Mutex<Arc<Task>>,
+    state: watch::Sender<Arc<Task>>,
     /// Becomes true when STOPPED was reported and answered, or never needs to be.
     finished: watch::Sender<bool>,
     file: TaskFile,
@@ -42,7 +43,15 @@ impl Handle {
 
     /// The engine, as of the last step.
     pub fn state(&self) -> Arc<Task> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.borrow().clone()
+    }
+
+    /// A container's program runs a moment before its agent knows that, and may ask at once. Resolves when it is known.
+    pub async fn knows_start(&self, container: usize) {
+        let name = &self.plan.containers[container].name;
+        let starting = |task: &Task| task.container(name).is_some_and(|container| container.phase == Phase::Starting);
+        let mut state = self.state.subscribe();
+        let _ = tokio::time::timeout(START_KNOWN_WITHIN, state.wait_for(|task| !starting(task))).await;
     }
 
     pub fn status(&self) -> TaskStatus {
@@ -111,7 +120,7 @@ pub fn spawn(beginning: Beginning, surroundings: Surroundings) -> Arc<Handle> {
         plan: beginning.plan,
         accepted_at: beginning.accepted_at,
         inbox: inbox.clone(),
-        state: Mutex::new(task.clone()),
+        state: watch::Sender::new(task.clone()),
         finished: watch::Sender::new(false),
         file: beginning.file,
         worker: OnceLock::new(),
@@ -187,7 +196,7 @@ impl Worker {
         let actions = task.step(event, clock::steady());
         failpoint::place("agent.step");
         self.task = Arc::new(task);
-        *self.handle.state.lock().unwrap_or_else(PoisonError::into_inner) = self.task.clone();
+        self.handle.state.send_replace(self.task.clone());
         self.look = None;
         while self.work.try_join_next().is_some() {}
         if self.task != before {

@@ -2,10 +2,11 @@
 
 use std::fs;
 
+use api_ecs::operations::TagResource;
 use serde_json::{Value, json};
 
-use crate::world::{Task, named, text};
-use crate::{Bench, Case, Page};
+use crate::world::{Task, host_port, named, text};
+use crate::{Bench, Case, IMAGE, Page};
 
 const PAGE: Page = Page::Guide("Amazon ECS task metadata endpoint version 4");
 const V3: Page = Page::Guide("Amazon ECS task metadata endpoint version 3");
@@ -17,8 +18,22 @@ pub fn cases() -> Vec<Case> {
     let case = |name, feature, page, check| Case { name, feature, page, check };
     vec![
         case("metadata_endpoint", "the task metadata endpoint at 169.254.170.2", PAGE, metadata_endpoint),
+        case(
+            "metadata_container",
+            "`${ECS_CONTAINER_METADATA_URI_V4}`: ids, image, labels, limits, ports, volumes, networks and log options of the container",
+            PAGE,
+            metadata_container,
+        ),
         case("metadata_task", "`…/task`: the task, its containers, limits, zone and launch type", PAGE, metadata_task),
         case("metadata_v3", "version 3 of it, without what came with version 4", V3, metadata_v3),
+        case("metadata_tags", "`…/taskWithTags`: the tags of the task and of its instance", PAGE, metadata_tags),
+        case(
+            "metadata_stats",
+            "`…/stats` and `…/task/stats`: CPU, memory with its limit, processes and networks, in Docker's words, with rates",
+            PAGE,
+            metadata_stats,
+        ),
+        case("metadata_stranger", "an id that is not one's own is told so, and nothing else", PAGE, metadata_stranger),
     ]
 }
 
@@ -69,6 +84,47 @@ fn metadata_endpoint(bench: &Bench<'_>) {
     assert!(said.contains("200 OK") && said.contains(r#""Family":"metadata_endpoint""#), "{said}");
 }
 
+fn metadata_container(bench: &Bench<'_>) {
+    let more = json!({
+        "cpu": 64,
+        "dockerLabels": { "owner": "us" },
+        "portMappings": [{ "containerPort": 8080 }],
+        "logConfiguration": { "logDriver": "json-file", "options": { "max-file": "2" } },
+    });
+    let (task, answers) = ask(bench, json!({}), more, &[(URI, "?")]);
+    let (inside, shown) = (&answers[0], task.describe());
+    let web = named(&shown, "web");
+    for (member, value) in [
+        ("DockerId", &web["runtimeId"]),
+        ("Name", &json!("web")),
+        ("Image", &json!(IMAGE)),
+        ("ImageID", &web["imageDigest"]),
+        ("ContainerARN", &web["containerArn"]),
+        ("DesiredStatus", &json!("RUNNING")),
+        ("KnownStatus", &json!("RUNNING")),
+        ("Type", &json!("NORMAL")),
+        ("Limits", &json!({ "CPU": 64, "Memory": 32 })),
+        ("LogDriver", &json!("json-file")),
+        ("LogOptions", &json!({ "max-file": "2" })),
+    ] {
+        assert_eq!(&inside[member], value, "{member} in {inside}");
+    }
+    assert_eq!(inside["Labels"]["owner"], "us");
+    assert_eq!(inside["Labels"]["com.amazonaws.ecs.task-arn"], shown["taskArn"]);
+    assert!(text(&inside["DockerName"]).starts_with("ecs-metadata_container-"), "{inside}");
+    assert_eq!(inside["Ports"][0]["ContainerPort"], 8080);
+    assert_eq!(inside["Ports"][0]["HostPort"], host_port(&shown, "web", 8080));
+    assert_eq!(inside["Networks"][0]["NetworkMode"], "bridge");
+    let address = text(&inside["Networks"][0]["IPv4Addresses"][0]);
+    assert!(address.parse::<std::net::Ipv4Addr>().is_ok(), "{inside}");
+    let volume = &inside["Volumes"][0];
+    assert_eq!((&volume["Source"], &volume["Destination"]), (&json!(bench.folder()), &json!("/shared")));
+    for time in ["CreatedAt", "StartedAt"] {
+        assert!(text(&inside[time]).starts_with("20"), "{time} in {inside}");
+    }
+    assert!(inside.get("ExitCode").is_none() && inside.get("FinishedAt").is_none(), "it runs: {inside}");
+}
+
 fn metadata_task(bench: &Bench<'_>) {
     let settings = json!({ "cpu": "256", "memory": "128" });
     let (task, answers) = ask(bench, settings, json!({}), &[(URI, "/task")]);
@@ -101,4 +157,43 @@ fn metadata_v3(bench: &Bench<'_>) {
     assert!(container.get("ContainerARN").is_none() && of_task.get("LaunchType").is_none(), "{container} {of_task}");
     assert_eq!(of_task["TaskARN"], task.describe()["taskArn"]);
     assert!(stats.get("network_rate_stats").is_none() && stats["memory_stats"]["usage"].is_u64(), "{stats}");
+}
+
+fn metadata_tags(bench: &Bench<'_>) {
+    let (first, _) = ask(bench, json!({}), json!({}), &[(URI, "/task")]);
+    let instance = first.describe()["containerInstanceArn"].clone();
+    let tag = json!([{ "key": "rack", "value": "7" }]);
+    bench.call::<TagResource>(json!({ "resourceArn": instance, "tags": tag })).expect("it can have tags");
+    let run = json!({ "tags": [{ "key": "team", "value": "shop" }] });
+    let asks = [(URI, "/taskWithTags"), (URI, "/task")];
+    let (_task, answers) = ask_with(bench, json!({}), json!({}), run, &asks);
+    assert_eq!(answers[0]["TaskTags"], json!({ "team": "shop" }), "{}", answers[0]);
+    assert_eq!(answers[0]["ContainerInstanceTags"]["rack"], "7", "{}", answers[0]);
+    assert!(answers[1].get("TaskTags").is_none(), "only who asks for them gets them: {}", answers[1]);
+}
+
+fn metadata_stats(bench: &Bench<'_>) {
+    let asks = [(URI, "/stats"), (URI, "/stats"), (URI, "/task/stats")];
+    let (task, answers) = ask(bench, json!({}), json!({}), &asks);
+    let id = text(&named(&task.describe(), "web")["runtimeId"]);
+    let [first, second, of_task] = answers.as_slice() else { panic!("three answers") };
+    assert_eq!((&first["id"], &of_task[&id]["id"]), (&json!(id), &json!(id)), "{of_task}");
+    let above_zero = |value: &Value| value.as_u64().is_some_and(|value| value > 0);
+    for path in ["/cpu_stats/cpu_usage/total_usage", "/cpu_stats/system_cpu_usage", "/cpu_stats/online_cpus"] {
+        assert!(first.pointer(path).is_some_and(above_zero), "{path} in {first}");
+    }
+    assert_eq!(first["memory_stats"]["limit"], 32 << 20, "the container's own");
+    assert!(above_zero(&first["memory_stats"]["usage"]) && first["memory_stats"]["stats"].is_object(), "{first}");
+    assert!(above_zero(&first["pids_stats"]["current"]), "{first}");
+    assert!(first["networks"]["eth0"]["rx_bytes"].is_u64() && first["networks"].get("lo").is_none(), "{first}");
+    assert!(first.get("network_rate_stats").is_none(), "nothing to compare with: {first}");
+    assert!(second["network_rate_stats"]["rx_bytes_per_sec"].is_number(), "{second}");
+    assert_eq!(second["preread"], first["read"], "{second}");
+    assert!(above_zero(&second["precpu_stats"]["cpu_usage"]["total_usage"]), "{second}");
+}
+
+fn metadata_stranger(bench: &Bench<'_>) {
+    let said = bench.says(json!({}), json!({}), &["fetch", "169.254.170.2", "80", "/v4/nobody/task"]);
+    let words = "V4 task metadata handler: unable to get task arn from request: unable to get task Arn from v3 endpoint ID: nobody";
+    assert!(said.contains("404") && said.contains(words), "{said}");
 }

@@ -29,6 +29,7 @@ pub fn cases() -> Vec<Case> {
             "a probe asks within the container's own network, and needs no port mapping",
             probe_inside,
         ),
+        case("readiness", "`berth.ready.tcp`: a task that is not ready is no sick one", readiness),
         case("probe_labels_invalid", "labels that make no sense are refused", probe_labels_invalid),
     ]
 }
@@ -67,6 +68,14 @@ fn probe_inside(bench: &Bench<'_>) {
     let silent = serving(bench, labels("1"), &["wait"]);
     listens.when("is HEALTHY", |task| task["healthStatus"] == "HEALTHY");
     silent.when("is UNHEALTHY", |task| task["healthStatus"] == "UNHEALTHY");
+}
+
+fn readiness(bench: &Bench<'_>) {
+    let labels = json!({ "berth.ready.tcp": "8080", "berth.ready.interval": "5", "berth.ready.retries": "1" });
+    let task = serving(bench, labels, &["wait"]);
+    task.running();
+    let shown = task.when("says what was heard", |task| text(&named(task, "web")["reason"]).contains(":8080"));
+    assert_eq!((&shown["lastStatus"], &shown["healthStatus"]), (&json!("RUNNING"), &json!("UNKNOWN")), "{shown}");
 }
 
 fn probe_labels_invalid(bench: &Bench<'_>) {

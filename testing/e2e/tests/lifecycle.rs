@@ -9,6 +9,29 @@ until("two run", lambda: ecs.describe_services(services=["front"])["services"][0
 print(" ".join(ecs.list_tasks(serviceName="front")["taskArns"]))
 "#;
 
+/// Its lines never arrive anywhere, and are here as long as the task is.
+#[test]
+fn what_a_stopped_task_said_can_be_read_after_a_kill() {
+    let mut machine = Machine::new();
+    machine.start(&["--demo"]);
+    let task = machine.python(
+        r#"
+register("mute", [hello(command=["lines", "5"], portMappings=None, logConfiguration={
+    "logDriver": "fluentd", "options": {"fluentd-address": "127.0.0.1:9", "fluentd-async": "true"}})])
+arn = run("mute")[0]
+stopped(arn)
+print(arn.rsplit("/", 1)[1])
+"#,
+    );
+    for _ in 0..2 {
+        machine.kill();
+        machine.start(&["--demo"]);
+        let said = machine.person(&format!("logs --node {task}")).unwrap();
+        assert!(said.contains("line 0 ") && said.contains("line 4 "), "{said}");
+        assert_eq!(machine.unowned(&machine.running()), Vec::<String>::new());
+    }
+}
+
 #[test]
 fn ctrl_c_stops_everything_and_a_start_brings_it_back() {
     let mut machine = Machine::new();

@@ -73,3 +73,30 @@ until("all have ended", lambda: not ecs.list_tasks()["taskArns"])
     let dir = machine.dir().display().to_string();
     machine.python(&format!("BERTH, DIR = {berth:?}, {dir:?}\n{script}"));
 }
+
+#[test]
+fn an_image_that_does_not_come_is_said_in_the_events() {
+    let machine = two_nodes();
+    machine.python(
+        r#"
+until("both have joined", lambda: ecs.describe_clusters()["clusters"][0]["registeredContainerInstancesCount"] == 2)
+for version in (1, 9):
+    register("web", [hello(image="127.0.0.1:4566/web:%d" % version, memory=16)])
+ecs.create_service(serviceName="web", taskDefinition="web:1", desiredCount=2, placementConstraints=[{"type": "distinctInstance"}])
+def steady(): return ecs.describe_services(services=["web"])["services"][0]["deployments"][0]["rolloutState"] == "COMPLETED"
+until("both run", steady, 60)
+ecs.update_service(service="web", taskDefinition="web:2")
+"#,
+    );
+    let said = until("the events say so", || {
+        let events = machine.person("events web").ok()?;
+        events.contains("could not be pulled in advance").then_some(events)
+    });
+    assert!(
+        said.contains("the image 127.0.0.1:4566/web:9 could not be pulled in advance on (container-instance "),
+        "{said}"
+    );
+    assert!(said.contains("manifest unknown"), "{said}");
+    assert_eq!(said.matches("could not be pulled in advance").count(), 1, "both fail alike: {said}");
+    machine.python("ecs.delete_service(service='web', force=True)\nuntil('all have ended', lambda: not ecs.list_tasks()['taskArns'])");
+}

@@ -137,7 +137,7 @@ async fn container(
     Extension(version): Extension<Version>,
     Path(id): Path<String>,
 ) -> Response {
-    let Some((handle, index)) = served.find(&id) else { return version.unknown(CONTAINER_METADATA, &id) };
+    let Some((handle, index)) = served.find(&id).await else { return version.unknown(CONTAINER_METADATA, &id) };
     Json(served.container_value(&handle, &handle.state(), index, version)).into_response()
 }
 
@@ -146,7 +146,7 @@ async fn task(
     Extension(version): Extension<Version>,
     Path(id): Path<String>,
 ) -> Response {
-    let Some((handle, _)) = served.find(&id) else { return version.unknown(TASK_METADATA, &id) };
+    let Some((handle, _)) = served.find(&id).await else { return version.unknown(TASK_METADATA, &id) };
     Json(served.task_value(&handle, version)).into_response()
 }
 
@@ -155,7 +155,7 @@ async fn task_with_tags(
     Extension(version): Extension<Version>,
     Path(id): Path<String>,
 ) -> Response {
-    let Some((handle, _)) = served.find(&id) else { return version.unknown(TASK_METADATA, &id) };
+    let Some((handle, _)) = served.find(&id).await else { return version.unknown(TASK_METADATA, &id) };
     let mut task = served.task_value(&handle, version);
     served.add_tags(&handle, &mut task).await;
     Json(task).into_response()
@@ -166,7 +166,7 @@ async fn container_stats(
     Extension(version): Extension<Version>,
     Path(id): Path<String>,
 ) -> Response {
-    let Some((handle, index)) = served.find(&id) else { return version.unknown(CONTAINER_STATS, &id) };
+    let Some((handle, index)) = served.find(&id).await else { return version.unknown(CONTAINER_STATS, &id) };
     Json(served.stats(&handle, index, version).await.map_or(json!({}), |(_, stats)| stats)).into_response()
 }
 
@@ -176,7 +176,7 @@ async fn task_stats(
     Extension(version): Extension<Version>,
     Path(id): Path<String>,
 ) -> Response {
-    let Some((handle, _)) = served.find(&id) else { return version.unknown(TASK_STATS, &id) };
+    let Some((handle, _)) = served.find(&id).await else { return version.unknown(TASK_STATS, &id) };
     let containers = 0..handle.plan.containers.len();
     let stats = join_all(containers.map(|index| served.stats(&handle, index, version))).await;
     Json(Value::Object(stats.into_iter().flatten().collect())).into_response()
@@ -188,7 +188,7 @@ async fn associations(
     Extension(version): Extension<Version>,
     Path((id, kind)): Path<(String, String)>,
 ) -> Response {
-    let Some((handle, index)) = served.find(&id) else { return version.unknown(ASSOCIATIONS, &id) };
+    let Some((handle, index)) = served.find(&id).await else { return version.unknown(ASSOCIATIONS, &id) };
     let names: Vec<&str> = handle.plan.associations(index, &kind).map(|one| one.name.as_str()).collect();
     Json(json!({"Associations": names})).into_response()
 }
@@ -199,7 +199,7 @@ async fn association(
     Extension(version): Extension<Version>,
     Path((id, kind, name)): Path<(String, String, String)>,
 ) -> Response {
-    let Some((handle, index)) = served.find(&id) else { return version.unknown(ASSOCIATIONS, &id) };
+    let Some((handle, index)) = served.find(&id).await else { return version.unknown(ASSOCIATIONS, &id) };
     let found = handle.plan.associations(index, &kind).find(|one| one.name == name);
     found.map_or_else(|| version.unknown(ASSOCIATIONS, &id), |found| found.content.value.clone().into_response())
 }
@@ -231,11 +231,14 @@ async fn credentials(State(served): State<Arc<Served>>, Path(id): Path<String>) 
 }
 
 impl Served {
-    fn find(&self, id: &str) -> Option<(Arc<Handle>, usize)> {
-        self.tasks.all().into_iter().find_map(|handle| {
+    /// The task and the number of the container that has this id, once its start is known.
+    async fn find(&self, id: &str) -> Option<(Arc<Handle>, usize)> {
+        let (handle, index) = self.tasks.all().into_iter().find_map(|handle| {
             let index = handle.plan.containers.iter().position(|container| container.metadata_id == id)?;
             Some((handle, index))
-        })
+        })?;
+        handle.knows_start(index).await;
+        Some((handle, index))
     }
 
     async fn stats(&self, handle: &Handle, index: usize, version: Version) -> Option<(String, Value)> {

@@ -31,6 +31,7 @@ struct State {
     start_failures: BTreeMap<String, Failure>,
     deaf: BTreeSet<String>,
     sick: bool,
+    held: Option<watch::Receiver<bool>>,
     ports: u16,
     processes: BTreeMap<Key, Process>,
 }
@@ -58,6 +59,13 @@ impl Machine {
 
     pub fn fail_start(&self, container: &str, failure: Failure) {
         self.lock().start_failures.insert(container.to_owned(), failure);
+    }
+
+    /// Containers that start run, and nobody hears of it until what is given back says `true`.
+    pub fn hold_starts(&self) -> watch::Sender<bool> {
+        let (release, held) = watch::channel(false);
+        self.lock().held = Some(held);
+        release
     }
 
     /// Its process ignores the stop signal.
@@ -178,7 +186,11 @@ impl Node for Machine {
     }
 
     async fn start(&self, run: &Run) -> Result<Launched, Failure> {
-        let mut state = self.note(format!("start {} {} {}", run.task.id, name(run), run.number));
+        let held = self.note(format!("start {} {} {}", run.task.id, name(run), run.number)).held.clone();
+        if let Some(mut held) = held {
+            let _ = held.wait_for(|released| *released).await;
+        }
+        let mut state = self.lock();
         if let Some(failure) = state.start_failures.get(&name(run)) {
             return Err(failure.clone());
         }

@@ -1,5 +1,7 @@
 //! The endpoint for containers, asked as a container of the bridge network asks: through an address that is not its own.
 
+use std::time::Duration;
+
 use agent::{ContainerInfo, MetadataListener, VolumeInfo};
 use agent_api::payload::Task;
 use agent_api::{FromAgent, IamRoleCredentialsMessage, RoleType, ToAgent};
@@ -61,6 +63,24 @@ fn metadata_id(rig: &Rig, task: &str, container: &str) -> String {
     let path = rig.folder().join(format!("state/tasks/{task}.json"));
     let record: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     record["identity"]["metadataIds"][container].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_container_that_asks_at_once_is_answered_when_its_start_is_known() {
+    let rig = Rig::new().await;
+    let (listener, port) = listener().await;
+    let _agent = rig.start_serving(listener).await;
+    let release = rig.machine.hold_starts();
+    rig.control.send(&payload("p1", vec![task_of("t1", json!([web()]))]));
+    rig.machine.called("start t1 web 0").await;
+    let path = format!("/v4/{}", metadata_id(&rig, "t1", "web"));
+    let mut asked = std::pin::pin!(get(port, &path));
+    // It is asked, and has not answered when everything else that is ready has been done.
+    let early = tokio::time::timeout(Duration::from_millis(50), asked.as_mut()).await;
+    assert!(early.is_err(), "{early:?}");
+    release.send_replace(true);
+    let (status, web) = asked.await;
+    assert_eq!((status, &web["DockerId"], &web["KnownStatus"]), (200, &json!("t1-web-0"), &json!("RUNNING")));
 }
 
 #[tokio::test]
