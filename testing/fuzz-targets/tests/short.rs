@@ -83,7 +83,7 @@ macro_rules! targets {
 }
 
 targets! {
-    acs_frames agent_records api_answers cluster_query compressed dates ecs_calls filter_pattern gateway image_config
+    acs_frames agent_records api_answers aws_chunked cluster_query compressed dates ecs_calls filter_pattern gateway image_config
     image_manifest image_reference insights_query json_input log_options log_store query_input registry_manifest registry_requests
-    session_frames shim_frames sigv4 state_records store_history tar_entries tar_layers tcs_frames upgrade_query users
+    rest_xml_input session_frames shim_frames sigv4 state_records store_history tar_entries tar_layers tcs_frames upgrade_query users
 }

@@ -44,11 +44,9 @@ impl Bucket {
         let noted = Instant::now();
         put()?;
         failpoint::place("blobs.bucket.put");
-        if self.head(&super::doomed(digest))?.is_some() {
-            self.outlast(digest)?;
-            if self.head(&blob(digest))?.is_none() {
-                put()?;
-            }
+        self.outlast(digest)?;
+        if self.head(&blob(digest))?.is_none() {
+            put()?;
         }
         self.remember(digest, Known { size, noted });
         Ok(())

@@ -245,12 +245,13 @@ fn show(config: &mut Value, own: &Joined, joined: &[&Tree], shown: &[&Tree]) -> 
         let target = folder.join(&tree.name);
         fs::create_dir(&target).with_context(|| format!("failed to make {}", target.display()))?;
         mounts::bind(&source, &target).with_context(|| format!("failed to show cgroups of {}", tree.name))?;
+        mounts::restrict(&target, readonly).with_context(|| format!("failed to restrict cgroups of {}", tree.name))?;
         for link in tree.name.split(',').filter(|link| *link != tree.name) {
             std::os::unix::fs::symlink(&tree.name, folder.join(link)).context("failed to link cgroups")?;
         }
     }
-    mounts::restrict(&folder, readonly).context("failed to restrict the folder of cgroups")?;
-    let restrictions: Vec<&str> = options.iter().copied().filter(|option| *option != "cgroup").collect();
+    // The folder itself can be written, as in Docker's containers: some programs make one of their own in it.
+    let restrictions: Vec<&str> = options.iter().copied().filter(|option| !["cgroup", "ro"].contains(option)).collect();
     let options: Vec<&str> = ["rbind", "rprivate"].into_iter().chain(restrictions).collect();
     *mount = json!({ "destination": mount["destination"], "type": "bind", "source": folder, "options": options });
     if readonly {
