@@ -36,6 +36,9 @@ impl Codec for RestXml {
                     .map(|text| of_text(member, &text))
                     .transpose()?,
                 Location::Headers => prefixed(&request.head.headers, member.wire_name()),
+                Location::Payload if request.body.is_empty() && member.required => {
+                    return Err(WireError::new(MISSING_BODY, "Request Body is empty"));
+                }
                 Location::Payload if request.body.is_empty() => None,
                 Location::Payload => Some(match member.schema.kind {
                     Kind::Blob => Document::Blob(request.body.clone()),
@@ -232,6 +235,7 @@ fn named(name: &str, text: &str) -> Option<(HeaderName, HeaderValue)> {
 }
 
 const INVALID_ARGUMENT: ErrorFacts = ErrorFacts::client("InvalidArgument", 400);
+const MISSING_BODY: ErrorFacts = ErrorFacts::client("MissingRequestBodyError", 400);
 const MALFORMED_XML: ErrorFacts = ErrorFacts::client("MalformedXML", 400);
 
 pub(super) fn malformed() -> WireError {

@@ -69,13 +69,16 @@ fn parts<'a>(
     upload: &MultipartUpload,
     wanted: &[CompletedPart],
 ) -> Result<Vec<&'a UploadPart>, Error> {
+    let number =
+        |part: &CompletedPart| part.part_number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
+    if !wanted.is_sorted_by(|one, next| number(one) < number(next)) {
+        let message =
+            "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
+        return Err(Error::new(ErrorCode::InvalidPartOrder, message));
+    }
     let mut parts: Vec<&UploadPart> = Vec::new();
     for (at, part) in wanted.iter().enumerate() {
-        let number = part.part_number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default();
-        if parts.last().is_some_and(|last| last.number >= number) {
-            let message = "The list of parts was not in ascending order. The parts list must be specified in order by part number.";
-            return Err(Error::new(ErrorCode::InvalidPartOrder, message));
-        }
+        let number = number(part);
         let etag = part.e_tag.as_deref().unwrap_or_default().trim_matches('"');
         let found = snapshot.upload_parts.get(&format!("{}/{}/{number:05}", upload.bucket, upload.id));
         let found = found.filter(|found| found.etag == etag && is_as_said(found, part)).ok_or_else(|| {
