@@ -168,9 +168,11 @@ static void serve(int port, const char *answer, int type) {
     for (;;) {
         int client = accept(listener, NULL, NULL);
         if (client < 0) continue;
+        char rest[256];
+        // Who speaks HTTP is asked first.
+        if (!strncmp(answer, "HTTP/", 5) && read(client, rest, sizeof rest) <= 0) { close(client); continue; }
         dprintf(client, "%s\n", answer);
         shutdown(client, SHUT_WR);
-        char rest[256];
         while (read(client, rest, sizeof rest) > 0) {}
         close(client);
     }
