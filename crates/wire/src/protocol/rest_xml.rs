@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use shape::{
     Document, ErrorFacts, Kind, Location, Member, Operation, Schema, ServiceModel, Timestamp, TimestampFormat,
-    WireError,
+    WireError, validate,
 };
 
 use super::xml::Xml;
@@ -43,7 +43,7 @@ impl Codec for RestXml {
                 Location::Payload => Some(match member.schema.kind {
                     Kind::Blob => Document::Blob(request.body.clone()),
                     Kind::String => String::from_utf8_lossy(&request.body).into_owned().into(),
-                    _ => Element::parse(&request.body)?.read(member.schema)?,
+                    _ => of_body(member.schema, &request.body)?,
                 }),
             };
             values.extend(value.map(|value| (member.name, value)));
@@ -183,6 +183,11 @@ fn prefixed(headers: &HeaderMap, prefix: &str) -> Option<Document> {
         })
         .collect();
     (!entries.is_empty()).then_some(Document::Map(entries))
+}
+
+fn of_body(schema: &'static Schema, body: &[u8]) -> Result<Document, WireError> {
+    let document = Element::parse(body)?.read(schema)?;
+    if validate(schema, &document).is_empty() { Ok(document) } else { Err(malformed()) }
 }
 
 fn of_text(member: &Member, text: &str) -> Result<Document, WireError> {
