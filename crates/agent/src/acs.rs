@@ -75,7 +75,7 @@ impl Acs {
                     let message: FromAgent = message;
                     socket.send(message.encode()).await;
                 }
-                () = session.line.waits() => match session.line.due(clock::steady()) {
+                () = clock::until(session.line.next()) => match session.line.due(clock::steady()) {
                     Some(Due::Silent) => {
                         tracing::warn!("the control plane is silent on ACS");
                         return Ended::Silent;

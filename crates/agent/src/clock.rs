@@ -21,6 +21,14 @@ pub fn steady() -> Timestamp {
     STEADY.at(Instant::now())
 }
 
+/// Until that moment of steady time; for ever where there is none.
+pub async fn until(steady: Option<Timestamp>) {
+    match steady {
+        Some(at) => tokio::time::sleep(at.since(self::steady())).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// When that was, or will be, by the wall clock as it goes now.
 pub fn to_wall(steady: Timestamp) -> Timestamp {
     moved(steady, STEADY.lead(now(), Instant::now()))

@@ -14,7 +14,7 @@ use agent_api::{
 use stdx::Timestamp;
 use task_engine::TaskStatus;
 
-use crate::clock::{self, Backoff};
+use crate::clock::Backoff;
 use crate::limits::{CONNECTION_AGE, CONNECTION_AGE_JITTER, INACTIVITY, RECONNECT_AT_ONCE};
 
 /// Draws a wait between nothing and what it is given.
@@ -96,14 +96,6 @@ impl Line {
     /// When to ask [`Line::due`].
     pub fn next(&self) -> Option<Timestamp> {
         [self.silent_at, self.expires_at].into_iter().flatten().min()
-    }
-
-    /// Until something comes due; for ever where nothing will.
-    pub(crate) async fn waits(&self) {
-        match self.next() {
-            Some(at) => tokio::time::sleep(at.since(clock::steady())).await,
-            None => std::future::pending().await,
-        }
     }
 
     /// What has come due by now. Each is said once.

@@ -97,7 +97,7 @@ impl Tcs {
                     self.send(&mut socket, url, &health).await;
                 },
                 _ = sample.tick() => self.sample(samples).await,
-                () = line.waits() => match line.due(clock::steady()) {
+                () = clock::until(line.next()) => match line.due(clock::steady()) {
                     Some(Due::Silent) => return Ended::Silent,
                     Some(Due::Expired) => socket.close("connection expired").await,
                     None => {}

@@ -18,6 +18,9 @@ pub const NEVER_RAN: &str = "Task failed to start";
 
 pub const UNHEALTHY: &str = "Task failed container health checks";
 
+/// Ours. How the reason of a task begins that was given up because it has never been ready.
+pub const NEVER_READY: &str = "Task was not ready within ";
+
 /// Ours: ECS moves it without a word of its own.
 pub const CONSTRAINTS: &str = "Task no longer satisfies the placement constraints of its service";
 

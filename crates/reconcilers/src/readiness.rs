@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use model::probe::{READY_WITHIN, ready_within};
-use model::{Service, StopCode, Tag, Task, TaskStatus};
+use model::{Service, StopCode, Tag, Task, TaskStatus, stop_reason};
 use state::Snapshot;
 use stdx::Timestamp;
-
-/// How the reason of every task begins that was given up.
-const NEVER_READY: &str = "Task was not ready within ";
 
 /// What one service gives its tasks.
 pub(crate) struct Patience<'a> {
@@ -47,7 +44,7 @@ impl<'a> Patience<'a> {
 
     /// Why it is stopped.
     pub fn reason(&self, task: &Task) -> String {
-        format!("{NEVER_READY}{}", self.words(task))
+        format!("{}{}", stop_reason::NEVER_READY, self.words(task))
     }
 
     /// What its event says of it.
@@ -74,5 +71,6 @@ impl<'a> Patience<'a> {
 
 /// True for a task that its scheduler stopped because it was never ready.
 pub(crate) fn was_given_up(task: &Task) -> bool {
-    task.stop_code == Some(StopCode::ServiceSchedulerInitiated) && task.stopped_reason.starts_with(NEVER_READY)
+    task.stop_code == Some(StopCode::ServiceSchedulerInitiated)
+        && task.stopped_reason.starts_with(stop_reason::NEVER_READY)
 }

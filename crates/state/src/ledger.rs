@@ -53,6 +53,19 @@ pub trait Ledger: Send + Sync {
     }
 }
 
+/// Why a decision was not made, for those whose own errors cannot say why a commit failed.
+#[derive(Debug)]
+pub enum Refused<E> {
+    By(E),
+    Commit(CommitError),
+}
+
+impl<E> From<CommitError> for Refused<E> {
+    fn from(error: CommitError) -> Self {
+        Refused::Commit(error)
+    }
+}
+
 /// Decides on the newest snapshot and commits, again if something came in between. Deciding must have no effects of its own.
 ///
 /// What is written down nowhere but relied on is looked at too: a replica that hears late may else take for absent what is there.

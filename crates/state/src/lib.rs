@@ -18,7 +18,7 @@ mod snapshot;
 mod table;
 
 pub use changes::{Changes, Guard, Op};
-pub use ledger::{CommitError, Decision, Ledger, MemoryLedger, together, transact};
+pub use ledger::{CommitError, Decision, Ledger, MemoryLedger, Refused, together, transact};
 pub use load::{Load, Ports};
 pub use occupancy::Occupancy;
 pub use record::{DecodeError, Record, Revision, decode, encode};

@@ -1,21 +1,9 @@
 //! Records in the control plane's store: filters and definitions.
 
 use api_logs::{Error, ErrorCode};
-use state::{Changes, CommitError, Ledger, Snapshot, transact};
+use state::{Changes, CommitError, Ledger, Refused, Snapshot, transact};
 
 use crate::refusals::broken;
-
-/// Why a change of records was not made.
-pub(crate) enum Refused {
-    By(Error),
-    Commit(CommitError),
-}
-
-impl From<CommitError> for Refused {
-    fn from(error: CommitError) -> Self {
-        Refused::Commit(error)
-    }
-}
 
 /// Decides on the newest snapshot and commits, again if something came in between.
 pub(crate) async fn change<T>(

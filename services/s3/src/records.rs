@@ -5,21 +5,9 @@ use std::sync::Arc;
 use api_s3::Error;
 use model::{Bucket, MultipartUpload, Object};
 use shape::Caller;
-use state::{Changes, CommitError, Ledger, Snapshot, Table, transact};
+use state::{Changes, Ledger, Refused, Snapshot, Table, transact};
 
 use crate::refusals::{self, access_denied, no_such_bucket, no_such_key, no_such_upload};
-
-/// Why a change of records was not made.
-enum Refused {
-    By(Error),
-    Commit(CommitError),
-}
-
-impl From<CommitError> for Refused {
-    fn from(error: CommitError) -> Self {
-        Refused::Commit(error)
-    }
-}
 
 /// Decides on the newest snapshot and commits, again if something came in between.
 pub(crate) async fn change<T>(
